@@ -1,0 +1,44 @@
+"""What every command shares: flags from a dataclass, errors as one sentence, exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import tyro
+
+from litemono.errors import UserError
+from networks import NetworkError
+
+Config = TypeVar("Config")
+
+BAD_INPUT = 2
+
+
+def parse(config_type: type[Config], prog: str, description: str, args: Sequence[str] | None = None) -> Config:
+    """Read `config_type` from the command line; nested dataclasses become flag groups without prefixes."""
+    return tyro.cli(
+        config_type,
+        prog=prog,
+        description=description,
+        args=args,
+        use_underscores=True,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
+
+
+def run(function: Callable[[Config], object], config_type: type[Config], prog: str) -> None:
+    """Parse, call, and leave: `function`'s docstring is the head of --help; it may return an exit status.
+
+    UserError and NetworkError end the command with one sentence on stderr and exit status 2.
+    """
+    try:
+        config = parse(config_type, prog, function.__doc__ or "")
+        status = function(config)
+    except (UserError, NetworkError) as error:
+        print(f"{prog}: error: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except BrokenPipeError:
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)

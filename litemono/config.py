@@ -1,0 +1,156 @@
+"""The settings of a training run. Every field is a command-line flag of the same name.
+
+Defaults are the published ones (Lite-Mono, CVPR 2023) unless the comment says otherwise. The dataclasses are the single
+source: `python -m litemono.train --help`, the run folder's config.json and the resume check all come from them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from litemono.errors import UserError
+
+Dataset = Literal["kitti", "kitti_odom", "frames"]
+ColorJitter = Literal["per_image", "per_triplet", "off"]
+
+# The published six-value schedule: (max, min, cycle in epochs) for the depth nets, then for the pose nets.
+PUBLISHED_LR = (1e-4, 5e-6, 31.0, 1e-4, 1e-5, 31.0)
+
+
+def default_workers() -> int:
+    """Loader processes: one per core this process may use, at most 8."""
+    return min(8, len(os.sched_getaffinity(0)))
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the frames are and how they are read."""
+
+    data_path: Path
+    """Folder with the data: KITTI raw (2011_09_26/...), KITTI odometry (sequences/...), or a folder of frames."""
+    dataset: Dataset = "kitti"
+    """kitti: raw drives; kitti_odom: odometry sequences; frames: any folder of video frames (needs --intrinsics)."""
+    split: str | None = None
+    """Name of a folder in splits/, or path of a folder with train_files.txt and val_files.txt.
+    Default: eigen_zhou for kitti, odom for kitti_odom, all frames (last tenth validates) for frames."""
+    png: bool = False
+    """The images are .png files (as KITTI ships them), not .jpg (as the field converts them)."""
+    intrinsics: str = "published"
+    """published: one normalised K for all of KITTI (0.58 W, 1.92 H, centre); calib: each drive's own calibration files;
+    or fx,fy,cx,cy in pixels of the original images."""
+    color_jitter: ColorJitter = "per_image"
+    """per_image: new colours for each frame of a triplet (what the published code does); per_triplet: the same
+    colours for the whole triplet (monodepth2's intent); off: none."""
+    skip_missing: bool = False
+    """Train on the split lines whose frames exist instead of stopping at the first check."""
+    num_workers: int = field(default_factory=default_workers)
+    """Processes that read frames; 0 reads in the training process. Default: one per core, at most 8."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which networks, at which size, from which weights."""
+
+    model: Literal["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"] = "lite-mono"
+    """Depth network."""
+    height: int = 192
+    """Input height, a multiple of 32."""
+    width: int = 640
+    """Input width, a multiple of 32."""
+    drop_path: float = 0.2
+    """Stochastic depth rate of the last encoder block."""
+    num_layers: Literal[18, 34, 50] = 18
+    """Depth of the pose encoder's ResNet."""
+    weights_init: str = "pretrained"
+    """Pose encoder: pretrained (ImageNet, from weights/ or timm's cache; fetch with `python -m litemono.prepare weights`),
+    scratch, or the path of a ResNet weights file."""
+    mypretrain: Path | None = None
+    """ImageNet-pretrained depth encoder (published lite-mono-pretrain.pth and the like)."""
+    load_weights: Path | None = None
+    """Folder with encoder.pth, depth.pth, pose_encoder.pth, pose.pth to start from (new optimiser, epoch 0)."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """The photometric objective. Zhou et al. 2017; Godard et al. 2019."""
+
+    frame_ids: tuple[int, ...] = (0, -1, 1)
+    """Frames of a sample relative to the target, which is 0 and comes first. `--frame_ids 0 --use_stereo`: stereo only."""
+    use_stereo: bool = False
+    """Add the other camera of the pair as a source view."""
+    scales: tuple[int, ...] = (0, 1, 2)
+    """Disparity scales in the loss; scale s has 1/2^s of the input size."""
+    min_depth: float = 0.1
+    """Depth at disparity 1."""
+    max_depth: float = 100.0
+    """Depth at disparity 0."""
+    disparity_smoothness: float = 1e-3
+    """Weight of the edge-aware smoothness at scale 0."""
+    avg_reprojection: bool = False
+    """Average over source frames instead of the per-pixel minimum."""
+    v1_multiscale: bool = False
+    """Warp at each scale's own size instead of the full size (monodepth v1)."""
+    disable_automasking: bool = False
+    """Leave out the identity terms."""
+    no_ssim: bool = False
+    """Photometric error is L1 alone."""
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """Optimisation: two AdamW, one for the depth and one for the pose networks."""
+
+    batch_size: int = 12
+    """Samples per optimiser step (and per process)."""
+    accumulate: int = 1
+    """Split each batch into this many equal parts and add up their gradients: less memory, same batch size.
+    BatchNorm then sees the parts."""
+    num_epochs: int = 30
+    """Epochs to train."""
+    lr: tuple[float, ...] = PUBLISHED_LR
+    """Learning rate: six values (max min cycle for depth, max min cycle for pose), or one maximum from which the
+    rest follows in the published proportions."""
+    weight_decay: float = 1e-2
+    """AdamW weight decay, on every tensor."""
+    max_bad_steps: int = 10
+    """Steps with a non-finite loss or gradient are skipped; after this many in a row the run stops."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where the run lives and how it goes on."""
+
+    log_dir: Path = Path("runs")
+    """Parent of run folders."""
+    model_name: str | None = None
+    """Name of the run; the folder is log_dir/model_name. Default: the model's name. The same name resumes."""
+    seed: int = 0
+    """Sample order, augmentation and initialisation are functions of it."""
+    device: Literal["cpu", "cuda"] | None = None
+    """Default: cuda if there is one."""
+    checkpoint_minutes: float = 5.0
+    """Minutes between checkpoints for exact resume (one is also written after each epoch and on a signal). 0: every step."""
+    keep_checkpoints: int = 3
+    """How many of the newest checkpoints to keep."""
+    log_every: int = 50
+    """Steps between TensorBoard scalars."""
+    images_every: int = 1000
+    """Steps between TensorBoard pictures."""
+    max_steps: int | None = None
+    """Stop after this many optimiser steps in all (a trial run); default: num_epochs decides."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run."""
+
+    data: DataConfig
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    run: RunConfig = field(default_factory=RunConfig)

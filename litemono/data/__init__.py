@@ -1,0 +1,1 @@
+"""Frames -> triplets -> augmented views on the training device."""

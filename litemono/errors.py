@@ -1,0 +1,5 @@
+"""The one exception for everything the user can mend."""
+
+
+class UserError(Exception):
+    """Bad input. The message is one sentence that names the file or flag and the way out; commands exit with 2."""

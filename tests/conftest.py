@@ -1,0 +1,49 @@
+"""Fixtures for data that lives beside the checkout, and small helpers for running commands as a user would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("LITEMONO_SHARED", ROOT.parent / "shared"))
+
+
+def beside_checkout(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"../shared/{name} is not there (set LITEMONO_SHARED to the folder that has it)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def parity() -> Path:
+    """Golden numbers of the published implementation."""
+    return beside_checkout("parity")
+
+
+@pytest.fixture(scope="session")
+def kitti_sample() -> Path:
+    """40 frames of a real KITTI drive."""
+    return beside_checkout("kitti_sample")
+
+
+@pytest.fixture
+def command():
+    """Run `python -m MODULE ARGS...` from the checkout; returns the finished process with its text."""
+
+    def run(module: str, *args: object, cwd: Path = ROOT, env: dict[str, str] | None = None, timeout: float = 600):
+        return subprocess.run(
+            [sys.executable, "-m", module, *map(str, args)],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2", **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run
