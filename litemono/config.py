@@ -11,7 +11,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from litemono.errors import UserError
 
@@ -106,7 +106,7 @@ class OptimConfig:
     """Optimisation: two AdamW, one for the depth and one for the pose networks."""
 
     batch_size: int = 12
-    """Samples per optimiser step (and per process)."""
+    """Samples per optimiser step and process."""
     accumulate: int = 1
     """Split each batch into this many equal parts and add up their gradients: less memory, same batch size.
     BatchNorm then sees the parts."""
@@ -117,8 +117,10 @@ class OptimConfig:
     rest follows in the published proportions."""
     weight_decay: float = 1e-2
     """AdamW weight decay, on every tensor."""
+    spike_factor: float = 100.0
+    """Skip a step whose gradient norm is this many times the running mean (non-finite ones always); 0: never."""
     max_bad_steps: int = 10
-    """Steps with a non-finite loss or gradient are skipped; after this many in a row the run stops."""
+    """Stop the run after this many skipped steps in a row."""
 
 
 @dataclass(frozen=True)
@@ -154,3 +156,104 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     run: RunConfig = field(default_factory=RunConfig)
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.run.log_dir / (self.run.model_name or self.model.model)
+
+
+# What may differ when a run is resumed: none of these changes what is learned from which samples.
+MAY_CHANGE = {
+    "data_path",
+    "png",
+    "num_workers",
+    "device",
+    "batch_size",
+    "accumulate",
+    "num_epochs",
+    "max_steps",
+    "max_bad_steps",
+    "spike_factor",
+    "checkpoint_minutes",
+    "keep_checkpoints",
+    "log_every",
+    "images_every",
+    "log_dir",
+    "model_name",
+}
+
+
+def check(config: TrainConfig) -> None:
+    """Raise UserError for values that no training can have, before anything is written or queued."""
+
+    def demand(ok: bool, message: str) -> None:
+        if not ok:
+            raise UserError(message)
+
+    model, loss, optim, run = config.model, config.loss, config.optim, config.run
+    demand(config.data.data_path.is_dir(), f"--data_path {config.data.data_path}: no such folder")
+    for name, value in (("height", model.height), ("width", model.width)):
+        demand(
+            value > 0 and value % 32 == 0, f"--{name} {value}: must be a multiple of 32 (for example {_near(value)})"
+        )
+    demand(
+        len(optim.lr) in (1, 6), f"--lr takes 1 or 6 values, not {len(optim.lr)}: max min cycle for depth, then pose"
+    )
+    demand(all(value > 0 for value in optim.lr), "--lr: every value must be positive")
+    for name, value in (
+        ("batch_size", optim.batch_size),
+        ("accumulate", optim.accumulate),
+        ("num_epochs", optim.num_epochs),
+        ("max_bad_steps", optim.max_bad_steps),
+        ("keep_checkpoints", run.keep_checkpoints),
+        ("log_every", run.log_every),
+        ("images_every", run.images_every),
+    ):
+        demand(value >= 1, f"--{name} {value}: must be at least 1")
+    demand(run.max_steps is None or run.max_steps >= 1, f"--max_steps {run.max_steps}: must be at least 1")
+    demand(config.data.num_workers >= 0, f"--num_workers {config.data.num_workers}: must not be negative")
+    demand(
+        optim.batch_size % optim.accumulate == 0,
+        f"--accumulate {optim.accumulate} must divide --batch_size {optim.batch_size}",
+    )
+    demand(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
+    ids = loss.frame_ids
+    demand(bool(ids) and ids[0] == 0, f"--frame_ids {ids}: the target frame 0 must come first")
+    demand(len(set(ids)) == len(ids), f"--frame_ids {ids}: each frame once")
+    demand(len(ids) > 1 or loss.use_stereo, "--frame_ids 0 alone has no source view: add -1 1, or --use_stereo")
+    demand(
+        bool(loss.scales) and set(loss.scales) <= {0, 1, 2},
+        f"--scales {loss.scales}: the decoder has scales 0, 1 and 2",
+    )
+    demand(
+        0 < loss.min_depth < loss.max_depth, f"--min_depth {loss.min_depth} must be below --max_depth {loss.max_depth}"
+    )
+    demand(
+        config.data.dataset != "frames" or "," in config.data.intrinsics,
+        "--dataset frames needs --intrinsics fx,fy,cx,cy (pixels of the original images)",
+    )
+    demand(
+        config.data.dataset != "frames" or not loss.use_stereo, "--use_stereo needs a stereo pair: kitti or kitti_odom"
+    )
+    for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):
+        demand(path is None or path.exists(), f"--{name} {path}: no such file or folder")
+
+
+def _near(value: int) -> int:
+    return max(32, round(value / 32) * 32)
+
+
+def to_json(config: TrainConfig) -> str:
+    return json.dumps(dataclasses.asdict(config), indent=2, default=str) + "\n"
+
+
+def differences(saved: str, config: TrainConfig) -> list[str]:
+    """Flags that differ between a run folder's config.json and `config` in a way that forbids resuming."""
+    then, now = json.loads(saved), json.loads(to_json(config))
+    return [
+        f"--{name} was {then.get(group, {}).get(name)}, is {value}"
+        for group, values in now.items()
+        for name, value in values.items()
+        if name not in MAY_CHANGE and then.get(group, {}).get(name, value) != value
+    ]

@@ -1,0 +1,90 @@
+"""Checkpoints for exact resume: written atomically, verified on load, the last few kept.
+
+A checkpoint is `checkpoints/step_00001234.pt` with its SHA-256 beside it in sha256sum's format, so that
+`sha256sum -c *.sha256` checks them by hand. The checksum is put in place first: a file without a matching checksum was
+never finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from litemono.errors import UserError
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` so that `path` holds either its old content or all of the new, even after a power cut."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def checksum_file(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def saved(folder: Path) -> list[Path]:
+    """The checkpoints in `folder`, oldest first."""
+    return sorted(folder.glob("step_*.pt"))
+
+
+def save(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
+    """Write the checkpoint of `step` and delete all but the newest `keep`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob(".*.tmp"):  # of a process that was killed while writing
+        leftover.unlink(missing_ok=True)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    data = buffer.getvalue()
+    path = folder / f"step_{step:08d}.pt"
+    try:
+        write_atomically(checksum_file(path), f"{hashlib.sha256(data).hexdigest()}  {path.name}\n".encode())
+        write_atomically(path, data)
+    except OSError as error:
+        raise UserError(f"{path}: cannot write the checkpoint ({error.strerror}); free some space and rerun") from None
+    for old in saved(folder)[:-keep]:
+        old.unlink(missing_ok=True)
+        checksum_file(old).unlink(missing_ok=True)
+    return path
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read one checkpoint onto the CPU; ValueError says what is wrong with a damaged one."""
+    data = path.read_bytes()
+    try:
+        expected = checksum_file(path).read_text().split()[0]
+    except (OSError, IndexError):
+        raise ValueError("its checksum file is missing") from None
+    if hashlib.sha256(data).hexdigest() != expected:
+        raise ValueError(f"its checksum does not match ({len(data)} bytes)")
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+
+def load_newest(folder: Path, warn: Callable[[str], None]) -> dict[str, Any] | None:
+    """The newest checkpoint that is whole, or None where there is none at all.
+
+    Damaged ones are named through `warn` and passed over. Raises UserError when checkpoints exist but none is whole:
+    starting from scratch then is for the user to decide.
+    """
+    found = saved(folder)
+    for path in reversed(found):
+        try:
+            return load(path)
+        except (ValueError, OSError) as error:
+            warn(f"{path}: damaged, {error}; falling back to the checkpoint before")
+    if found:
+        raise UserError(f"{folder}: every checkpoint is damaged; delete the folder to train from the start")
+    return None

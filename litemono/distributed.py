@@ -1,0 +1,59 @@
+"""One process or many: the few questions the trainer asks.
+
+The launcher (torchrun, or srun through slurm/train_v100_multi.sh) sets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and
+MASTER_PORT. Without them there is one process and none of the calls below does anything.
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+import torch.distributed as dist
+
+from litemono.errors import UserError
+
+
+class World:
+    """Who am I, where do I compute, and the collectives that the trainer needs."""
+
+    def __init__(self, device: str | None) -> None:
+        self.rank = int(os.environ.get("RANK", 0))
+        self.size = int(os.environ.get("WORLD_SIZE", 1))
+        if device == "cuda" and not torch.cuda.is_available():
+            raise UserError(
+                "--device cuda: torch sees no GPU; ask Slurm for one (--gres=gpu:1), check `nvidia-smi`, or use --device cpu"
+            )
+        kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if kind == "cuda":
+            local = int(os.environ.get("LOCAL_RANK", 0))
+            self.device = torch.device("cuda", local % torch.cuda.device_count())
+            torch.cuda.set_device(self.device)
+        else:
+            self.device = torch.device("cpu")
+        if self.size > 1:
+            dist.init_process_group("nccl" if kind == "cuda" else "gloo")
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """Elementwise sum of `values` over all processes."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def any(self, flag: bool) -> bool:
+        """True on every process if it is true on one: all must leave the loop at the same step."""
+        if self.size == 1:
+            return flag
+        return bool(self.sum(torch.tensor(float(flag), device=self.device)).item())
+
+    def barrier(self) -> None:
+        if self.size > 1:
+            dist.barrier()
+
+    def close(self) -> None:
+        if self.size > 1 and dist.is_initialized():
+            dist.destroy_process_group()

@@ -1,0 +1,39 @@
+"""Signals set a flag; the training loop acts on it between steps."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+# SIGTERM: scancel, preemption, time limit. USR1/USR2: Slurm's early warning. SIGINT: Ctrl-C.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+class StopFlag:
+    """While the context is open, the first signal only sets `signum`; a second Ctrl-C interrupts at once."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> StopFlag:
+        for signum in SIGNALS:
+            self._previous[signum] = signal.signal(signum, self._set)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self._previous.items():
+            signal.signal(signum, handler)
+
+    def _set(self, signum: int, _frame: FrameType | None) -> None:
+        if signum == signal.SIGINT and self.signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.signum is None:
+            self.signum = signum
+
+    def __bool__(self) -> bool:
+        return self.signum is not None
+
+    @property
+    def name(self) -> str:
+        return signal.Signals(self.signum).name if self.signum else ""

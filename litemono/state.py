@@ -1,0 +1,259 @@
+"""A training in memory: networks, optimisers, data and how far it is; saved to and restored from checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from litemono import checkpoint
+from litemono.build import Data, build_data, build_model, build_optimizers, load_initial_weights
+from litemono.checkpoint import write_atomically
+from litemono.config import TrainConfig
+from litemono.data.augment import Views
+from litemono.data.triplets import Batch
+from litemono.distributed import World
+from litemono.errors import UserError
+from litemono.model import DepthPoseModel, Output
+from litemono.report import Reporter
+from litemono.run import RunFolder
+from litemono.step import Guard, StepResult
+from networks import weights
+
+
+@dataclass
+class Progress:
+    """How far the run is: with weights and optimisers, all that a resume needs."""
+
+    epoch: int = 0
+    samples: int = 0
+    """Training samples of this epoch already used; in samples, so that batch size and process count may change."""
+    step: int = 0
+    """Optimiser steps since the start of the run, skipped ones included."""
+    restarts: int = 0
+    best: dict[str, float] = field(default_factory=dict)
+    """Best validation results so far, by name."""
+    guard: Guard = field(default_factory=Guard)
+
+
+# Validation results that choose best weights (lower is better), and the folder under models/ that keeps them.
+BEST = {"loss": "best_loss", "de/abs_rel": "best_abs_rel"}
+
+
+@dataclass
+class Training:
+    config: TrainConfig
+    world: World
+    data: Data
+    model: DepthPoseModel
+    optimizers: list[torch.optim.Optimizer]
+    """Depth, pose (no second one in stereo-only training)."""
+    run: RunFolder | None
+    """None except on rank 0, which alone writes."""
+    report: Reporter
+    progress: Progress
+    parallel: nn.Module
+    """The model, wrapped where there are several processes."""
+    last_save: float = field(default_factory=time.monotonic)
+
+    @property
+    def global_batch(self) -> int:
+        return self.config.optim.batch_size * self.world.size
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.data.train_samples // self.global_batch
+
+    @property
+    def finished(self) -> bool:
+        limit = self.config.run.max_steps
+        return self.progress.epoch >= self.config.optim.num_epochs or (
+            limit is not None and self.progress.step >= limit
+        )
+
+    @property
+    def total_steps(self) -> int:
+        """Steps at the end of the run, as far as can be foreseen from here."""
+        left_in_epoch = (self.data.train_samples - self.progress.samples) // self.global_batch
+        epochs_after = self.config.optim.num_epochs - self.progress.epoch - 1
+        total = self.progress.step + left_in_epoch + epochs_after * self.steps_per_epoch
+        return min(total, self.config.run.max_steps or total)
+
+    def set_rates(self, rates: tuple[float, float]) -> None:
+        for optimizer, rate in zip(self.optimizers, rates, strict=False):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
+    def batches(self) -> Iterator[tuple[float, Batch]]:
+        """What is left of this epoch, each batch with the seconds it was waited for."""
+        self.data.train_batches.seek(self.progress.epoch, self.progress.samples)
+        self.report.clock.restart()
+        iterator = iter(self.data.train)
+        while True:
+            start = time.perf_counter()
+            batch = next(iterator, None)
+            if batch is None:
+                return
+            yield time.perf_counter() - start, batch
+
+    def advance(self, result: StepResult, waited: float) -> None:
+        """Count a step and tell about it."""
+        progress, every = self.progress, self.config.run
+        progress.step += 1
+        progress.samples += self.global_batch
+        in_epoch = progress.samples // self.global_batch
+        self.report.clock.step(waited)
+        self.report.progress(
+            progress.epoch, self.config.optim.num_epochs, in_epoch, self.steps_per_epoch, progress.step, result.loss
+        )
+        if result.skipped:
+            self.report.say(
+                f"step {progress.step} skipped: loss {result.loss:.4g}, gradient norm {result.grad_norm:.4g}"
+            )
+        elif progress.step % every.log_every == 0:
+            rates = {
+                f"lr/{name}": o.param_groups[0]["lr"]
+                for name, o in zip(("depth", "pose"), self.optimizers, strict=False)
+            }
+            self.report.train_scalars(
+                progress.step,
+                result.output,
+                self.config.loss.scales,
+                grad_norm=result.grad_norm,
+                skipped_steps=progress.guard.skipped,
+                **rates,
+            )
+        if progress.step % every.images_every == 0 and not result.skipped:
+            self.report.pictures("train", progress.step, result.views.color[:, 0], result.output)
+
+    def checkpoint_due(self) -> bool:
+        """Time for one, and not at the epoch's last step, which is saved together with its validation."""
+        due = time.monotonic() - self.last_save >= 60 * self.config.run.checkpoint_minutes
+        return due and self.progress.samples + self.global_batch <= self.data.train_samples
+
+    def save(self) -> None:
+        """Write a checkpoint, after everything that must not be missing when it is resumed from."""
+        self.report.flush()
+        if self.run:
+            checkpoint.save(self.run.checkpoints, self.progress.step, self._state(), self.config.run.keep_checkpoints)
+            self.report.state("running")
+        self.last_save = time.monotonic()
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "progress": asdict(self.progress),
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "data": self.data.fingerprint,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        if state["data"] != self.data.fingerprint:
+            raise UserError(
+                f"{self.config.folder} was trained on another list of samples ({state['data']}, now {self.data.fingerprint}): "
+                "restore the split and the frames to resume, or use another --model_name"
+            )
+        self.model.load_state_dict(state["model"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        guard = Guard(**state["progress"].pop("guard"))
+        self.progress = Progress(**state["progress"], guard=guard)
+        self.progress.restarts += 1
+
+    def close_epoch(self, results: dict[str, float], views: Views, output: Output) -> None:
+        """Curves, models/weights_N, best and last, then the checkpoint of the epoch's end."""
+        epoch, step = self.progress.epoch, self.progress.step
+        self.report.validation(step, results)
+        self.report.pictures("val", step, views.color[:, 0], output)
+        better = [
+            name for name in BEST if name in results and results[name] < self.progress.best.get(name, float("inf"))
+        ]
+        self.progress.best |= {name: results[name] for name in better}
+        if self.run:
+            folder = self.run.models / f"weights_{epoch}"
+            weights.save_folder(
+                folder, self.model.depth_net, self.model.pose_net, use_stereo=self.config.loss.use_stereo
+            )
+            metrics = {"epoch": epoch, "step": step, "validation": results}
+            write_atomically(folder / "validation.json", (json.dumps(metrics, indent=1) + "\n").encode())
+            for name in ("last", *(BEST[name] for name in better)):
+                self.run.copy_weights(folder, name)
+        if self.progress.samples + self.global_batch > self.data.train_samples:  # not cut short by --max_steps
+            self.progress.epoch, self.progress.samples = epoch + 1, 0
+        self.report.best(self.progress.best)
+        self.save()
+
+
+@contextlib.contextmanager
+def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
+    """Everything a run needs, checked before its folder is touched; resumed from the newest whole checkpoint."""
+    torch.manual_seed(config.run.seed)
+    data = build_data(config, world)
+    model = build_model(config)
+    checkpoints = config.folder / "checkpoints"
+    if not checkpoint.saved(checkpoints):
+        load_initial_weights(config, model)
+    model.to(world.device)
+    run = RunFolder(config) if world.is_main else None
+    world.barrier()
+    try:
+        report = Reporter(run)
+        training = Training(
+            config,
+            world,
+            data,
+            model,
+            build_optimizers(config, model),
+            run,
+            report,
+            Progress(),
+            parallelise(model, world),
+        )
+        state = checkpoint.load_newest(checkpoints, warn=report.say)
+        if state is not None:
+            training.restore(state)
+        progress = training.progress
+        epoch_done = progress.samples + training.global_batch > data.train_samples
+        report.start(
+            progress.step, training.total_steps, training.global_batch, progress.restarts, validation_due=epoch_done
+        )
+        report.say(describe(training))
+        yield training
+    except BaseException as error:
+        if run:
+            run.status(now=True, state="failed", message=f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        if run:
+            report.close()
+            run.close()
+
+
+def parallelise(model: DepthPoseModel, world: World) -> nn.Module:
+    if world.size == 1:
+        return model
+    # Some published tensors never run (block norms, the ResNet's fc), so DDP must look for unused ones.
+    devices = [world.device.index] if world.device.type == "cuda" else None
+    return DistributedDataParallel(model, device_ids=devices, find_unused_parameters=True)
+
+
+def describe(t: Training) -> str:
+    """The first line of a run: what trains on what, and from where."""
+    c, progress = t.config, t.progress
+    device = (
+        torch.cuda.get_device_name(t.world.device)
+        if t.world.device.type == "cuda"
+        else f"CPU, {torch.get_num_threads()} threads"
+    )
+    start = f"resumed at step {progress.step} (epoch {progress.epoch + 1})" if progress.restarts else "starts"
+    return (
+        f"{c.folder}: {c.model.model} {c.model.width}x{c.model.height}, {t.data.train_samples} training and "
+        f"{t.data.val_samples} validation samples, batch {t.global_batch}, {c.optim.num_epochs} epochs, {device}; {start}"
+    )

@@ -1,0 +1,109 @@
+"""python -m litemono.train: one training run, from flags to finished weights; the same command resumes it."""
+
+from __future__ import annotations
+
+import signal
+
+import torch
+
+from litemono import cli
+from litemono.config import TrainConfig, check
+from litemono.distributed import World
+from litemono.errors import UserError
+from litemono.interrupt import StopFlag
+from litemono.schedule import learning_rates
+from litemono.state import Training, open_training
+from litemono.step import seed_step, train_step
+from litemono.validate import validate
+
+FINISHED, TOO_MANY_BAD_STEPS = 0, 3
+SIGNAL_BASE = 128  # exit status of a run that stopped for signal N and can be resumed: 128 + N
+
+
+def train(config: TrainConfig) -> int:
+    """Train Lite-Mono from video: depth and camera motion from photometric reprojection, no labels.
+
+    The same command resumes a run at the exact step, however it ended.
+
+    Example: python -m litemono.train --data_path kitti_data --model lite-mono --model_name mytrain
+    """
+    check(config)
+    world = World(config.run.device)
+    try:
+        with StopFlag() as stop, open_training(config, world) as training:
+            if training.finished:
+                training.report.say(f"{config.folder}: already finished")
+                return FINISHED
+            return loop(training, stop)
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"out of GPU memory at --batch_size {config.optim.batch_size} --accumulate {config.optim.accumulate}; the "
+            f"same command with --accumulate {2 * config.optim.accumulate} needs about half ({str(error).split('.')[0]})"
+        ) from None
+    finally:
+        world.close()
+
+
+def loop(t: Training, stop: StopFlag) -> int:
+    """Epoch by epoch: set the rates, step, validate, write weights. Returns the exit status."""
+    config, progress, world = t.config, t.progress, t.world
+    while not t.finished:
+        t.set_rates(learning_rates(config.optim.lr, progress.epoch))
+        for waited, batch in t.batches():
+            seed_step(config.run.seed, progress.step, world.rank)
+            result = train_step(
+                t.parallel,
+                t.optimizers,
+                batch,
+                config.loss,
+                progress.guard,
+                device=world.device,
+                accumulate=config.optim.accumulate,
+                spike_factor=config.optim.spike_factor,
+            )
+            t.advance(result, waited)
+            if progress.guard.skipped_in_a_row >= config.optim.max_bad_steps:
+                return give_up(t)
+            if world.any(bool(stop)):
+                return interrupted(t, stop)
+            if t.finished:  # --max_steps
+                break
+            if t.checkpoint_due():
+                t.save()
+        # Processes must agree on leaving, so several of them finish the validation they have begun.
+        validated = validate(t.model, t.data.val, config.loss, world, lambda: world.size == 1 and bool(stop))
+        if validated is None:
+            return interrupted(t, stop)
+        t.close_epoch(*validated)
+    t.report.say(f"finished: weights in {config.folder / 'models'}")
+    t.report.state("finished")
+    return FINISHED
+
+
+def interrupted(t: Training, stop: StopFlag) -> int:
+    """A signal came: everything done so far goes into a checkpoint."""
+    t.save()
+    message = f"{stop.name}: saved at step {t.progress.step}; the same command goes on from there"
+    t.report.say(message)
+    t.report.state("interrupted", message)
+    return SIGNAL_BASE + (stop.signum or signal.SIGTERM)
+
+
+def give_up(t: Training) -> int:
+    """Loss or gradients stay broken: stop before the run folder holds nothing else."""
+    message = (
+        f"stopped at step {t.progress.step}: loss or gradient was not finite, or far above its mean, "
+        f"{t.progress.guard.skipped_in_a_row} steps in a row ({t.progress.guard.skipped} in all); "
+        "lower --lr, or look at the frames of this part of the data"
+    )
+    t.report.say(message)
+    t.report.state("failed", message)
+    return TOO_MANY_BAD_STEPS
+
+
+def main() -> None:
+    cli.run(train, TrainConfig, "python -m litemono.train")
+
+
+if __name__ == "__main__":
+    main()
