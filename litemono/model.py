@@ -1,0 +1,151 @@
+"""DepthPoseModel: both networks, the warp and the loss behind one forward(views)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from litemono import geometry, losses
+from litemono.config import LossConfig
+from litemono.errors import UserError
+
+if TYPE_CHECKING:
+    from litemono.data.augment import Views
+
+
+class Output(NamedTuple):
+    """Only `loss` carries a graph. S source views: frame_ids without the target, then the other camera."""
+
+    loss: Tensor  # scalar, mean over scales
+    losses: list[Tensor]  # scalar per scale, in the order of LossConfig.scales
+    disps: list[Tensor]  # (B, 1, H/2^s, W/2^s) in (0, 1), as the depth network returned them
+    depth: Tensor  # (B, 1, H, W), from disparity 0
+    warped: Tensor  # (B, S, 3, H, W), sources seen from the target at the first of the scales
+    automask: Tensor | None  # (B, 1, H, W) bool at the first of the scales: where a warped source won
+    poses: Tensor  # (B, S, 4, 4), T_src_tgt
+
+
+class ScaleTerm(NamedTuple):
+    """One scale's part of the objective."""
+
+    loss: Tensor
+    warped: Tensor
+    automask: Tensor | None
+
+
+class DepthPoseModel(nn.Module):
+    """Trains `depth` (and `pose`, unless the other camera is the only source) to explain the target by its sources."""
+
+    def __init__(self, depth: nn.Module, pose: nn.Module | None, loss: LossConfig):
+        super().__init__()
+        check(loss)
+        if pose is None and loss.frame_ids != (0,):
+            raise UserError(
+                f"--frame_ids {loss.frame_ids} needs a pose network; without one: --frame_ids 0 --use_stereo"
+            )
+        self.depth = depth
+        self.pose = pose
+        self.loss = loss
+
+    def forward(self, views: Views, noise_std: float = 1e-5) -> Output:
+        """noise_std: of the tie-breaking noise on the identity errors; 0 makes the result a function of the views."""
+        disps = self.depth(views.color_aug[:, 0])
+        poses = self._poses(views)
+        # Half precision is for the networks: a pixel coordinate or a variance does not survive it.
+        with torch.autocast(views.color.device.type, enabled=False):
+            disps = [_full_precision(disp) for disp in disps]
+            terms = self._objective(disps, poses, views, noise_std)
+            _, depth = geometry.disp_to_depth(disps[0].detach(), self.loss.min_depth, self.loss.max_depth)
+        return Output(
+            loss=torch.stack([term.loss for term in terms]).mean(),
+            losses=[term.loss.detach() for term in terms],
+            disps=[disp.detach() for disp in disps],
+            depth=depth,
+            warped=terms[0].warped,
+            automask=terms[0].automask,
+            poses=poses.detach(),
+        )
+
+    def _poses(self, views: Views) -> Tensor:
+        """T_src_tgt of every source (B, S, 4, 4): estimated between frames, known for the other camera."""
+        poses = [self._pose(views, i) for i in range(1, len(self.loss.frame_ids))]
+        if self.loss.use_stereo:
+            poses.append(views.stereo_T)
+        return torch.stack(poses, dim=1)
+
+    def _pose(self, views: Views, index: int) -> Tensor:
+        """One pass per pair (BatchNorm sees one pair at a time), always the earlier frame first, as published."""
+        target, other = views.color_aug[:, 0], views.color_aug[:, index]
+        earlier = self.loss.frame_ids[index] < 0
+        axisangle, translation = self.pose(other, target) if earlier else self.pose(target, other)
+        with torch.autocast(target.device.type, enabled=False):
+            T = geometry.pose_matrix(_full_precision(axisangle), _full_precision(translation))
+            return geometry.invert_pose(T) if earlier else T
+
+    def _objective(self, disps: list[Tensor], poses: Tensor, views: Views, noise_std: float) -> list[ScaleTerm]:
+        if self.loss.v1_multiscale:
+            synthesis = [Synthesis(views.pyramid[s], scaled_to(views, s), poses, self.loss) for s in self.loss.scales]
+        else:
+            synthesis = [Synthesis(views.color, views.K, poses, self.loss)] * len(self.loss.scales)
+        return [
+            part.term(disps[s], views.pyramid[s][:, 0], self.loss.disparity_smoothness / 2**s, noise_std)
+            for s, part in zip(self.loss.scales, synthesis, strict=True)
+        ]
+
+
+class Synthesis:
+    """The target as its sources see it, for any disparity. Holds what does not depend on the disparity."""
+
+    def __init__(self, images: Tensor, K: Tensor, poses: Tensor, config: LossConfig):
+        """images: (B, 1 + S, 3, H, W), target first; K: (B, 3, 3) pixels at that size; poses: T_src_tgt (B, S, 4, 4)."""
+        self.config = config
+        self.size = images.shape[-2:]
+        self.sources = images[:, 1:].contiguous()
+        self.target = losses.target(images[:, 0])
+        self.reprojection = geometry.reprojection(K, geometry.invert_intrinsics(K), poses, *self.size)
+        self.identity = None if config.disable_automasking else self._error(self.sources)
+
+    def _error(self, candidates: Tensor) -> Tensor:
+        """(B, S, 3, H, W) to (B, S, H, W), or (B, 1, H, W) where the views are averaged."""
+        measure = losses.l1_error if self.config.no_ssim else losses.photometric_error
+        error = measure(candidates, self.target)
+        return error.mean(1, keepdim=True) if self.config.avg_reprojection else error
+
+    def term(self, disp: Tensor, image: Tensor, smoothness_weight: float, noise_std: float) -> ScaleTerm:
+        """disp: (B, 1, h, w) of any scale; image: the target (B, 3, h, w) at the disparity's size."""
+        full = disp
+        if disp.shape[-2:] != self.size:
+            full = nn.functional.interpolate(disp, self.size, mode="bilinear", align_corners=False)
+        inverse_depth, _ = geometry.disp_to_depth(full, self.config.min_depth, self.config.max_depth)
+        warped = geometry.warp(self.sources, self.reprojection.grid(inverse_depth))
+        identity = None if self.identity is None else losses.tie_break(self.identity, noise_std)
+        error, automask = losses.per_pixel_minimum(self._error(warped), identity)
+        loss = error.mean() + smoothness_weight * losses.smoothness(disp, image)
+        return ScaleTerm(loss, warped.detach(), automask)
+
+
+def scaled_to(views: Views, scale: int) -> Tensor:
+    """Intrinsics (B, 3, 3) of the pyramid's level `scale`, in its pixels."""
+    return geometry.scale_intrinsics(views.K, 0.5**scale, 0.5**scale)
+
+
+def check(loss: LossConfig) -> None:
+    """Stop with a UserError at a loss that has no source view or asks for scales the networks do not have."""
+    frames: Sequence[int] = loss.frame_ids
+    if not frames or frames[0] != 0 or len(set(frames)) != len(frames):
+        raise UserError(f"--frame_ids {frames}: the target 0 comes first and every frame once, for example 0 -1 1")
+    if len(frames) == 1 and not loss.use_stereo:
+        raise UserError("--frame_ids 0 leaves nothing to compare with: add frames (0 -1 1) or --use_stereo")
+    if not loss.scales or not set(loss.scales) <= {0, 1, 2} or len(set(loss.scales)) != len(loss.scales):
+        raise UserError(f"--scales {loss.scales}: choose from 0 1 2, each once; the depth network has no others")
+    if not 0 < loss.min_depth < loss.max_depth:
+        raise UserError(
+            f"--min_depth {loss.min_depth} --max_depth {loss.max_depth}: depths are positive and the first is smaller"
+        )
+
+
+def _full_precision(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
