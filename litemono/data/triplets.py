@@ -1,0 +1,176 @@
+"""The data set: (t, t-1, t+1, ...) as uint8, with everything the training device needs to augment it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from litemono.config import ColorJitter, TrainConfig
+from litemono.data import kitti, videos
+from litemono.data.frames import FrameStore, VideoStore, open_store
+from litemono.data.kitti import OTHER_SIDE, SplitLine
+from litemono.data.loader import EpochBatches, make_loader
+from litemono.data.missing import check_frames, find_missing
+
+__all__ = [
+    "Batch",
+    "EpochBatches",
+    "TripletDataset",
+    "check_frames",
+    "draw_augmentation",
+    "find_missing",
+    "make_loader",
+    "open_dataset",
+]
+
+# The published stand-in for KITTI's 0.54 m between the cameras.
+BASELINE = {"l": -0.1, "r": 0.1}
+# brightness, contrast, saturation as factors, hue as a fraction of the colour circle: low and high ends.
+JITTER_LOW = np.array([0.8, 0.8, 0.8, -0.1])
+JITTER_HIGH = np.array([1.2, 1.2, 1.2, 0.1])
+NO_JITTER = np.array([1.0, 1.0, 1.0, 0.0])
+
+DEFAULT_SPLIT = {"kitti": "eigen_zhou", "kitti_odom": "odom"}
+
+
+class Batch(NamedTuple):
+    """What the loader hands over; one sample is the same without B.  F frames: `frame_ids`, then the other camera."""
+
+    frames: Tensor  # (B, F, 3, H, W) uint8, as stored: flip and jitter are still to be applied
+    intrinsics: Tensor  # (B, 4) float32 fx/W, fy/H, cx/W, cy/H, of the flipped image where `flip`
+    flip: Tensor  # (B,) bool
+    jitter: Tensor  # (B, F, 4) float32 brightness, contrast, saturation, hue; (1, 1, 1, 0) is none
+    jitter_order: Tensor  # (B, F, 4) int64: the order in which these four apply
+    baseline: Tensor  # (B,) float32 x of the other camera's stereo_T, of the flipped image; 0 without stereo
+    depth: Tensor  # (B, 375, 1242) float32 metres, 0 = unknown, of the flipped image; (B, 0, 0) if not asked for
+    index: Tensor  # (B,) int64 line of the split
+
+
+class Draw(NamedTuple):
+    """The random part of one sample."""
+
+    flip: bool
+    jitter: np.ndarray  # (F, 4) float64
+    order: np.ndarray  # (F, 4) int64
+
+
+def draw_augmentation(seed: int, epoch: int, index: int, num_frames: int, color_jitter: ColorJitter) -> Draw:
+    """Flip and jitter as a function of (seed, epoch, index) alone, so resuming needs no random state.
+
+    Raw Philox words are used because numpy keeps them, unlike its distributions, the same in all versions.
+    """
+    words = np.random.Philox(key=[seed % 2**64, 1], counter=[0, 0, epoch, index]).random_raw(2 + 8 * num_frames)
+    uniform = (words >> np.uint64(11)) * 2.0**-53
+    flip, jittered = bool(uniform[0] < 0.5), bool(uniform[1] < 0.5) and color_jitter != "off"
+    if not jittered:
+        return Draw(flip, np.tile(NO_JITTER, (num_frames, 1)), np.tile(np.arange(4), (num_frames, 1)))
+    per_frame = uniform[2:].reshape(num_frames, 2, 4)
+    if color_jitter == "per_triplet":
+        per_frame = np.broadcast_to(per_frame[:1], per_frame.shape)
+    jitter = JITTER_LOW + (JITTER_HIGH - JITTER_LOW) * per_frame[:, 0]
+    return Draw(flip, jitter, np.argsort(per_frame[:, 1], axis=1, kind="stable"))
+
+
+class TripletDataset(Dataset):
+    """Samples of a split.  Keys are (epoch, index): the epoch decides the augmentation."""
+
+    def __init__(
+        self,
+        store: FrameStore,
+        lines: Sequence[SplitLine],
+        frame_ids: Sequence[int],
+        use_stereo: bool,
+        intrinsics: str,
+        color_jitter: ColorJitter,
+        seed: int,
+        training: bool,
+        with_depth: bool,
+    ) -> None:
+        """intrinsics: "published", "calib" or "fx,fy,cx,cy"; training: flip and jitter; with_depth: read scans."""
+        self.store, self.lines = store, list(lines)
+        self.frame_ids, self.use_stereo = tuple(frame_ids), use_stereo
+        self.color_jitter, self.seed = color_jitter, seed
+        self.training, self.with_depth = training, with_depth
+        self._mirror_cx = intrinsics != "published"
+        # One camera for each folder and side, read here so that a bad calibration stops the run at its start.
+        first = {(line.folder, line.side): line for line in reversed(self.lines)}
+        self._intrinsics = {key: kitti.normalised_intrinsics(intrinsics, store, line) for key, line in first.items()}
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __getitem__(self, key: tuple[int, int]) -> Batch:
+        epoch, index = key
+        line = self.lines[index]
+        draw = self._draw(epoch, index)
+        sign = -1.0 if draw.flip else 1.0
+        return Batch(
+            frames=torch.from_numpy(self._read_frames(line)),
+            intrinsics=torch.tensor(self._camera(line, draw.flip), dtype=torch.float32),
+            flip=torch.tensor(draw.flip),
+            jitter=torch.from_numpy(draw.jitter.astype(np.float32)),
+            jitter_order=torch.from_numpy(draw.order),
+            baseline=torch.tensor(sign * BASELINE[line.side] if self.use_stereo else 0.0),
+            depth=torch.from_numpy(self._read_depth(line, draw.flip)),
+            index=torch.tensor(index),
+        )
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.frame_ids) + self.use_stereo
+
+    def _draw(self, epoch: int, index: int) -> Draw:
+        if self.training:
+            return draw_augmentation(self.seed, epoch, index, self.num_frames, self.color_jitter)
+        return draw_augmentation(self.seed, epoch, index, self.num_frames, "off")._replace(flip=False)
+
+    def _read_frames(self, line: SplitLine) -> np.ndarray:
+        wanted = [(line.folder, line.frame + i, line.side) for i in self.frame_ids]
+        if self.use_stereo:
+            wanted.append((line.folder, line.frame, OTHER_SIDE[line.side]))
+        frames = np.empty((len(wanted), 3, self.store.height, self.store.width), np.uint8)
+        for target, frame in zip(frames, wanted, strict=True):
+            target[:] = self.store.read(*frame).transpose(2, 0, 1)
+        return frames
+
+    def _camera(self, line: SplitLine, flip: bool) -> kitti.Intrinsics:
+        fx, fy, cx, cy = self._intrinsics[line.folder, line.side]
+        if flip and self._mirror_cx:  # the published K stays as it is under a flip
+            cx = (self.store.width - 1) / self.store.width - cx
+        return fx, fy, cx, cy
+
+    def _read_depth(self, line: SplitLine, flip: bool) -> np.ndarray:
+        if not self.with_depth:
+            return np.empty((0, 0), np.float32)
+        depth = kitti.training_depth(self.store.root, line)
+        return np.ascontiguousarray(depth[:, ::-1]) if flip else depth
+
+
+def open_dataset(config: TrainConfig, which: str, store: FrameStore | None = None) -> TripletDataset:
+    """The "train" or "val" data of a run: its split's lines, checked against the frames that are there."""
+    data, loss = config.data, config.loss
+    if store is None:
+        store = open_store(data.dataset, data.data_path, data.png, config.model.height, config.model.width)
+    split = data.split or DEFAULT_SPLIT.get(data.dataset)
+    if split is None and isinstance(store, VideoStore):
+        lines, source = videos.split_videos(store.videos, which, loss.frame_ids), f"{store.root} ({which} part)"
+    else:
+        source = kitti.split_file(split, which)
+        lines = kitti.read_split(source)
+    lines = check_frames(store, lines, loss.frame_ids, loss.use_stereo, data.skip_missing, source)
+    return TripletDataset(
+        store=store,
+        lines=lines,
+        frame_ids=loss.frame_ids,
+        use_stereo=loss.use_stereo,
+        intrinsics=data.intrinsics,
+        color_jitter=data.color_jitter,
+        seed=config.run.seed,
+        training=which == "train",
+        with_depth=which != "train" and data.dataset == "kitti",
+    )
