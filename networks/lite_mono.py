@@ -1,0 +1,239 @@
+"""The Lite-Mono encoder. Zhang et al., "Lite-Mono: A Lightweight CNN and Transformer Architecture for Self-Supervised
+Monocular Depth Estimation", CVPR 2023.
+
+    where in the paper (section 3)                       here
+    variants, table 1                                    VARIANTS
+    stem, pooled images, cross-stage connections         LiteMono.forward
+    Consecutive Dilated Convolutions (CDC) module        DilatedBlock, several in a row
+    Local-Global Features Interaction (LGFI) module      AttentionBlock, the last of each stage
+    cross-covariance attention (El-Nouby et al. 2021)    CrossCovarianceAttention
+
+Attribute names are those of the published weight files, which is why some of them say little.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from timm.layers import DropPath
+from torch import Tensor, nn
+
+from networks.normalise import normalise
+
+
+class Variant(NamedTuple):
+    """One row of the paper's table 1. A stage is one DilatedBlock per dilation, then one AttentionBlock."""
+
+    widths: tuple[int, int, int]
+    dilations: tuple[tuple[int, ...], ...]
+    dilations_320x1024: tuple[tuple[int, ...], ...]
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Blocks per stage."""
+        return tuple(len(stage) + 1 for stage in self.dilations)
+
+
+_D3, _D5 = (1, 2, 3), (1, 2, 5)  # the last stage ends on the same pattern at twice the reach
+
+# The first set of dilations is the 192x640 one; it serves every size but 320x1024.
+VARIANTS = {
+    "lite-mono": Variant((48, 80, 128), (_D3, _D3, _D3 * 2 + (2, 4, 6)), (_D5, _D5, _D5 * 2 + (2, 4, 10))),
+    "lite-mono-small": Variant((48, 80, 128), (_D3, _D3, _D3 + (2, 4, 6)), (_D5, _D5, _D5 + (2, 4, 10))),
+    "lite-mono-tiny": Variant((32, 64, 128), (_D3, _D3, _D3 + (2, 4, 6)), (_D5, _D5, _D5 + (2, 4, 10))),
+    "lite-mono-8m": Variant((64, 128, 224), (_D3, _D3, _D3 * 2 + (2, 4, 6)), (_D3, _D3, _D3 * 2 + (2, 4, 6))),
+}
+
+
+class LiteMono(nn.Module):
+    """Image (B, 3, H, W) in [0, 1] -> three feature maps, (B, widths[i], H/2^(i+2), W/2^(i+2))."""
+
+    def __init__(self, variant: Variant, height: int, width: int, drop_path: float = 0.0):
+        super().__init__()
+        self.widths = variant.widths
+        w0, w1, w2 = variant.widths
+        dilations = variant.dilations_320x1024 if (height, width) == (320, 1024) else variant.dilations
+        rates = iter(torch.linspace(0, drop_path, sum(variant.depths), device="cpu").tolist())
+
+        stem = nn.Sequential(ConvBnGelu(3, w0, stride=2), ConvBnGelu(w0, w0), ConvBnGelu(w0, w0))
+        # Between stages: [what the last stage got, what it made, the pooled image], halved by one bare convolution.
+        self.downsample_layers = nn.ModuleList(
+            [stem, nn.Sequential(Conv(2 * w0 + 3, w1, stride=2)), nn.Sequential(Conv(2 * w1 + 3, w2, stride=2))]
+        )
+        self.stem2 = nn.Sequential(Conv(w0 + 3, w0, stride=2))
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                *[DilatedBlock(width, dilation, next(rates)) for dilation in dilations[stage]],
+                AttentionBlock(width, next(rates), position_code=stage == 0),
+            )
+            for stage, width in enumerate(variant.widths)
+        )
+        self.apply(_initialise)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        image = normalise(image)
+        half, quarter, eighth = pooled_images(image, 3)
+        stem, halve1, halve2 = self.downsample_layers
+        stage0, stage1, stage2 = self.stages
+
+        x0 = self.stem2(torch.cat([stem(image), half], dim=1))
+        f0 = stage0(x0)
+        x1 = halve1(torch.cat([x0, f0, quarter], dim=1))
+        f1 = stage1(x1)
+        x2 = halve2(torch.cat([x1, f1, eighth], dim=1))
+        f2 = stage2(x2)
+        return [f0, f1, f2]
+
+
+def pooled_images(image: Tensor, levels: int) -> list[Tensor]:
+    """The image at 1/2, 1/4, ... of its size: 3x3 means at stride 2, the zeros around the border counted."""
+    pooled = []
+    for _ in range(levels):
+        image = F.avg_pool2d(image, kernel_size=3, stride=2, padding=1)
+        pooled.append(image)
+    return pooled
+
+
+class DilatedBlock(nn.Module):
+    """CDC: one dilated depthwise convolution and an inverted bottleneck, around a skip. (B, C, H, W) -> same."""
+
+    def __init__(self, width: int, dilation: int, drop_path: float):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((width,), 1e-6))
+        self.ddwconv = Conv(width, width, dilation=dilation, groups=width)
+        self.bn1 = nn.BatchNorm2d(width)
+        # In every published file, but run by nobody: no gradient, so that distributed training need not look for one.
+        self.norm = nn.LayerNorm(width, eps=1e-6).requires_grad_(False)
+        self.pwconv1 = nn.Linear(width, 6 * width)
+        self.act = nn.GELU()
+        self.pwconv2 = nn.Linear(6 * width, width)
+        self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        u = self.bn1(self.ddwconv(x)).permute(0, 2, 3, 1)  # channels last, for the linear layers
+        u = self.gamma * self.pwconv2(self.act(self.pwconv1(u)))
+        return x + self.drop_path(u.permute(0, 3, 1, 2))
+
+
+class AttentionBlock(nn.Module):
+    """LGFI: cross-covariance attention, then an inverted bottleneck, around one skip. (B, C, H, W) -> same.
+
+    The skip is the block's input itself: position code and attention reach the output through the bottleneck alone.
+    """
+
+    def __init__(self, width: int, drop_path: float, position_code: bool):
+        super().__init__()
+        self.gamma_xca = nn.Parameter(torch.full((width,), 1e-6))
+        self.gamma = nn.Parameter(torch.full((width,), 1e-6))
+        self.pos_embd = PositionCode(width) if position_code else None
+        self.norm_xca = nn.LayerNorm(width, eps=1e-6)
+        self.xca = CrossCovarianceAttention(width)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.pwconv1 = nn.Linear(width, 6 * width)
+        self.act = nn.GELU()
+        self.pwconv2 = nn.Linear(6 * width, width)
+        self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        t = x if self.pos_embd is None else x + self.pos_embd(height, width)
+        t = t.flatten(2).transpose(1, 2)  # (B, H*W, C), row by row
+        t = t + self.gamma_xca * self.xca(self.norm_xca(t))
+        u = self.norm(t.unflatten(1, (height, width)))
+        u = self.gamma * self.pwconv2(self.act(self.pwconv1(u)))
+        return x + self.drop_path(u.permute(0, 3, 1, 2))
+
+
+class CrossCovarianceAttention(nn.Module):
+    """Attention between channels instead of tokens: linear in image size. (B, N, C) -> same."""
+
+    def __init__(self, width: int, heads: int = 8):
+        super().__init__()
+        self.heads = heads
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, t: Tensor) -> Tensor:
+        # (B, N, 3 * heads * d) -> three of (B, heads, d, N): one row of N tokens per channel
+        q, k, v = self.qkv(t).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 4, 1).unbind(0)
+        # Rows are brought to unit length in float32: the squares of thousands of half-precision tokens overflow.
+        q = F.normalize(_at_least_float32(q), dim=-1)
+        k = F.normalize(_at_least_float32(k), dim=-1)
+        attention = (q @ k.transpose(-2, -1) * self.temperature).softmax(dim=-1)
+        out = attention.to(v.dtype) @ v  # (B, heads, d, N)
+        return self.proj(out.flatten(1, 2).transpose(1, 2))
+
+
+class PositionCode(nn.Module):
+    """Fourier code of row and column (32 entries each, rows first), projected to the stage's width.
+
+    A code entry depends on the row or on the column, never both, so each half is projected on its own and the two are
+    added by broadcasting; the full map of 64 channels is never made.
+    """
+
+    def __init__(self, width: int, entries: int = 32):
+        super().__init__()
+        self.entries = entries
+        self.token_projection = nn.Conv2d(2 * entries, width, kernel_size=1)
+
+    def forward(self, height: int, width: int) -> Tensor:
+        """-> (C, height, width)."""
+        by_row, by_column = self.token_projection.weight.flatten(1).split(self.entries, dim=1)  # (C, entries) each
+        rows = by_row @ self._axis(height).T
+        columns = by_column @ self._axis(width).T
+        return rows[:, :, None] + columns[:, None, :] + self.token_projection.bias[:, None, None]
+
+    def _axis(self, length: int) -> Tensor:
+        """(length, entries): sin and cos of the position, in turn, at wavelengths growing to 10000 turns."""
+        weight = self.token_projection.weight
+        position = torch.arange(1, length + 1, device=weight.device, dtype=weight.dtype)
+        position = position / (length + 1e-6) * (2 * math.pi)
+        octave = torch.arange(0, self.entries, 2, device=weight.device, dtype=weight.dtype)
+        angle = position[:, None] / 10000 ** (octave / self.entries)
+        return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+
+
+class Conv(nn.Module):
+    """3x3 convolution without bias, 'same' padding."""
+
+    def __init__(self, width_in: int, width_out: int, stride: int = 1, dilation: int = 1, groups: int = 1):
+        super().__init__()
+        self.conv = nn.Conv2d(width_in, width_out, 3, stride, dilation, dilation, groups, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class ConvBnGelu(Conv):
+    """The same, then BatchNorm and GELU."""
+
+    def __init__(self, width_in: int, width_out: int, stride: int = 1):
+        super().__init__(width_in, width_out, stride)
+        self.bn_gelu = BnGelu(width_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn_gelu(self.conv(x))
+
+
+class BnGelu(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.bn = nn.BatchNorm2d(width)
+        self.act = nn.GELU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.bn(x))
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _initialise(module: nn.Module) -> None:
+    """Kaiming normal on convolution and linear weights; biases keep torch's default, as published."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
