@@ -163,24 +163,26 @@ def halvings(images: Tensor, levels: int) -> list[Tensor]:
 
 
 def _resample(images: Tensor, size: int) -> Tensor:
-    """Resize the last axis of uint8 images, rounded to whole levels: Pillow's horizontal or vertical pass."""
+    """Resize the last axis of uint8 images, rounded to whole levels: exactly Pillow's horizontal or vertical pass."""
     coarse, fine = _device_weights(images.shape[-1], size, images.device)
     with torch.autocast(images.device.type, enabled=False):
         pixels = images.float()
-        sums = pixels @ coarse + pixels @ fine
-    return (sums + 0.5).floor_().clamp_(0, 255).to(torch.uint8)
+        coarse_sum, fine_sum = pixels @ coarse + 0.5, pixels @ fine
+    whole = coarse_sum.floor()
+    return (whole + (coarse_sum - whole + fine_sum).floor()).clamp_(0, 255).to(torch.uint8)
 
 
 @lru_cache(maxsize=32)
 def _device_weights(size_in: int, size_out: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """lanczos_weights transposed, as the sum of two matrices of 11-bit numbers.
+    """(size_in, size_out) multiples of 1/2^11 and remainders in multiples of 1/2^22 that add up to Pillow's weights.
 
-    8-bit pixels times 11-bit weights are exact in TF32 too, so the result does not hang on how the user set it.
+    Pillow's weights have 22 bits after the point.  Split like this, products with 8-bit pixels and all their partial
+    sums fit float32, and the factors fit TF32: the result is exact on every device, however matmul precision is set.
     """
-    weights = torch.from_numpy(lanczos_weights(size_in, size_out).T.copy())
-    mantissa, exponent = torch.frexp(weights)
-    coarse = torch.ldexp((mantissa * 2**11).round() / 2**11, exponent)
-    return coarse.float().to(device), (weights - coarse).float().to(device)
+    fixed_point = np.rint(lanczos_weights(size_in, size_out).T * 2**22)
+    coarse = np.rint(fixed_point / 2**11)
+    fine = fixed_point - coarse * 2**11
+    return tuple(torch.from_numpy(w).float().to(device) for w in (coarse / 2**11, fine / 2**22))
 
 
 def lanczos_weights(size_in: int, size_out: int) -> np.ndarray:
