@@ -1,0 +1,31 @@
+# make demo   render a small world, train, evaluate, show pictures (CPU, under 10 minutes)
+# make test   the tests                    make test-slurm   the tests that need a real Slurm
+# Both create .venv first if it is missing. PYTHON=python3.12 make test chooses another interpreter (3.10-3.12).
+
+PYTHON ?= python3
+READY := .venv/.ready
+
+.PHONY: demo test test-slurm lint clean
+
+demo: $(READY)
+	.venv/bin/python -m litemono.demo
+
+test: $(READY)
+	.venv/bin/python -m pytest
+
+test-slurm: $(READY)
+	LITEMONO_SLURM=1 .venv/bin/python -m pytest tests/slurm
+
+lint: $(READY)
+	.venv/bin/ruff check . && .venv/bin/ruff format --check .
+
+$(READY): pyproject.toml envs/cpu.txt envs/common.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
+	  { echo "litemono is tested with Python 3.10 to 3.12, $(PYTHON) is another: PYTHON=python3.12 make ..." >&2; exit 2; }
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "no venv module: apt-get install python3-venv (or a conda Python), then again" >&2; exit 2; }
+	.venv/bin/python -m pip install --quiet -c envs/cpu.txt -e ".[test]"
+	@touch $@
+
+clean:
+	rm -rf .venv demo build *.egg-info
