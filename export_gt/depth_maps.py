@@ -1,0 +1,101 @@
+"""One line of a split -> one sparse depth map: (H, W) float32 in metres, 0 where nothing was measured.
+
+Two sources. Velodyne scans give the classic Eigen ground truth (Eigen et al. 2014), as published with the scanner's
+forward distance in the pixels of the line's camera. KITTI's depth annotations (Uhrig et al. 2017) are denser and
+cleaner: eleven scans accumulated and checked against stereo; they exist for 652 of the 697 Eigen test images.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from litemono.data import kitti
+from litemono.data.kitti import SplitLine
+from litemono.errors import UserError
+
+ANNOTATED_SPLITS = ("eigen_benchmark",)
+ANNOTATION_ARCHIVE = "data_depth_annotated.zip"
+ANNOTATION_PLACES = ("{folder}", "train/{drive}", "val/{drive}", "data_depth_annotated/train/{drive}",
+                     "data_depth_annotated/val/{drive}")  # fmt: skip
+UNITS_PER_METRE = 256
+NAMED = 3  # missing files, and archives, that an error lists
+
+
+class Source(NamedTuple):
+    """Where a split's depth comes from."""
+
+    what: str
+    find: Callable[[Path, SplitLine], Path]
+    """The file of a line below the data folder; the path may not exist."""
+    depth: Callable[[Path, SplitLine], np.ndarray]
+    """(H, W) float32 metres."""
+    remedy: Callable[[set[str]], str]
+    """What to do about missing files of these drives."""
+
+
+def source_of(split_name: str) -> Source:
+    """eigen_benchmark is made of depth annotations, every other split of velodyne scans."""
+    return ANNOTATIONS if split_name in ANNOTATED_SPLITS else SCANS
+
+
+def check_present(source: Source, root: Path, lines: Sequence[SplitLine]) -> None:
+    """Raise UserError if a file that `lines` need is missing: how many, the first, and what to download."""
+    missing = [line for line in lines if not source.find(root, line).is_file()]
+    if missing:
+        first = ", ".join(str(source.find(root, line).relative_to(root)) for line in missing[:NAMED])
+        raise UserError(
+            f"{len(missing)} of {len(lines)} {source.what}s are missing below --data_path {root} "
+            f"({first}{', ...' if len(missing) > NAMED else ''}); {source.remedy({line.folder for line in missing})}"
+        )
+
+
+def _scan(root: Path, line: SplitLine) -> Path:
+    return kitti.scan_path(root, line.folder, line.frame)
+
+
+def _scan_depth(root: Path, line: SplitLine) -> np.ndarray:
+    calibration = kitti.calibration_dir(root, line.folder)
+    depth = kitti.velodyne_depth(calibration, _scan(root, line), cam=kitti.CAMERA[line.side], vel_depth=True)
+    return depth.astype(np.float32)
+
+
+def _scan_remedy(folders: set[str]) -> str:
+    archives = kitti.archives_for("kitti", folders)
+    if not archives:
+        return "record or copy the scans of these drives, or take their lines out of the split"
+    more = f" and {len(archives) - NAMED} more" if len(archives) > NAMED else ""
+    return f"extract {', '.join(archives[:NAMED])}{more} there (addresses: splits/{kitti.ARCHIVE_LIST.name})"
+
+
+def _annotation(root: Path, line: SplitLine) -> Path:
+    drive = line.folder.rsplit("/", 1)[-1]
+    picture = f"proj_depth/groundtruth/image_0{kitti.CAMERA[line.side]}/{line.frame:010d}.png"
+    paths = [root / place.format(folder=line.folder, drive=drive) / picture for place in ANNOTATION_PLACES]
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
+def _annotation_depth(root: Path, line: SplitLine) -> np.ndarray:
+    path = _annotation(root, line)
+    try:
+        with Image.open(path) as image:
+            values = np.asarray(image)
+    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: not a complete image ({error}); extract it again from {ANNOTATION_ARCHIVE}") from None
+    if values.ndim != 2 or values.dtype not in (np.uint16, np.int32):
+        raise UserError(f"{path}: not a 16-bit depth picture; extract it again from {ANNOTATION_ARCHIVE}")
+    return values.astype(np.float32) / UNITS_PER_METRE
+
+
+def _annotation_remedy(folders: set[str]) -> str:
+    return f"download {ANNOTATION_ARCHIVE} (14 GB) from KITTI's depth benchmark and extract its train and val folders there"
+
+
+SCANS = Source("velodyne scan", _scan, _scan_depth, _scan_remedy)
+ANNOTATIONS = Source("depth annotation", _annotation, _annotation_depth, _annotation_remedy)
