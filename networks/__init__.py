@@ -5,6 +5,7 @@ depth_decoder.py  features -> disparity at three scales
 depth_net.py      both behind one forward(image)
 pose.py           two frames -> camera motion
 weights.py        the published file formats, read strictly and written atomically
+imagenet.py       ImageNet starting points of both encoders
 
     net = networks.create("lite-mono", height=192, width=640)
     disp0, disp1, disp2 = net(image)        # image: (B, 3, 192, 640) in [0, 1]

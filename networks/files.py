@@ -1,0 +1,96 @@
+"""Files of named tensors: read safely, compared with what a network wants, loaded all or nothing."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from networks.errors import NetworkError
+
+# Left in some published files by the tool that counted operations.
+COUNTER_ENTRIES = ("total_ops", "total_params")
+
+
+def read(path: Path) -> dict[str, object]:
+    """The dictionary in a .pth or .safetensors file, on the CPU; tensors and plain values only, no code is run."""
+    path = Path(path)
+    if not path.is_file():
+        raise NetworkError(f"{path}: there is no such file")
+    try:
+        if path.suffix == ".safetensors":
+            content = load_file(path, device="cpu")
+        else:
+            # ImageNet training scripts leave their arguments in the file.
+            with torch.serialization.safe_globals([argparse.Namespace]):
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise NetworkError(f"{path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # what torch raises for a damaged file depends on where the damage is
+        raise NetworkError(f"{path} {_what_is_wrong(path, error)}") from error
+    if not isinstance(content, Mapping):
+        raise NetworkError(f"{path} holds a {type(content).__name__}, not named tensors; it is not a weights file")
+    return dict(content)
+
+
+def _what_is_wrong(path: Path, error: Exception) -> str:
+    foreign = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
+    if foreign:
+        return f"holds a {foreign[1]} object, but only tensors and plain values are loaded; save the state_dict alone"
+    size = path.stat().st_size
+    return f"({size:,} bytes) is cut short, damaged or not a weights file; copy or download it again"
+
+
+def load_exactly(
+    parts: list[tuple[nn.Module, Path, dict[str, object]]], what: str, hint: Callable[[Path, dict], str]
+) -> None:
+    """Load each (module, its file, the file's content) when all of them fit to the last name and shape, else none.
+
+    what: the network's name for the message; hint(file, content) -> what else the file fits, in words, or "".
+    """
+    for module, path, content in parts:
+        wanted = module.state_dict()
+        difference = compare(wanted, content)
+        if difference:
+            fits_else = "" if fits(wanted, content) else hint(path, content)
+            raise NetworkError(f"{path}: {fits_else}" if fits_else else f"{path} does not fit {what}: {difference}")
+    for module, _, content in parts:
+        module.load_state_dict(content)
+
+
+def compare(wanted: Mapping[str, Tensor], given: Mapping[str, object]) -> str:
+    """Where `given` differs from `wanted` in names and shapes, in words; empty if nowhere."""
+    if given and all(name.startswith("module.") for name in given):
+        return "every name begins with 'module.', it was saved from a parallel wrapper; save wrapper.module instead"
+    missing = [name for name in wanted if name not in given]
+    unknown = [name for name in given if name not in wanted]
+    misshapen = [
+        f"{name} is {shape_of(given[name])}, not {shape_of(tensor)}"
+        for name, tensor in wanted.items()
+        if name in given and shape_of(given[name]) != shape_of(tensor)
+    ]
+    counted = (("missing", missing), ("unknown", unknown), ("of another shape", misshapen))
+    found = [f"{len(names)} {how} ({_first(names)})" for how, names in counted if names]
+    return "tensors: " + "; ".join(found) if found else ""
+
+
+def fits(wanted: Mapping[str, Tensor], given: Mapping[str, object]) -> bool:
+    """All of `wanted` is in `given`, in the same shapes; `given` may have more."""
+    return all(name in given and shape_of(given[name]) == shape_of(tensor) for name, tensor in wanted.items())
+
+
+def shape_of(value: object) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def without_counters(content: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in content.items() if name.rpartition(".")[2] not in COUNTER_ENTRIES}
+
+
+def _first(names: list[str], count: int = 4) -> str:
+    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")

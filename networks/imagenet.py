@@ -1,0 +1,122 @@
+"""ImageNet starting points: a published Lite-Mono backbone for the depth encoder, a ResNet for the pose encoder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import huggingface_hub
+import torch
+from torch import Tensor
+
+import networks
+from networks import files, identify
+from networks.depth_net import DepthNet
+from networks.errors import NetworkError
+from networks.pose import RESNETS, PoseNet
+
+WEIGHTS_FOLDER = Path("weights")  # in the current folder; `python -m litemono.prepare weights` fills it
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # what timm calls them in its Hugging Face repositories
+
+
+class Transfer(NamedTuple):
+    """What did not meet: names in the file that the encoder does not use, and the encoder's names it did not find."""
+
+    ignored: list[str]
+    missing: list[str]
+
+
+def load_imagenet_encoder(depth: DepthNet, file: Path) -> Transfer:
+    """Start the depth encoder from a published ImageNet backbone (lite-mono-pretrain.pth and the like).
+
+    Used are the entries under `model` that the encoder has, less those that begin with "norm"; the rest of the encoder
+    keeps its values.
+    """
+    backbone = files.read(file).get("model")
+    if not isinstance(backbone, dict):
+        raise NetworkError(
+            f"{file} has no 'model' entry, so it is no ImageNet backbone; trained weights: --load_weights FOLDER"
+        )
+    wanted = depth.encoder.state_dict()
+    used = {name: value for name, value in backbone.items() if name in wanted and not name.startswith("norm")}
+    if not files.fits(wanted, used):
+        others = identify.depth_variants(backbone, "encoder")
+        if others:
+            raise NetworkError(f"{file}: this is a {' or '.join(others)} backbone: --model {others[0]}")
+        misfit = files.compare({name: wanted[name] for name in used}, used)
+        if misfit or not used:
+            raise NetworkError(f"{file} does not fit {depth.name}: {misfit or 'none of its names is in the encoder'}")
+    depth.encoder.load_state_dict(used, strict=False)
+    return Transfer([name for name in backbone if name not in used], [name for name in wanted if name not in used])
+
+
+def load_pose_imagenet(pose: PoseNet, source: Path | None) -> None:
+    """Start the pose encoder from an ImageNet ResNet of the same depth; never asks the network.
+
+    source: a state dict in torchvision's or timm's names (.pth or .safetensors), or None for what an earlier
+    `prepare weights` or timm has left on this machine.
+    """
+    file = Path(source) if source is not None else find_pose_imagenet(pose.num_layers)
+    if file is None:
+        name = RESNETS[pose.num_layers]
+        raise NetworkError(
+            f"the ImageNet weights of the pose encoder ({name}) are not on this machine, and compute nodes have no "
+            "internet; run `python -m litemono.prepare weights` on a login node, or give --weights_init scratch or a "
+            f"local file ({WEIGHTS_FOLDER / name}.safetensors)"
+        )
+    pose.encoder.encoder.load_state_dict(_six_channel_state(pose, file))
+
+
+def find_pose_imagenet(num_layers: int) -> Path | None:
+    """The local file of ImageNet weights: in weights/, else in timm's Hugging Face cache, else None."""
+    name = RESNETS[num_layers]
+    for suffix in (".safetensors", ".pth"):
+        if (WEIGHTS_FOLDER / f"{name}{suffix}").is_file():
+            return WEIGHTS_FOLDER / f"{name}{suffix}"
+    for filename in HUB_FILES:
+        cached = huggingface_hub.try_to_load_from_cache(f"timm/{name}", filename)
+        if isinstance(cached, str):
+            return Path(cached)
+    return None
+
+
+def fetch_pose_imagenet(num_layers: int, folder: Path = WEIGHTS_FOLDER) -> Path:
+    """Download the pose encoder's ImageNet weights to `folder`, unless they are there; returns the file."""
+    pose = networks.create_pose(num_layers)
+    name = RESNETS[num_layers]
+    folder = Path(folder)
+    target = folder / f"{name}.safetensors"
+    if target.exists():
+        _six_channel_state(pose, target)
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as partial:
+        try:
+            got = huggingface_hub.hf_hub_download(f"timm/{name}", HUB_FILES[0], local_dir=partial)
+        except Exception as error:  # no connection, proxy, HTTP status, full disk: each library has its own class
+            raise NetworkError(
+                f"cannot download timm/{name} from the Hugging Face hub ({_first_line(error)}); run this where there is "
+                f"internet, or copy {HUB_FILES[0]} of that repository to {target}"
+            ) from error
+        _six_channel_state(pose, Path(got))
+        os.replace(got, target)
+    return target
+
+
+def _six_channel_state(pose: PoseNet, file: Path) -> dict[str, Tensor]:
+    """An ImageNet ResNet's state for two images: conv1 sees each with half the weight, so its output keeps its size."""
+    state = files.without_counters(files.read(file))
+    wanted = pose.encoder.encoder.state_dict()
+    # torchvision's files are older than this counter.
+    state = {**{name: value for name, value in wanted.items() if name.endswith("num_batches_tracked")}, **state}
+    one_image = {**wanted, "conv1.weight": wanted["conv1.weight"][:, :3]}
+    difference = files.compare(one_image, state)
+    if difference:
+        raise NetworkError(f"{file} is not an ImageNet ResNet-{pose.num_layers}: {difference}")
+    return {**state, "conv1.weight": torch.cat([state["conv1.weight"]] * 2, dim=1) / 2}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,145 @@
+"""Weights folders in the published format: encoder.pth, depth.pth and, for training, pose_encoder.pth and pose.pth.
+
+Reading is strict: every tensor of the network must be in the file under its name and in its shape, and nothing else.
+ImageNet starting points are in imagenet.py and offered here too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import networks
+from networks import files, identify
+from networks.depth_net import DepthNet
+from networks.errors import NetworkError
+from networks.imagenet import Transfer, fetch_pose_imagenet, load_imagenet_encoder, load_pose_imagenet
+from networks.pose import PoseNet
+
+__all__ = [
+    "Transfer",
+    "fetch_pose_imagenet",
+    "load_depth",
+    "load_imagenet_encoder",
+    "load_into",
+    "load_pose_imagenet",
+    "save_folder",
+    "stored_size",
+]
+
+ENCODER, DECODER, POSE_ENCODER, POSE_DECODER = "encoder.pth", "depth.pth", "pose_encoder.pth", "pose.pth"
+SIZE_ENTRIES = ("height", "width", "use_stereo")  # in encoder.pth beside the tensors
+
+
+def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo: bool = False) -> None:
+    """Write the networks to `folder`, whole or not at all; a weights folder that is already there is replaced whole.
+
+    pose: None leaves pose_encoder.pth and pose.pth out.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_symlink() and any(folder.iterdir()) and not (folder / ENCODER).is_file():
+        raise NetworkError(f"{folder} holds something other than weights (no {ENCODER}); choose another folder")
+    contents = {
+        ENCODER: {
+            **_plain_tensors(depth.encoder),
+            "height": int(depth.height),
+            "width": int(depth.width),
+            "use_stereo": bool(use_stereo),
+        },
+        DECODER: _plain_tensors(depth.decoder),
+    }
+    if pose is not None:
+        contents |= {POSE_ENCODER: _plain_tensors(pose.encoder), POSE_DECODER: _plain_tensors(pose.decoder)}
+
+    partial, replaced = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "replaced"))
+    _remove(partial)
+    partial.mkdir(parents=True)
+    for name, content in contents.items():
+        with (partial / name).open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+    # A kill between the two renames leaves both copies whole beside each other.
+    _remove(replaced)
+    if os.path.lexists(folder):
+        folder.rename(replaced)
+    partial.rename(folder)
+    _remove(replaced)
+
+
+def load_depth(folder: Path, name: str, height: int | None = None, width: int | None = None) -> DepthNet:
+    """The depth network `name` with the weights in `folder`, for the size they were trained at unless one is given."""
+    folder = Path(folder)
+    stored_height, stored_width = stored_size(folder)
+    height = stored_height if height is None else height
+    width = stored_width if width is None else width
+    if height is None or width is None:
+        raise NetworkError(f"{folder / ENCODER} does not say its input size; give --height and --width")
+    depth = networks.create(name, height=height, width=width)
+    load_into(folder, depth, None)
+    return depth
+
+
+def stored_size(folder: Path) -> tuple[int | None, int | None]:
+    """(height, width) in pixels that the weights were trained at; None where encoder.pth does not say."""
+    content = _read(Path(folder) / ENCODER)
+    sizes = [content.get(name) for name in ("height", "width")]
+    for size in sizes:
+        if not (size is None or isinstance(size, int)):
+            raise NetworkError(f"{Path(folder) / ENCODER}: the stored input size is {size!r}, not a number of pixels")
+    return sizes[0], sizes[1]
+
+
+def load_into(folder: Path, depth: DepthNet, pose: PoseNet | None) -> None:
+    """Put the weights in `folder` into the networks: all of them, or none if any tensor does not fit."""
+    folder = Path(folder)
+    what = depth.name + (f" with a ResNet-{pose.num_layers} pose net" if pose else "")
+    modules = {ENCODER: depth.encoder, DECODER: depth.decoder}
+    if pose is not None:
+        modules |= {POSE_ENCODER: pose.encoder, POSE_DECODER: pose.decoder}
+    parts = [(module, folder / name, _tensors(folder / name)) for name, module in modules.items()]
+    files.load_exactly(parts, what, _what_fits_instead)
+
+
+def _tensors(path: Path) -> dict[str, object]:
+    content = files.without_counters(_read(path))
+    return {name: value for name, value in content.items() if name not in SIZE_ENTRIES}
+
+
+def _read(path: Path) -> dict[str, object]:
+    if not path.is_file():
+        raise NetworkError(
+            f"{path.parent} has no {path.name}; give the folder of one epoch's weights, such as RUN/models/weights_29"
+        )
+    return files.read(path)
+
+
+def _what_fits_instead(path: Path, content: dict[str, object]) -> str:
+    """Which flag would make the file fit, in words, or nothing."""
+    part = "encoder" if path.name in (ENCODER, POSE_ENCODER) else "decoder"
+    if path.name in (ENCODER, DECODER):
+        names = identify.depth_variants(content, part)
+        return f"these are {' or '.join(names)} weights: --model {names[0]}" if names else ""
+    layers = identify.pose_layers(content, part)
+    return f"these belong to a ResNet-{layers[0]} pose net: --num_layers {layers[0]}" if layers else ""
+
+
+def _plain_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The state of `module` on the CPU: contiguous, floating tensors in float32, sharing memory with nothing."""
+
+    def plain(tensor: Tensor) -> Tensor:
+        tensor = tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else tensor.dtype)
+        return tensor.clone(memory_format=torch.contiguous_format)
+
+    return {name: plain(tensor) for name, tensor in module.state_dict().items()}
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
