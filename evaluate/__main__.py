@@ -1,0 +1,225 @@
+"""The evaluate command: seven depth errors of a network on a test split."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from evaluate import predictions, results
+from evaluate.protocol import BadPrediction, ImageScore, Protocol, score_image, summarise, uses_crop
+from export_gt import GroundTruth, default_path
+from export_gt.files import line_text
+from litemono import cli
+from litemono.config import default_workers
+from litemono.data.frames import open_store
+from litemono.data.kitti import SplitLine, read_split, split_file
+from litemono.device import choose_device
+from litemono.errors import UserError
+from litemono.parallel import progress_bar
+from litemono.trained import TrainedDepth, load_trained
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What is evaluated, on which images, by which protocol."""
+
+    load_weights: Path | None = None
+    """Weights folder with encoder.pth and depth.pth, ours (RUN/models/weights_29) or published."""
+    load_pred: Path | None = None
+    """Instead of a network: .npy file of scaled disparities (inverse depth), one per test image."""
+    model: str | None = None
+    """lite-mono, lite-mono-small, lite-mono-tiny or lite-mono-8m. Default: the run's own; lite-mono for other weights."""
+    height: int | None = None
+    """Input height. Default: as in encoder.pth."""
+    width: int | None = None
+    """Input width. Default: as in encoder.pth."""
+    data_path: Path | None = None
+    """KITTI raw folder with the test images."""
+    png: bool = False
+    """The images are .png files (as KITTI ships them), not .jpg (as the field converts them)."""
+    split: str = "eigen"
+    """Name of a folder in splits/, or path of a folder with test_files.txt. eigen_benchmark counts all annotated pixels;
+    every other split the Garg crop up to 80 m."""
+    gt_path: Path | None = None
+    """Ground truth from export_gt (published gt_depths.npz files work too). Default: gt_depths_SPLIT.npz in data_path."""
+    post_process: bool = False
+    """Average with the prediction for the mirrored image (monodepth's flip post-processing)."""
+    no_median_scaling: bool = False
+    """Leave out median scaling: for networks trained with stereo pairs, with --pred_depth_scale 5.4."""
+    pred_depth_scale: float = 1.0
+    """Factor on predicted depths."""
+    save_pred: Path | None = None
+    """Also write the scaled disparities to this .npy file, (images, height, width) float32."""
+    device: Literal["cpu", "cuda"] | None = None
+    """Default: cuda if there is one."""
+    batch_size: int = 16
+    """Images per forward pass."""
+    num_workers: int = field(default_factory=default_workers)
+    """Threads that read images. Default: one per core, at most 8."""
+
+
+def evaluate(config: EvaluateConfig) -> None:
+    """Compare a network's depth with ground truth: seven errors in a table, and as JSON beside the weights.
+
+    Example: python -m evaluate --load_weights runs/lite-mono/models/last --data_path kitti_data
+    """
+    _check(config)
+    list_file = split_file(config.split, "test")
+    lines, split_name = read_split(list_file), list_file.parent.name
+    truth = _open_truth(config, lines, split_name)
+    protocol = Protocol(uses_crop(split_name), not config.no_median_scaling, config.pred_depth_scale)
+
+    trained = None
+    if config.load_weights is not None:
+        trained = load_trained(
+            config.load_weights, config.model, choose_device(config.device), config.height, config.width
+        )
+        disparities = _run_network(config, trained, lines, list_file)
+    else:
+        disparities = predictions.from_file(config.load_pred, len(lines))
+    kept: list[np.ndarray] | None = [] if config.save_pred else None
+    scores, shape = _score(progress_bar(disparities, len(lines), "images"), lines, truth, protocol, kept)
+    skipped = [line_text(line) for line, score in zip(lines, scores, strict=True) if score is None]
+    scores = [score for score in scores if score is not None]
+    if not scores:
+        raise UserError(
+            f"{truth.path}: no image has a pixel of ground truth that counts; check --data_path and --split"
+        )
+
+    metrics, ratios = results.figures(summarise(scores))
+    settings = trained.settings if trained else {}
+    result = results.Result(
+        split=config.split,
+        gt_path=str(truth.path),
+        images=len(lines),
+        evaluated=len(scores),
+        skipped=skipped,
+        weights=_text(config.load_weights),
+        predictions=_text(config.load_pred),
+        model=trained.net.name if trained else None,
+        height=shape[0],
+        width=shape[1],
+        min_depth=trained.min_depth if trained else None,
+        max_depth=trained.max_depth if trained else None,
+        mypretrain=settings.get("model", {}).get("mypretrain"),
+        run=bool(settings),
+        crop=protocol.crop,
+        median_scaling=protocol.median_scaling,
+        pred_depth_scale=protocol.pred_depth_scale,
+        post_process=config.post_process,
+        metrics=metrics,
+        scale_ratios=ratios,
+    )
+    path = _result_path(config, results.file_name(split_name, protocol, config.post_process))
+    if kept is not None:
+        predictions.save(config.save_pred, kept)
+    results.write(path, result)
+    results.show(result, path)
+    if settings.get("loss", {}).get("use_stereo") and protocol.median_scaling:
+        print("trained with stereo pairs: --no_median_scaling --pred_depth_scale 5.4 judges its own scale")
+
+
+def _check(config: EvaluateConfig) -> None:
+    """Raise UserError for flags that do not go together or have impossible values."""
+
+    def demand(ok: bool, message: str) -> None:
+        if not ok:
+            raise UserError(message)
+
+    network = config.load_weights is not None
+    demand(network != (config.load_pred is not None), "give either --load_weights FOLDER or --load_pred FILE")
+    demand(
+        not network or config.data_path is not None, "--load_weights needs --data_path, the folder with the test images"
+    )
+    demand(
+        network or not (config.post_process or config.save_pred),
+        "--post_process and --save_pred need a network: they do not go with --load_pred",
+    )
+    folder = config.data_path
+    demand(folder is None or folder.is_dir(), f"--data_path {folder}: there is no such folder")
+    demand(folder is not None or config.gt_path is not None, "--load_pred needs --gt_path (or --data_path)")
+    for name in ("batch_size", "num_workers"):
+        demand(getattr(config, name) >= 1, f"--{name} {getattr(config, name)}: must be at least 1")
+    scale = config.pred_depth_scale
+    demand(0 < scale < float("inf"), f"--pred_depth_scale {scale}: must be positive")
+
+
+def _open_truth(config: EvaluateConfig, lines: list[SplitLine], split_name: str) -> GroundTruth:
+    path = config.gt_path or default_path(config.data_path, split_name)
+    if not path.is_file():
+        output = f" --output {shlex.quote(str(path))}" if config.gt_path else ""
+        source = shlex.quote(str(config.data_path or "KITTI_RAW"))
+        raise UserError(
+            f"{path}: there is no such ground-truth file; make it: "
+            f"python -m export_gt --data_path {source} --split {shlex.quote(config.split)}{output}"
+        )
+    truth = GroundTruth(path)
+    if len(truth) != len(lines):
+        raise UserError(f"{path}: {len(truth)} depth maps, but split {config.split} has {len(lines)} test images")
+    if truth.lines is not None and truth.lines != list(map(line_text, lines)):
+        raise UserError(
+            f"{path}: made for other images than those of split {config.split}; make it again with export_gt"
+        )
+    return truth
+
+
+def _run_network(
+    config: EvaluateConfig, trained: TrainedDepth, lines: list[SplitLine], list_file: Path
+) -> Iterable[np.ndarray]:
+    store = open_store("kitti", config.data_path, config.png, trained.net.height, trained.net.width)
+    predictions.check_images(store, lines, list_file)
+    return predictions.from_network(
+        trained,
+        store,
+        lines,
+        batch_size=config.batch_size,
+        num_workers=config.num_workers,
+        post_process=config.post_process,
+    )
+
+
+def _score(
+    disparities: Iterable[np.ndarray],
+    lines: list[SplitLine],
+    truth: GroundTruth,
+    protocol: Protocol,
+    kept: list[np.ndarray] | None,
+) -> tuple[list[ImageScore | None], tuple[int, int]]:
+    """The score of each image, and the size of the disparities; these go to `kept` unless it is None."""
+    scores, shape = [], (0, 0)
+    for index, (line, disparity) in enumerate(zip(lines, disparities, strict=True)):
+        shape = disparity.shape
+        try:
+            scores.append(
+                score_image(truth[index], disparity.astype(np.promote_types(disparity.dtype, "f4")), protocol)
+            )
+        except BadPrediction as error:
+            raise UserError(
+                f"prediction {index} ({line_text(line)}): {error}; training diverged, or the file holds something else"
+            ) from None
+        if kept is not None:
+            kept.append(disparity.astype(np.float32, copy=False))
+    return scores, shape
+
+
+def _result_path(config: EvaluateConfig, name: str) -> Path:
+    if config.load_weights is not None:
+        return config.load_weights / name
+    return config.load_pred.with_name(f"{config.load_pred.stem}_{name}")
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def main() -> None:
+    cli.run(evaluate, EvaluateConfig, "evaluate")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Trained depth networks as evaluate and predict use them: a weights folder in, scaled disparity out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from litemono.config import LossConfig, ModelConfig
+from litemono.errors import UserError
+from litemono.geometry import disp_to_depth
+from networks import DepthNet, weights
+
+
+def run_settings(folder: Path) -> dict[str, Any]:
+    """The config.json of the run that wrote the weights folder RUN/models/NAME; {} for weights from elsewhere."""
+    run = Path(folder).absolute().parent.parent
+    config = run / "config.json"
+    if Path(folder).absolute().parent.name != "models" or not config.is_file():
+        return {}
+    try:
+        settings = json.loads(config.read_text())
+        if not all(isinstance(settings[group], dict) for group in ("model", "loss")):
+            raise ValueError("no model and loss settings")
+    except (OSError, ValueError, TypeError, KeyError):
+        raise UserError(f"{config} is damaged; restore it, or copy the weights out of the run folder") from None
+    return settings
+
+
+class TrainedDepth(NamedTuple):
+    """A depth network in eval mode on its device, and the range its disparity stands for."""
+
+    net: DepthNet
+    device: torch.device
+    min_depth: float
+    max_depth: float
+    settings: dict[str, Any]
+    """config.json of the run it comes from, {} if unknown."""
+
+    @torch.inference_mode()
+    def disparity(self, images: np.ndarray, flip: bool = False) -> Tensor:
+        """Inverse depth in 1/metres (up to the monocular scale), (B, H, W) float32 on the device.
+
+        images: (B, H, W, 3) uint8 RGB at the network's size; flip: mirror them left to right first.
+        """
+        batch = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 255
+        disparity = self.net(batch.flip(3) if flip else batch)[0]
+        return disp_to_depth(disparity, self.min_depth, self.max_depth)[0][:, 0]
+
+
+def load_trained(
+    folder: Path, model: str | None, device: torch.device, height: int | None = None, width: int | None = None
+) -> TrainedDepth:
+    """The network in a weights folder, ours or published.
+
+    model: None means the run's own, lite-mono for weights from elsewhere; height, width: None means as trained.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"--load_weights {folder}: there is no such folder; give one like RUN/models/last")
+    settings = run_settings(folder)
+    name = model or settings.get("model", {}).get("model") or ModelConfig.model
+    net = weights.load_depth(folder, name, height, width)
+    if device.type == "cuda":  # published numbers are full float32; cuDNN would round to TF32
+        torch.backends.cudnn.allow_tf32 = False
+    loss = {"min_depth": LossConfig.min_depth, "max_depth": LossConfig.max_depth, **settings.get("loss", {})}
+    return TrainedDepth(net.to(device).eval(), device, loss["min_depth"], loss["max_depth"], settings)
