@@ -93,7 +93,7 @@ class Training:
 
     def batches(self) -> Iterator[tuple[float, Batch]]:
         """What is left of this epoch, each batch with the seconds it was waited for."""
-        self.data.train_batches.seek(self.progress.epoch, self.progress.samples)
+        self.data.train_batches.seek(self.progress.epoch, self.progress.samples // self.global_batch)
         self.report.clock.restart()
         iterator = iter(self.data.train)
         while True:
@@ -179,7 +179,7 @@ class Training:
         if self.run:
             folder = self.run.models / f"weights_{epoch}"
             weights.save_folder(
-                folder, self.model.depth_net, self.model.pose_net, use_stereo=self.config.loss.use_stereo
+                folder, self.model.depth, self.model.pose, use_stereo=self.config.loss.use_stereo
             )
             metrics = {"epoch": epoch, "step": step, "validation": results}
             write_atomically(folder / "validation.json", (json.dumps(metrics, indent=1) + "\n").encode())

@@ -43,7 +43,7 @@ def validate(
             sums[:2] += torch.tensor([output.loss.item() * size, size], dtype=torch.float64)
             for depth, truth in zip(output.depth, batch.depth.to(world.device), strict=True):
                 if truth.numel() and (errors := train_depth_errors(truth[None], depth[None])) is not None:
-                    sums[2:] += torch.cat([torch.ones(1), errors.cpu()]).double()
+                    sums[2:] += torch.cat([torch.ones(1, dtype=torch.float64), errors.cpu()])
     finally:
         model.train(was_training)
     sums = world.sum(sums.to(world.device)).cpu()
