@@ -1,0 +1,160 @@
+"""Depth pictures of photographs and video frames."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import matplotlib
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+
+from litemono import cli
+from litemono.config import default_workers
+from litemono.data.videos import IMAGE_SUFFIXES, natural_key
+from litemono.device import choose_device
+from litemono.errors import UserError
+from litemono.files import replacing
+from litemono.parallel import ordered_map, progress_bar
+from litemono.trained import TrainedDepth, load_trained
+
+RESULT = "_disp"  # ends the stem of what is written: NAME_disp.jpeg, NAME_disp.npy, as published
+UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError)
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Which pictures, by which network, to where."""
+
+    load_weights: Path
+    """Weights folder with encoder.pth and depth.pth, ours (RUN/models/weights_29) or published."""
+    input: Path
+    """An image, or a folder of images."""
+    output: Path | None = None
+    """Folder for the results NAME_disp.jpeg. Default: beside the images."""
+    model: str | None = None
+    """lite-mono, lite-mono-small, lite-mono-tiny or lite-mono-8m. Default: the run's own; lite-mono for other weights."""
+    height: int | None = None
+    """Input height. Default: as in encoder.pth."""
+    width: int | None = None
+    """Input width. Default: as in encoder.pth."""
+    save_npy: bool = False
+    """Also write NAME_disp.npy: scaled disparity (inverse depth) at the network's size, (1, 1, height, width) float32."""
+    ext: str | None = None
+    """Take only images of this extension from the folder (jpg, png, ...). Default: every image."""
+    device: Literal["cpu", "cuda"] | None = None
+    """Default: cuda if there is one."""
+    batch_size: int = 8
+    """Images per forward pass."""
+    num_workers: int = field(default_factory=default_workers)
+    """Threads that read images. Default: one per core, at most 8."""
+
+
+class Picture(NamedTuple):
+    """One image as the network sees it."""
+
+    path: Path
+    size: tuple[int, int]
+    """Height and width of the original."""
+    pixels: np.ndarray
+    """(H, W, 3) uint8 at the network's size."""
+
+
+def predict(config: PredictConfig) -> None:
+    """Turn an image or a folder of images into colour depth pictures: bright is near.
+
+    Example: python -m litemono.predict --load_weights runs/lite-mono/models/last --input street.jpg --output depth
+    """
+    for name in ("batch_size", "num_workers"):
+        if getattr(config, name) < 1:
+            raise UserError(f"--{name} {getattr(config, name)}: must be at least 1")
+    paths = find_images(config.input, config.ext)
+    trained = load_trained(config.load_weights, config.model, choose_device(config.device), config.height, config.width)
+    output = config.output or paths[0].parent
+    pictures = _read_ahead(paths, trained, config)
+    done = _write_all(pictures, trained, output, config)
+    for _ in progress_bar(done, len(paths), "depth pictures"):
+        pass
+    print(f"{len(paths)} depth picture{'s' * (len(paths) > 1)} in {output}")
+
+
+def find_images(source: Path, ext: str | None) -> list[Path]:
+    """`source` itself, or the images in that folder in natural order, without earlier results."""
+    if source.is_file():
+        return [source]
+    if not source.is_dir():
+        raise UserError(f"--input {source}: there is no such file or folder")
+    suffixes = {f".{ext.lower().lstrip('.')}"} if ext else IMAGE_SUFFIXES
+    candidates = (path for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
+    paths = [path for path in candidates if path.suffix.lower() in suffixes and not path.stem.endswith(RESULT)]
+    if not paths:
+        raise UserError(f"--input {source}: no images ({' '.join(sorted(suffixes))}) in this folder")
+    by_stem: dict[str, Path] = {}
+    for path in sorted(paths, key=lambda path: natural_key(path.name)):
+        other = by_stem.setdefault(path.stem, path)
+        if other is not path:
+            raise UserError(
+                f"--input {source}: {other.name} and {path.name} would both become {path.stem}{RESULT}.jpeg; "
+                f"choose one kind: --ext {path.suffix[1:]}"
+            )
+    return list(by_stem.values())
+
+
+def read_picture(path: Path, height: int, width: int) -> Picture:
+    """Upright by its EXIF note, RGB, Lanczos-resized as in training."""
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file).convert("RGB")
+    except UNREADABLE as error:
+        raise UserError(f"{path}: not a complete image ({error}); replace it or take it out of --input") from None
+    pixels = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
+    return Picture(path, (image.height, image.width), pixels)
+
+
+def colour(disparity: torch.Tensor, height: int, width: int) -> np.ndarray:
+    """(H, W) disparity -> (height, width, 3) uint8 magma, from its minimum to its 95th percentile, as published."""
+    full = F.interpolate(disparity[None, None], (height, width), mode="bilinear", align_corners=False)
+    values = full[0, 0].cpu().numpy()
+    low, high = values.min(), np.percentile(values, 95)
+    shades = (values - low) / (high - low) if high > low else np.zeros_like(values)
+    return matplotlib.colormaps["magma"](shades, bytes=True)[:, :, :3]
+
+
+def _read_ahead(paths: list[Path], trained: TrainedDepth, config: PredictConfig) -> Iterator[Picture]:
+    def read(path: Path) -> Picture:
+        return read_picture(path, trained.net.height, trained.net.width)
+
+    with ThreadPoolExecutor(config.num_workers) as threads:
+        yield from ordered_map(threads, read, paths, ahead=2 * config.batch_size + config.num_workers)
+
+
+def _write_all(
+    pictures: Iterator[Picture], trained: TrainedDepth, output: Path, config: PredictConfig
+) -> Iterator[Path]:
+    """Write each picture's results; yields the picture's path when they are there."""
+    while batch := list(islice(pictures, config.batch_size)):
+        disparities = trained.disparity(np.stack([picture.pixels for picture in batch]))
+        for picture, disparity in zip(batch, disparities, strict=True):
+            stem = output / f"{picture.path.stem}{RESULT}"
+            if config.save_npy:
+                with replacing(stem.with_name(f"{stem.name}.npy")) as file:
+                    np.save(file, disparity[None, None].cpu().numpy(), allow_pickle=False)
+            with replacing(stem.with_name(f"{stem.name}.jpeg")) as file:
+                Image.fromarray(colour(disparity, *picture.size)).save(file, format="JPEG")
+            yield picture.path
+
+
+def main() -> None:
+    cli.run(predict, PredictConfig, "litemono.predict")
+
+
+if __name__ == "__main__":
+    main()
