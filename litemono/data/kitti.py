@@ -5,6 +5,8 @@ Geiger et al. 2013.  Camera 2 is the left colour camera ("l"), camera 3 the righ
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -79,7 +81,7 @@ def _parse_line(line: str, where: str) -> SplitLine:
 def frame_place(dataset: str, folder: str, frame: int, side: str) -> tuple[str, str]:
     """Directory below the data root and file name without extension of a KITTI frame."""
     if dataset == "kitti_odom":
-        return f"sequences/{_sequence(folder)}/image_{CAMERA[side]}", f"{frame:06d}"
+        return f"sequences/{sequence_name(folder)}/image_{CAMERA[side]}", f"{frame:06d}"
     return f"{folder}/image_0{CAMERA[side]}/data", f"{frame:010d}"
 
 
@@ -89,9 +91,25 @@ def frame_path(root: Path, dataset: str, folder: str, frame: int, side: str, ext
     return Path(root) / directory / (stem + ext)
 
 
-def scan_path(root: Path, folder: str, frame: int) -> Path:
-    """Velodyne scan taken with a frame of a raw drive."""
-    return Path(root) / folder / "velodyne_points" / "data" / f"{frame:010d}.bin"
+SCANS_ARCHIVE = "velodyne_points.zip"
+
+
+def scan_path(root: Path, folder: str, frame: int) -> Path | zipfile.Path:
+    """Velodyne scan taken with a frame of a raw drive; in packed drives it is a member of their velodyne_points.zip."""
+    drive, name = Path(root) / folder, scan_name(frame)
+    archive = drive / SCANS_ARCHIVE
+    if (drive / name).is_file() or not archive.is_file():
+        return drive / name
+    try:
+        member = zipfile.Path(str(archive), name)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UserError(f"{archive}: not a complete zip ({error}); delete it and pack its drive again") from None
+    return member if member.is_file() else drive / name
+
+
+def scan_name(frame: int) -> str:
+    """Place of a scan in its drive's folder."""
+    return f"velodyne_points/data/{frame:010d}.bin"
 
 
 def calibration_dir(root: Path, folder: str) -> Path:
@@ -99,7 +117,8 @@ def calibration_dir(root: Path, folder: str) -> Path:
     return Path(root) / folder.split("/")[0]
 
 
-def _sequence(folder: str) -> str:
+def sequence_name(folder: str) -> str:
+    """Name of an odometry sequence's folder; the published lists leave out the leading zero."""
     if not folder.isdecimal():
         raise UserError(
             f"'{folder}' is no odometry sequence number; --dataset kitti_odom goes with --split odom, "
@@ -185,7 +204,7 @@ def _calibrated_camera(store: FrameStore, line: SplitLine) -> tuple[Intrinsics, 
     """(fx, fy, cx, cy) in pixels and the (height, width) of the image they belong to."""
     cam = CAMERA[line.side]
     if store.dataset == "kitti_odom":
-        path = Path(store.root) / "sequences" / _sequence(line.folder) / "calib.txt"
+        path = Path(store.root) / "sequences" / sequence_name(line.folder) / "calib.txt"
         projection = _matrix(read_calibration(path), path, f"P{cam}", (3, 4))
         size = store.native_size(*line)
     else:
@@ -200,12 +219,12 @@ def _calibrated_camera(store: FrameStore, line: SplitLine) -> tuple[Intrinsics, 
 # ---------------------------------------------------------------- velodyne
 
 
-def load_scan(path: Path | str) -> np.ndarray:
+def load_scan(path: Path | zipfile.Path | str) -> np.ndarray:
     """(N, 4) float32: x forward, y left, z up in metres of the scanner's frame, and reflectance."""
     try:
-        raw = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot read this velodyne scan ({error.strerror})") from None
+        raw = (Path(path) if isinstance(path, str) else path).read_bytes()
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise UserError(f"{path}: cannot read this velodyne scan ({getattr(error, 'strerror', None) or error})") from None
     if len(raw) % 16:
         raise UserError(
             f"{path}: {len(raw)} bytes are not a whole number of 16-byte velodyne points; the file is truncated, "
@@ -216,7 +235,7 @@ def load_scan(path: Path | str) -> np.ndarray:
 
 def velodyne_depth(
     calib_dir: Path | str,
-    scan_path: Path | str,
+    scan_path: Path | zipfile.Path | str,
     cam: int = 2,
     vel_depth: bool = False,
     correct_duplicates: bool = False,
