@@ -224,10 +224,17 @@ def load_scan(path: Path | zipfile.Path | str) -> np.ndarray:
     try:
         raw = (Path(path) if isinstance(path, str) else path).read_bytes()
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise UserError(f"{path}: cannot read this velodyne scan ({getattr(error, 'strerror', None) or error})") from None
+        raise UserError(
+            f"{path}: cannot read this velodyne scan ({getattr(error, 'strerror', None) or error})"
+        ) from None
+    return scan_points(raw, path)
+
+
+def scan_points(raw: bytes, where: object) -> np.ndarray:
+    """(N, 4) points of a scan file's content; `where` names it in messages."""
     if len(raw) % 16:
         raise UserError(
-            f"{path}: {len(raw)} bytes are not a whole number of 16-byte velodyne points; the file is truncated, "
+            f"{where}: {len(raw)} bytes are not a whole number of 16-byte velodyne points; the file is truncated, "
             "extract its archive again"
         )
     return np.frombuffer(raw, dtype="<f4").reshape(-1, 4)
@@ -269,6 +276,22 @@ def velodyne_depth(
     first[group[::-1]] = np.arange(len(group))[::-1]
     depth[pixel[first[group]]] = nearest[group]  # a group's minimum goes to the pixel of its first point
     return np.maximum(depth, 0).reshape(height, width)
+
+
+def in_view(calib_dir: Path | str, points: np.ndarray, margin: float = 2) -> np.ndarray:
+    """(N,) bool: the points of a scan from which velodyne_depth can be made, for either colour camera.
+
+    These are the ones in front of the scanner that fall into an image, or within `margin` pixels of it.
+    """
+    homogeneous = np.concatenate([points[:, :3], np.ones((len(points), 1), np.float32)], axis=1)
+    seen = np.zeros(len(points), bool)
+    for cam in CAMERA.values():
+        projection, (height, width) = _scanner_to_image(Path(calib_dir), cam)
+        u, v, z = (homogeneous @ projection.T).T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            column, row = u / z, v / z
+        seen |= (column > -margin) & (row > -margin) & (column < width + margin) & (row < height + margin)
+    return seen & (points[:, 0] >= 0)
 
 
 def _scanner_to_image(calib_dir: Path, cam: int) -> tuple[np.ndarray, tuple[int, int]]:
