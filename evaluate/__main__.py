@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -106,8 +106,7 @@ def evaluate(config: EvaluateConfig) -> None:
         width=shape[1],
         min_depth=trained.min_depth if trained else None,
         max_depth=trained.max_depth if trained else None,
-        mypretrain=settings.get("model", {}).get("mypretrain"),
-        run=bool(settings),
+        imagenet_backbone=_imagenet_backbone(settings),
         crop=protocol.crop,
         median_scaling=protocol.median_scaling,
         pred_depth_scale=protocol.pred_depth_scale,
@@ -211,6 +210,12 @@ def _result_path(config: EvaluateConfig, name: str) -> Path:
     if config.load_weights is not None:
         return config.load_weights / name
     return config.load_pred.with_name(f"{config.load_pred.stem}_{name}")
+
+
+def _imagenet_backbone(settings: dict[str, Any]) -> bool | None:
+    """From a run's config.json; weights that it started from may themselves have started from ImageNet."""
+    model = settings.get("model", {})
+    return None if not model or model.get("load_weights") else bool(model.get("mypretrain"))
 
 
 def _text(path: Path | None) -> str | None:

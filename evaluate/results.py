@@ -37,10 +37,8 @@ class Result:
     width: int
     min_depth: float | None
     max_depth: float | None
-    mypretrain: str | None
-    """ImageNet encoder that the run started from."""
-    run: bool
-    """The weights belong to a run whose config.json was read, so mypretrain None means none."""
+    imagenet_backbone: bool | None
+    """Whether the run started from an ImageNet encoder; None where that is not known."""
     crop: bool
     median_scaling: bool
     pred_depth_scale: float
