@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -74,52 +74,21 @@ def evaluate(config: EvaluateConfig) -> None:
     truth = _open_truth(config, lines, split_name)
     protocol = Protocol(uses_crop(split_name), not config.no_median_scaling, config.pred_depth_scale)
 
-    trained = None
     if config.load_weights is not None:
-        trained = load_trained(
-            config.load_weights, config.model, choose_device(config.device), config.height, config.width
-        )
+        device = choose_device(config.device)
+        trained = load_trained(config.load_weights, config.model, device, config.height, config.width)
         disparities = _run_network(config, trained, lines, list_file)
     else:
+        trained = None
         disparities = predictions.from_file(config.load_pred, len(lines))
-    kept: list[np.ndarray] | None = [] if config.save_pred else None
-    scores, shape = _score(progress_bar(disparities, len(lines), "images"), lines, truth, protocol, kept)
-    skipped = [line_text(line) for line, score in zip(lines, scores, strict=True) if score is None]
-    scores = [score for score in scores if score is not None]
-    if not scores:
-        raise UserError(
-            f"{truth.path}: no image has a pixel of ground truth that counts; check --data_path and --split"
-        )
-
-    metrics, ratios = results.figures(summarise(scores))
-    settings = trained.settings if trained else {}
-    result = results.Result(
-        split=config.split,
-        gt_path=str(truth.path),
-        images=len(lines),
-        evaluated=len(scores),
-        skipped=skipped,
-        weights=_text(config.load_weights),
-        predictions=_text(config.load_pred),
-        model=trained.net.name if trained else None,
-        height=shape[0],
-        width=shape[1],
-        min_depth=trained.min_depth if trained else None,
-        max_depth=trained.max_depth if trained else None,
-        imagenet_backbone=_imagenet_backbone(settings),
-        crop=protocol.crop,
-        median_scaling=protocol.median_scaling,
-        pred_depth_scale=protocol.pred_depth_scale,
-        post_process=config.post_process,
-        metrics=metrics,
-        scale_ratios=ratios,
-    )
+    with predictions.saving(config.save_pred, len(lines)) as save:
+        scores, size = _score(progress_bar(disparities, len(lines), "images"), lines, truth, protocol, save)
+    result = _result(config, trained, protocol, truth, lines, scores, size)
+    results.show(result)
     path = _result_path(config, results.file_name(split_name, protocol, config.post_process))
-    if kept is not None:
-        predictions.save(config.save_pred, kept)
     results.write(path, result)
-    results.show(result, path)
-    if settings.get("loss", {}).get("use_stereo") and protocol.median_scaling:
+    print(f"written to {path}")
+    if trained and trained.settings.get("loss", {}).get("use_stereo") and protocol.median_scaling:
         print("trained with stereo pairs: --no_median_scaling --pred_depth_scale 5.4 judges its own scale")
 
 
@@ -187,12 +156,13 @@ def _score(
     lines: list[SplitLine],
     truth: GroundTruth,
     protocol: Protocol,
-    kept: list[np.ndarray] | None,
+    save: Callable[[np.ndarray], object],
 ) -> tuple[list[ImageScore | None], tuple[int, int]]:
-    """The score of each image, and the size of the disparities; these go to `kept` unless it is None."""
-    scores, shape = [], (0, 0)
+    """The score of each image, None where no pixel counts, and the (height, width) of the disparities."""
+    scores, size = [], (0, 0)
     for index, (line, disparity) in enumerate(zip(lines, disparities, strict=True)):
-        shape = disparity.shape
+        size = disparity.shape
+        save(disparity)
         try:
             scores.append(
                 score_image(truth[index], disparity.astype(np.promote_types(disparity.dtype, "f4")), protocol)
@@ -201,9 +171,43 @@ def _score(
             raise UserError(
                 f"prediction {index} ({line_text(line)}): {error}; training diverged, or the file holds something else"
             ) from None
-        if kept is not None:
-            kept.append(disparity.astype(np.float32, copy=False))
-    return scores, shape
+    return scores, size
+
+
+def _result(
+    config: EvaluateConfig,
+    trained: TrainedDepth | None,
+    protocol: Protocol,
+    truth: GroundTruth,
+    lines: list[SplitLine],
+    scores: list[ImageScore | None],
+    size: tuple[int, int],
+) -> results.Result:
+    counted = [score for score in scores if score is not None]
+    if not counted:
+        raise UserError(
+            f"{truth.path}: no image has a pixel of ground truth that counts; check --data_path and --split"
+        )
+    metrics, ratios = results.figures(summarise(counted))
+    return results.Result(
+        split=config.split,
+        gt_path=str(truth.path),
+        images=len(lines),
+        evaluated=len(counted),
+        skipped=[line_text(line) for line, score in zip(lines, scores, strict=True) if score is None],
+        weights=_text(config.load_weights),
+        predictions=_text(config.load_pred),
+        model=trained.net.name if trained else None,
+        height=size[0],
+        width=size[1],
+        min_depth=trained.min_depth if trained else None,
+        max_depth=trained.max_depth if trained else None,
+        imagenet_backbone=_imagenet_backbone(trained.settings if trained else {}),
+        **protocol._asdict(),
+        post_process=config.post_process,
+        metrics=metrics,
+        scale_ratios=ratios,
+    )
 
 
 def _result_path(config: EvaluateConfig, name: str) -> Path:

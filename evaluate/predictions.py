@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -75,7 +76,18 @@ def from_file(path: Path, count: int) -> np.ndarray:
     return disparities
 
 
-def save(path: Path, disparities: list[np.ndarray]) -> None:
-    """(images, H, W) float32 .npy."""
+@contextmanager
+def saving(path: Path | None, count: int) -> Iterator[Callable[[np.ndarray], object]]:
+    """A function that appends one (H, W) map to `path`, in the end a (count, H, W) float32 .npy; None: to nowhere."""
+    if path is None:
+        yield lambda disparity: None
+        return
     with replacing(path) as file:
-        np.save(file, np.asarray(disparities, dtype=np.float32), allow_pickle=False)
+
+        def append(disparity: np.ndarray) -> None:
+            if not file.tell():
+                header = {"descr": "<f4", "fortran_order": False, "shape": (count, *disparity.shape)}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(disparity.astype("<f4").tobytes())
+
+        yield append

@@ -69,7 +69,7 @@ def write(path: Path, result: Result) -> None:
         file.write((json.dumps(dataclasses.asdict(result), indent=2) + "\n").encode())
 
 
-def show(result: Result, path: Path) -> None:
+def show(result: Result) -> None:
     """Print the table, the scale ratios and what was left out."""
     table = Table(title=f"{result.weights or result.predictions}: {result.split}, {result.evaluated} images")
     for name in Errors._fields:
@@ -87,4 +87,4 @@ def show(result: Result, path: Path) -> None:
         lines.append(
             f"{len(result.skipped)} images without valid ground truth left out: {', '.join(result.skipped[:NAMED])}{more}"
         )
-    print("\n".join([*lines, f"written to {path}"]))
+    print("\n".join(lines))
