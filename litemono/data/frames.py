@@ -11,12 +11,15 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from litemono.data import kitti, videos
+from litemono.data import kitti, packed, videos
 from litemono.errors import UserError
 
 
 class FrameStore(Protocol):
-    """What the triplet pipeline needs of a store.  Stores are read-only and go to loader processes as they are."""
+    """What the triplet pipeline needs of a store.  Stores are read-only and go to loader processes as they are.
+
+    A store of dataset "frames" also has `videos`: folder -> its frames in order, to make a split from.
+    """
 
     dataset: str  # "kitti", "kitti_odom" or "frames"
     root: Path  # calibration files and velodyne scans lie below it in KITTI's layout
@@ -43,7 +46,19 @@ def open_store(dataset: str, root: Path | str, png: bool, height: int, width: in
         raise UserError(f"--data_path {root}: there is no such folder")
     if dataset == "frames":
         return VideoStore(root, height, width)
+    if packed.is_pack(root):
+        return packed.PackedStore(dataset, root, height, width)
     return FolderStore(dataset, root, ".png" if png else ".jpg", height, width)
+
+
+# What Pillow raises for a file that is no image, or only half of one.
+NOT_AN_IMAGE = (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError)
+
+
+def resized(image: Image.Image, height: int, width: int) -> np.ndarray:
+    """(height, width, 3) uint8 RGB, read-only: the one resize of the published pipeline's full-size image."""
+    pixels = image if image.mode == "RGB" else image.convert("RGB")
+    return np.asarray(pixels.resize((width, height), Image.Resampling.LANCZOS))
 
 
 class FolderStore:
@@ -73,8 +88,7 @@ class FolderStore:
 
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
         with self._open(folder, frame, side) as image:
-            pixels = image if image.mode == "RGB" else image.convert("RGB")
-            return np.asarray(pixels.resize((self.width, self.height), Image.Resampling.LANCZOS))
+            return resized(image, self.height, self.width)
 
     def native_size(self, folder: str, frame: int, side: str) -> tuple[int, int]:
         with self._open(folder, frame, side, decode=False) as image:
@@ -89,7 +103,7 @@ class FolderStore:
             return image
         except FileNotFoundError:
             raise UserError(f"frame {frame} {side} of {folder}: {self.missing(folder, frame, side)}") from None
-        except (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError) as error:
+        except NOT_AN_IMAGE as error:
             raise UserError(f"{path}: not a complete image ({error}); {self._remedy(folder)}") from None
 
     def _remedy(self, folder: str) -> str:

@@ -18,12 +18,26 @@ if TYPE_CHECKING:
     from litemono.data.triplets import Batch
 
 
+# What the random words of a (seed, epoch) are for.
+ORDER, AUGMENTATION = 0, 1
+
+
+def philox_words(count: int, seed: int, purpose: int, epoch: int, index: int = 0) -> np.ndarray:
+    """(count,) uint64 random words, a function of the arguments: there is no state to save or to advance.
+
+    Raw Philox words, because numpy keeps them, unlike its distributions, the same in all versions.
+    """
+    key = np.array([seed % 2**64, purpose], np.uint64)
+    return np.random.Philox(key=key, counter=np.array([0, 0, epoch, index], np.uint64)).random_raw(count)
+
+
 class EpochBatches(Sampler):
     """Batch sampler whose order is a function of (seed, epoch); yields lists of keys (epoch, index).
 
     Step s of an epoch takes samples [s * world_size * batch_size, ...) of the epoch's order, and each rank every
     world_size-th of them: N ranks with batch B see together what one rank with batch N * B sees.  Without drop_last
-    the last step has what is left, and ranks for which nothing is left have one step less.
+    the last step takes all that is left, up to one sample per rank above the batch size, so that every rank has the
+    same number of steps and a sample in each.
     """
 
     def __init__(
@@ -40,16 +54,17 @@ class EpochBatches(Sampler):
         self.rank, self.world_size = rank, world_size
         self.shuffle, self.drop_last = shuffle, drop_last
         self.epoch, self.step = 0, 0
-        if len(self) == 0 and drop_last:
+        if len(self) == 0:
+            wanted = f"one batch of {batch_size} on" if drop_last else "one each on"
             raise UserError(
-                f"{num_samples} samples are too few for one batch of {batch_size} on {world_size} processes: "
-                "lower --batch_size or give more data"
+                f"{num_samples} samples are too few for {wanted} {world_size} processes: "
+                "lower --batch_size or the number of processes, or give more data"
             )
 
     def __len__(self) -> int:
-        """Steps in a whole epoch on this rank, wherever `seek` points."""
+        """Steps in a whole epoch, the same on every rank and wherever `seek` points."""
         full, rest = divmod(self.num_samples, self.batch_size * self.world_size)
-        return full + (not self.drop_last and rest > self.rank)
+        return full + (not self.drop_last and rest >= self.world_size)
 
     def seek(self, epoch: int, step: int = 0) -> None:
         """The next iteration yields batches `step`, step + 1, ... of `epoch`."""
@@ -58,15 +73,15 @@ class EpochBatches(Sampler):
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         epoch, order, stride = self.epoch, self.order(self.epoch), self.batch_size * self.world_size
         for step in range(self.step, len(self)):
-            mine = order[step * stride : (step + 1) * stride][self.rank :: self.world_size]
-            yield [(epoch, index) for index in mine.tolist()]
+            is_rest = step == len(self) - 1 and not self.drop_last
+            together = order[step * stride : None if is_rest else (step + 1) * stride]
+            yield [(epoch, index) for index in together[self.rank :: self.world_size].tolist()]
 
     def order(self, epoch: int) -> np.ndarray:
         """(num_samples,) indices in the order of an epoch."""
         if not self.shuffle:
             return np.arange(self.num_samples)
-        bits = np.random.Philox(key=[self.seed % 2**64, 0], counter=[0, 0, epoch, 0])
-        return np.argsort(bits.random_raw(self.num_samples), kind="stable")
+        return np.argsort(philox_words(self.num_samples, self.seed, ORDER, epoch), kind="stable")
 
 
 class Loader(DataLoader):
@@ -78,18 +93,24 @@ class Loader(DataLoader):
                 if isinstance(batch, UserError):
                     raise batch
                 yield batch
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+        except (RuntimeError, ConnectionError, EOFError, FileNotFoundError) as error:
+            if not self._tells_of_a_dead_process(error):
                 raise
             raise UserError(
                 f"a loader process died ({error}); usual reasons are too little memory (--num_workers 1, or more "
                 "--mem for the job) or a small /dev/shm (--num_workers 0)"
             ) from error
 
+    def _tells_of_a_dead_process(self, error: Exception) -> bool:
+        """torch notices it, or its connection to the process breaks; "Caught" marks an error raised in the process."""
+        if isinstance(error, RuntimeError):
+            return "DataLoader worker (pid" in str(error)
+        return self.num_workers > 0 and not str(error).startswith("Caught")
+
     def close(self) -> None:
         """End the loader processes; the next iteration starts new ones."""
         iterator, self._iterator = self._iterator, None
-        if hasattr(iterator, "_shutdown_workers"):
+        if hasattr(iterator, "_shutdown_workers"):  # torch has no public name for it
             iterator._shutdown_workers()
 
 
@@ -139,7 +160,6 @@ def make_loader(dataset: Dataset, batches: EpochBatches, num_workers: int, devic
         collate_fn=_collate,
         pin_memory=torch.device(device).type == "cuda",
         persistent_workers=num_workers > 0,
-        prefetch_factor=4 if num_workers > 0 else None,
         worker_init_fn=_ignore_signals,
         generator=torch.Generator(),  # its own: starting an iteration must not advance the training's random state
     )

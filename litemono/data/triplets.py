@@ -12,9 +12,9 @@ from torch.utils.data import Dataset
 
 from litemono.config import ColorJitter, TrainConfig
 from litemono.data import kitti, videos
-from litemono.data.frames import FrameStore, VideoStore, open_store
+from litemono.data.frames import FrameStore, open_store
 from litemono.data.kitti import OTHER_SIDE, SplitLine
-from litemono.data.loader import EpochBatches, make_loader
+from litemono.data.loader import AUGMENTATION, EpochBatches, make_loader, philox_words
 from litemono.data.missing import check_frames, find_missing
 
 __all__ = [
@@ -60,11 +60,8 @@ class Draw(NamedTuple):
 
 
 def draw_augmentation(seed: int, epoch: int, index: int, num_frames: int, color_jitter: ColorJitter) -> Draw:
-    """Flip and jitter as a function of (seed, epoch, index) alone, so resuming needs no random state.
-
-    Raw Philox words are used because numpy keeps them, unlike its distributions, the same in all versions.
-    """
-    words = np.random.Philox(key=[seed % 2**64, 1], counter=[0, 0, epoch, index]).random_raw(2 + 8 * num_frames)
+    """Flip and jitter as a function of (seed, epoch, index) alone, so resuming needs no random state."""
+    words = philox_words(2 + 8 * num_frames, seed, AUGMENTATION, epoch, index)
     uniform = (words >> np.uint64(11)) * 2.0**-53
     flip, jittered = bool(uniform[0] < 0.5), bool(uniform[1] < 0.5) and color_jitter != "off"
     if not jittered:
@@ -157,7 +154,7 @@ def open_dataset(config: TrainConfig, which: str, store: FrameStore | None = Non
     if store is None:
         store = open_store(data.dataset, data.data_path, data.png, config.model.height, config.model.width)
     split = data.split or DEFAULT_SPLIT.get(data.dataset)
-    if split is None and isinstance(store, VideoStore):
+    if split is None:
         lines, source = videos.split_videos(store.videos, which, loss.frame_ids), f"{store.root} ({which} part)"
     else:
         source = kitti.split_file(split, which)

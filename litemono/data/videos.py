@@ -41,7 +41,7 @@ def split_videos(videos: Mapping[str, Sequence[str]], which: str, frame_ids: Seq
     """Every frame whose neighbours `frame_ids` exist; the last tenth of each video is "val", the rest "train".
 
     One frame between the parts belongs to neither, so no image is in both.  The validation part has at least one
-    whole sample; a video too short for a sample in each part only trains.
+    whole sample; a video too short for both parts only trains.
     """
     before, after = -min(0, *frame_ids), max(0, *frame_ids)
     sample = before + 1 + after
@@ -53,4 +53,9 @@ def split_videos(videos: Mapping[str, Sequence[str]], which: str, frame_ids: Seq
             cut = frames + 1
         start, stop = (0, cut - 1) if which == "train" else (cut, frames)
         lines += [SplitLine(folder, frame, "l") for frame in range(start + before, stop - after)]
+    if not lines:
+        raise UserError(
+            f"--data_path: the longest video has {max(map(len, videos.values()))} frames; without --split at least one "
+            f"needs {2 * sample + 1}, for training, validation and a frame between them"
+        )
     return lines

@@ -1,0 +1,185 @@
+"""The order of samples, and the processes that read them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from drives import DRIVE, dataset_at, same, write_drive
+from hypothesis import given
+from hypothesis import strategies as st
+
+from litemono.data.kitti import frame_path
+from litemono.data.loader import EpochBatches, make_loader
+from litemono.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+# ---------------------------------------------------------------- order of samples
+
+
+@given(st.integers(1, 200), st.integers(1, 7), st.integers(1, 5), st.integers(0, 9))
+def test_n_ranks_with_batch_b_see_what_one_rank_with_batch_n_b_sees(samples, batch, world, epoch):
+    if samples < batch * world:
+        return
+    ranks = [EpochBatches(samples, batch, 1, rank, world) for rank in range(world)]
+    whole = EpochBatches(samples, batch * world, 1)
+    for sampler in (*ranks, whole):
+        sampler.seek(epoch)
+    steps = list(whole)
+    assert len(steps) == len(whole) == len(ranks[0]) == samples // (batch * world)
+    for together, *parts in zip(steps, *ranks, strict=True):
+        assert sorted(together) == sorted(key for part in parts for key in part)
+        assert {len(part) for part in parts} == {batch}
+    assert len({index for step in steps for _, index in step}) == len(steps) * batch * world
+
+
+@given(st.integers(1, 200), st.integers(1, 7), st.integers(1, 5))
+def test_validation_sees_every_sample_once_in_as_many_steps_on_every_rank(samples, batch, world):
+    if samples < world:
+        return
+    ranks = [EpochBatches(samples, batch, 1, rank, world, shuffle=False, drop_last=False) for rank in range(world)]
+    parts = [list(rank) for rank in ranks]
+    assert sorted(index for part in parts for step in part for _, index in step) == list(range(samples))
+    assert {len(part) for part in parts} == {len(rank) for rank in ranks} and len(parts[0]) == len(ranks[0])
+    assert all(1 <= len(step) <= batch + 1 for part in parts for step in part)
+
+
+def test_seeking_continues_the_same_epoch_and_each_epoch_has_its_own_order():
+    batches = EpochBatches(50, 4, seed=3)
+    batches.seek(2)
+    whole = list(batches)
+    batches.seek(2, 7)
+    assert list(batches) == whole[7:]
+    batches.seek(3)
+    assert [[index for _, index in step] for step in batches] != [[index for _, index in step] for step in whole]
+    assert {epoch for step in batches for epoch, _ in step} == {3}
+
+
+def test_one_process_validates_in_the_order_of_the_list():
+    batches = EpochBatches(10, 4, seed=0, shuffle=False, drop_last=False)
+    assert [[index for _, index in step] for step in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_too_few_samples_for_one_batch_are_refused():
+    with pytest.raises(UserError, match="5 samples are too few for one batch of 3 on 2 processes: lower --batch_size"):
+        EpochBatches(5, 3, seed=0, world_size=2)
+    with pytest.raises(UserError, match="3 samples are too few for one each on 4 processes"):
+        EpochBatches(3, 3, seed=0, world_size=4, drop_last=False)
+
+
+# ---------------------------------------------------------------- loader
+
+
+def test_loader_processes_give_the_same_batches_as_none(tmp_path):
+    data = dataset_at(write_drive(tmp_path, range(12)), range(1, 11))
+    expected = None
+    for workers in (0, 2):
+        batches = EpochBatches(len(data), 3, seed=1)
+        loader = make_loader(data, batches, workers, "cpu")
+        seen = []
+        for epoch, step in ((0, 0), (1, 0), (1, 2)):
+            batches.seek(epoch, step)
+            seen += list(loader)
+        loader.close()
+        assert len(seen) == 3 + 3 + 1
+        assert same(seen[5], seen[6]), "seeking to step 2 gives the batch that step 2 gave"
+        expected = expected or seen
+        assert all(same(a, b) for a, b in zip(seen, expected, strict=True))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_reading_leaves_the_random_state_of_the_training_alone(tmp_path, workers):
+    data = dataset_at(write_drive(tmp_path, range(4)), range(1, 3))
+    loader = make_loader(data, EpochBatches(2, 2, seed=1), workers, "cpu")
+    before = torch.get_rng_state()
+    list(loader)
+    loader.close()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_frame_in_a_loader_process_is_one_plain_sentence(tmp_path, workers):
+    data = dataset_at(write_drive(tmp_path, range(5)), range(1, 4))
+    path = frame_path(tmp_path, "kitti", DRIVE, 2, "l", ".png")
+    path.write_bytes(path.read_bytes()[:200])
+    loader = make_loader(data, EpochBatches(3, 1, seed=0), workers, "cpu")
+    with pytest.raises(UserError) as caught:
+        list(loader)
+    loader.close()
+    assert str(caught.value).startswith(f"{path}: not a complete image") and "Traceback" not in str(caught.value)
+
+
+SCRIPT = """
+import multiprocessing, os, signal, sys, time
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from drives import dataset_at
+from litemono.data.loader import EpochBatches, make_loader
+from litemono.errors import UserError
+
+def main():
+    data = dataset_at(Path({root!r}), range(1, 11))
+    batches = EpochBatches(10, 1, seed=0)
+    loader = make_loader(data, batches, 2, "cpu")
+    keep = iter(loader)
+    next(keep)
+    {body}
+
+main()
+"""
+
+
+def run_script(root: Path, body: str) -> subprocess.CompletedProcess:
+    script = SCRIPT.format(tests=str(ROOT / "tests"), root=str(root), body=body)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, env=environment, cwd=ROOT
+    )
+
+
+def test_loader_processes_survive_the_signals_of_a_job(tmp_path):
+    body = """
+    for child in multiprocessing.active_children():
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT):
+            os.kill(child.pid, number)
+    time.sleep(0.5)
+    print("batches", 1 + len(list(keep)))
+    """
+    result = run_script(write_drive(tmp_path, range(12)), body)
+    assert "batches 10" in result.stdout, result.stderr
+    assert result.returncode == 0
+
+
+@pytest.mark.parametrize("end, status", [("raise SystemExit(3)", 3), ("raise KeyError('bug')", 1), ("pass", 0)])
+def test_a_program_that_ends_within_an_epoch_ends_its_loader_processes(tmp_path, end, status):
+    body = f"""
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    globals()["held"] = keep
+    {end}
+    """
+    result = run_script(write_drive(tmp_path, range(12)), body)
+    assert result.returncode == status, result.stderr
+    pids = [int(pid) for pid in result.stdout.split()]
+    assert len(pids) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_a_killed_loader_process_is_explained(tmp_path):
+    body = """
+    victims = multiprocessing.active_children()
+    for child in victims:
+        child.kill()
+        child.join()
+    try:
+        list(keep)
+    except UserError as error:
+        print(error)
+    """
+    result = run_script(write_drive(tmp_path, range(12)), body)
+    assert "a loader process died" in result.stdout and "--num_workers" in result.stdout, result.stderr
