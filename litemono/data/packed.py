@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import zipfile
 import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -110,6 +111,15 @@ def write_index(root: Path, index: PackIndex) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
+
+
+def zip_is_whole(path: Path) -> bool:
+    """Whether a zip can be opened and its members have their checksums."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError):
+        return False
 
 
 class PackedStore:
