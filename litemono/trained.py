@@ -41,15 +41,18 @@ class TrainedDepth(NamedTuple):
     settings: dict[str, Any]
     """config.json of the run it comes from, {} if unknown."""
 
-    @torch.inference_mode()
     def disparity(self, images: np.ndarray, flip: bool = False) -> Tensor:
         """Inverse depth in 1/metres (up to the monocular scale), (B, H, W) float32 on the device.
 
         images: (B, H, W, 3) uint8 RGB at the network's size; flip: mirror them left to right first.
         """
         batch = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 255
-        disparity = self.net(batch.flip(3) if flip else batch)[0]
-        return disp_to_depth(disparity, self.min_depth, self.max_depth)[0][:, 0]
+        return self.disparity_of(batch.flip(3) if flip else batch)
+
+    @torch.inference_mode()
+    def disparity_of(self, batch: Tensor) -> Tensor:
+        """The same for (B, 3, H, W) in [0, 1] that is already on the device."""
+        return disp_to_depth(self.net(batch)[0], self.min_depth, self.max_depth)[0][:, 0]
 
 
 def load_trained(
