@@ -12,13 +12,16 @@ from rich.console import Console
 
 from litemono import cli
 from litemono.data import pack as packs
+from litemono.data import verify as verifying
 from litemono.data import wanted
 from litemono.data.archives import Origin
+from litemono.data.pack import progress_bar
 from litemono.data.wanted import SplitConfig
 from litemono.errors import UserError
 from networks import weights
 
 INTERRUPTED = 130
+SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,26 @@ class PackConfig:
 
 
 @dataclass(frozen=True)
+class VerifyConfig:
+    """Check that every frame a split needs is there and whole; name what is not, and the archive it comes from.
+
+    python -m litemono.prepare verify --data_path kitti_640x192 --split eigen_zhou
+
+    Packed frames are compared with their checksums. Exit status 1 if anything is missing or damaged.
+    """
+
+    data_path: Path
+    """Folder of a pack, or of images."""
+    png: bool = False
+    """A folder's images are .png, not .jpg."""
+    deep: bool = False
+    """Decode every image of a folder, instead of looking for its file alone."""
+    num_workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    """Threads. Default: one per core."""
+    frames: SplitConfig = field(default_factory=SplitConfig)
+
+
+@dataclass(frozen=True)
 class WeightsConfig:
     """Fetch the ImageNet weights of the pose encoder, for compute nodes without internet.
 
@@ -67,8 +90,7 @@ def fetch_weights(config: WeightsConfig) -> None:
 def pack(config: PackConfig) -> int:
     """Pack a split; UserError if any drive of it failed."""
     height, width = packs.parse_size(config.size)
-    if config.num_workers < 1:
-        raise UserError(f"--num_workers {config.num_workers}: must be at least 1")
+    _demand_workers(config.num_workers)
     origin = Origin(config.frames.dataset, config.source)
     if config.delete_zips and not isinstance(origin.root, Path):
         raise UserError("--delete_zips: there are no zips to delete when --from is an address")
@@ -96,16 +118,48 @@ def pack(config: PackConfig) -> int:
     return 0
 
 
+def _demand_workers(count: int) -> None:
+    if count < 1:
+        raise UserError(f"--num_workers {count}: must be at least 1")
+
+
+def verify(config: VerifyConfig) -> int:
+    """Print what is missing or damaged; 1 if anything is."""
+    _demand_workers(config.num_workers)
+    need = wanted.wanted_by(config.frames)
+    store = verifying.open_for_checking(config.frames.dataset, config.data_path, config.png)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    with progress_bar(console, sum(len(drive.frames) for drive in need.values())) as tick:
+        report = verifying.verify(store, need, config.deep, config.num_workers, tick)
+    for title, problems in (("missing", report.missing), ("damaged", report.damaged)):
+        for folder, texts in sorted(problems.items()):
+            console.print(f"{folder}: {len(texts)} {title}")
+            for text in texts[:SHOWN]:
+                console.print(f"  {text}")
+            if len(texts) > SHOWN:
+                console.print(f"  and {len(texts) - SHOWN} more")
+    archives = report.archives(config.frames.dataset)
+    if archives:
+        console.print(f"KITTI archives with these: {' '.join(archives)}")
+    bad = sum(map(len, report.missing.values())), sum(map(len, report.damaged.values()))
+    verdict = f"{bad[0]} files or frames missing, {bad[1]} damaged" if any(bad) else "all are there and whole"
+    console.print(f"{config.data_path}: {report.frames} frames of {config.frames.name}: {verdict}; {report.scans_text}")
+    return 1 if any(bad) else 0
+
+
 COMMANDS = {
     PackConfig: pack,
+    VerifyConfig: verify,
     WeightsConfig: fetch_weights,
 }
 Command = (
-    Annotated[PackConfig, tyro.conf.subcommand("pack")] | Annotated[WeightsConfig, tyro.conf.subcommand("weights")]
+    Annotated[PackConfig, tyro.conf.subcommand("pack")]
+    | Annotated[VerifyConfig, tyro.conf.subcommand("verify")]
+    | Annotated[WeightsConfig, tyro.conf.subcommand("weights")]
 )
 
 
-def prepare(config: PackConfig | WeightsConfig) -> int | None:
+def prepare(config: PackConfig | VerifyConfig | WeightsConfig) -> int | None:
     """Prepare data and weights for training: fetch KITTI's archives, pack their frames, check them.
 
     python -m litemono.prepare pack --help

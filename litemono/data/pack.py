@@ -58,7 +58,7 @@ def pack_split(
     pending, problems = {job.folder for job in jobs}, []
     if options.delete_zips:
         _delete_zips(origin, finished_before, pending)
-    with _progress(console, sum(len(job.frames) + len(job.scans) for job in jobs)) as tick:
+    with progress_bar(console, sum(len(job.frames) + len(job.scans) for job in jobs)) as tick:
         for job, result, problem, _ in run_jobs(jobs, options.num_workers, tick):
             if problem is not None:
                 problems.append(problem)
@@ -186,7 +186,7 @@ def _delete_zips(origin: Origin, finished: set[str], pending: set[str]) -> None:
 
 
 @contextlib.contextmanager
-def _progress(console: Console, total: int) -> Iterator[Callable[[], None]]:
+def progress_bar(console: Console, total: int) -> Iterator[Callable[[], None]]:
     """A bar on a terminal; call the result for each frame.  It starts no thread: drives are packed in forks."""
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeElapsedColumn(), TimeRemainingColumn())
     last = time.monotonic()
