@@ -29,8 +29,8 @@ def read(path: Path) -> dict[str, object]:
             # ImageNet training scripts leave their arguments in the file.
             with torch.serialization.safe_globals([argparse.Namespace]):
                 content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise NetworkError(f"{path} cannot be read: {error.strerror or error}") from error
+    except PermissionError as error:
+        raise NetworkError(f"{path} cannot be read: {error.strerror}") from error
     except Exception as error:  # what torch raises for a damaged file depends on where the damage is
         raise NetworkError(f"{path} {_what_is_wrong(path, error)}") from error
     if not isinstance(content, Mapping):
@@ -54,10 +54,9 @@ def load_exactly(
     what: the network's name for the message; hint(file, content) -> what else the file fits, in words, or "".
     """
     for module, path, content in parts:
-        wanted = module.state_dict()
-        difference = compare(wanted, content)
+        difference = compare(module.state_dict(), content)
         if difference:
-            fits_else = "" if fits(wanted, content) else hint(path, content)
+            fits_else = hint(path, content)
             raise NetworkError(f"{path}: {fits_else}" if fits_else else f"{path} does not fit {what}: {difference}")
     for module, _, content in parts:
         module.load_state_dict(content)
@@ -74,14 +73,19 @@ def compare(wanted: Mapping[str, Tensor], given: Mapping[str, object]) -> str:
         for name, tensor in wanted.items()
         if name in given and shape_of(given[name]) != shape_of(tensor)
     ]
-    counted = (("missing", missing), ("unknown", unknown), ("of another shape", misshapen))
-    found = [f"{len(names)} {how} ({_first(names)})" for how, names in counted if names]
-    return "tensors: " + "; ".join(found) if found else ""
+    counted = (("missing", missing), ("unknown", unknown), ("another shape in", misshapen))
+    found = [f"{how} {some_of(names)}" for how, names in counted if names]
+    return "tensors " + "; ".join(found) if found else ""
 
 
 def fits(wanted: Mapping[str, Tensor], given: Mapping[str, object]) -> bool:
     """All of `wanted` is in `given`, in the same shapes; `given` may have more."""
     return all(name in given and shape_of(given[name]) == shape_of(tensor) for name, tensor in wanted.items())
+
+
+def equal(wanted: Mapping[str, Tensor], given: Mapping[str, object]) -> bool:
+    """The same names and shapes."""
+    return not compare(wanted, given)
 
 
 def shape_of(value: object) -> str:
@@ -92,5 +96,6 @@ def without_counters(content: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in content.items() if name.rpartition(".")[2] not in COUNTER_ENTRIES}
 
 
-def _first(names: list[str], count: int = 4) -> str:
-    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
+def some_of(names: list[str], count: int = 4) -> str:
+    """How many, and the first few: "6 (a, b, c, d, ...)"."""
+    return f"{len(names)} ({', '.join(names[:count])}{', ...' if len(names) > count else ''})"

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 
 import networks
-from networks import files
 from networks.pose import RESNETS
 
+Test = Callable[[Mapping[str, object], Mapping[str, object]], bool]  # (wanted, given): files.fits or files.equal
 
-def depth_variants(content: Mapping[str, object], part: str) -> list[str]:
-    """Variants whose `part` ("encoder" or "decoder") finds all its tensors in `content`; often one, or none."""
+
+def depth_variants(content: Mapping[str, object], part: str, test: Test) -> list[str]:
+    """Variants whose `part` ("encoder" or "decoder") passes `test` with `content`: one, none, or two with one decoder."""
     with torch.device("meta"):
         nets = {name: networks.create(name, height=192, width=640) for name in networks.list()}
-    return [name for name, net in nets.items() if files.fits(getattr(net, part).state_dict(), content)]
+    return [name for name, net in nets.items() if test(getattr(net, part).state_dict(), content)]
 
 
-def pose_layers(content: Mapping[str, object], part: str) -> list[int]:
-    """ResNet depths whose pose `part` finds all its tensors in `content`."""
+def pose_layers(content: Mapping[str, object], part: str, test: Test) -> list[int]:
+    """ResNet depths whose pose `part` passes `test` with `content`."""
     with torch.device("meta"):
         nets = {layers: networks.create_pose(layers) for layers in RESNETS}
-    return [layers for layers, net in nets.items() if files.fits(getattr(net, part).state_dict(), content)]
+    return [layers for layers, net in nets.items() if test(getattr(net, part).state_dict(), content)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 import huggingface_hub
 import torch
@@ -21,18 +21,11 @@ WEIGHTS_FOLDER = Path("weights")  # in the current folder; `python -m litemono.p
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # what timm calls them in its Hugging Face repositories
 
 
-class Transfer(NamedTuple):
-    """What did not meet: names in the file that the encoder does not use, and the encoder's names it did not find."""
-
-    ignored: list[str]
-    missing: list[str]
-
-
-def load_imagenet_encoder(depth: DepthNet, file: Path) -> Transfer:
+def load_imagenet_encoder(depth: DepthNet, file: Path) -> list[str]:
     """Start the depth encoder from a published ImageNet backbone (lite-mono-pretrain.pth and the like).
 
-    Used are the entries under `model` that the encoder has, less those that begin with "norm"; the rest of the encoder
-    keeps its values.
+    Used are the entries under `model` that the encoder has, less those that begin with "norm". Returns the names of the
+    others, which are ignored. What the encoder has and the file lacks keeps its values, with a warning.
     """
     backbone = files.read(file).get("model")
     if not isinstance(backbone, dict):
@@ -42,14 +35,17 @@ def load_imagenet_encoder(depth: DepthNet, file: Path) -> Transfer:
     wanted = depth.encoder.state_dict()
     used = {name: value for name, value in backbone.items() if name in wanted and not name.startswith("norm")}
     if not files.fits(wanted, used):
-        others = identify.depth_variants(backbone, "encoder")
+        others = identify.depth_variants(backbone, "encoder", files.fits)
         if others:
             raise NetworkError(f"{file}: this is a {' or '.join(others)} backbone: --model {others[0]}")
         misfit = files.compare({name: wanted[name] for name in used}, used)
         if misfit or not used:
             raise NetworkError(f"{file} does not fit {depth.name}: {misfit or 'none of its names is in the encoder'}")
     depth.encoder.load_state_dict(used, strict=False)
-    return Transfer([name for name in backbone if name not in used], [name for name in wanted if name not in used])
+    missing = [name for name in wanted if name not in used]
+    if missing:
+        warnings.warn(f"{file} lacks {files.some_of(missing)}, which keep their initial values", stacklevel=2)
+    return [name for name in backbone if name not in used]
 
 
 def load_pose_imagenet(pose: PoseNet, source: Path | None) -> None:
@@ -95,12 +91,12 @@ def fetch_pose_imagenet(num_layers: int, folder: Path = WEIGHTS_FOLDER) -> Path:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as partial:
         try:
             got = huggingface_hub.hf_hub_download(f"timm/{name}", HUB_FILES[0], local_dir=partial)
+            _six_channel_state(pose, Path(got))
         except Exception as error:  # no connection, proxy, HTTP status, full disk: each library has its own class
             raise NetworkError(
                 f"cannot download timm/{name} from the Hugging Face hub ({_first_line(error)}); run this where there is "
                 f"internet, or copy {HUB_FILES[0]} of that repository to {target}"
             ) from error
-        _six_channel_state(pose, Path(got))
         os.replace(got, target)
     return target
 

@@ -97,29 +97,41 @@ def pooled_images(image: Tensor, levels: int) -> list[Tensor]:
     return pooled
 
 
-class DilatedBlock(nn.Module):
-    """CDC: one dilated depthwise convolution and an inverted bottleneck, around a skip. (B, C, H, W) -> same."""
+class Block(nn.Module):
+    """What both kinds of block share: an inverted bottleneck around which a skip leads. (B, C, H, W) -> same."""
 
-    def __init__(self, width: int, dilation: int, drop_path: float):
-        super().__init__()
+    def make_bottleneck(self, width: int, drop_path: float) -> None:
         self.gamma = nn.Parameter(torch.full((width,), 1e-6))
-        self.ddwconv = Conv(width, width, dilation=dilation, groups=width)
-        self.bn1 = nn.BatchNorm2d(width)
-        # In every published file, but run by nobody: no gradient, so that distributed training need not look for one.
-        self.norm = nn.LayerNorm(width, eps=1e-6).requires_grad_(False)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
         self.pwconv1 = nn.Linear(width, 6 * width)
         self.act = nn.GELU()
         self.pwconv2 = nn.Linear(6 * width, width)
         self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
 
-    def forward(self, x: Tensor) -> Tensor:
-        u = self.bn1(self.ddwconv(x)).permute(0, 2, 3, 1)  # channels last, for the linear layers
+    def bottleneck(self, u: Tensor) -> Tensor:
+        """(B, H, W, C), as linear layers want it -> (B, C, H, W)."""
         u = self.gamma * self.pwconv2(self.act(self.pwconv1(u)))
-        return x + self.drop_path(u.permute(0, 3, 1, 2))
+        return self.drop_path(u.permute(0, 3, 1, 2))
 
 
-class AttentionBlock(nn.Module):
-    """LGFI: cross-covariance attention, then an inverted bottleneck, around one skip. (B, C, H, W) -> same.
+class DilatedBlock(Block):
+    """CDC: a dilated depthwise convolution, BatchNorm, the bottleneck."""
+
+    def __init__(self, width: int, dilation: int, drop_path: float):
+        super().__init__()
+        self.ddwconv = Conv(width, width, dilation=dilation, groups=width)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.make_bottleneck(width, drop_path)
+        # In every published file, but run by nobody: no gradient, so that distributed training need not look for one.
+        self.norm.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        u = self.bn1(self.ddwconv(x)).permute(0, 2, 3, 1)
+        return x + self.bottleneck(u)
+
+
+class AttentionBlock(Block):
+    """LGFI: cross-covariance attention, LayerNorm, the bottleneck.
 
     The skip is the block's input itself: position code and attention reach the output through the bottleneck alone.
     """
@@ -127,15 +139,10 @@ class AttentionBlock(nn.Module):
     def __init__(self, width: int, drop_path: float, position_code: bool):
         super().__init__()
         self.gamma_xca = nn.Parameter(torch.full((width,), 1e-6))
-        self.gamma = nn.Parameter(torch.full((width,), 1e-6))
         self.pos_embd = PositionCode(width) if position_code else None
         self.norm_xca = nn.LayerNorm(width, eps=1e-6)
         self.xca = CrossCovarianceAttention(width)
-        self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.pwconv1 = nn.Linear(width, 6 * width)
-        self.act = nn.GELU()
-        self.pwconv2 = nn.Linear(6 * width, width)
-        self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+        self.make_bottleneck(width, drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
@@ -143,8 +150,7 @@ class AttentionBlock(nn.Module):
         t = t.flatten(2).transpose(1, 2)  # (B, H*W, C), row by row
         t = t + self.gamma_xca * self.xca(self.norm_xca(t))
         u = self.norm(t.unflatten(1, (height, width)))
-        u = self.gamma * self.pwconv2(self.act(self.pwconv1(u)))
-        return x + self.drop_path(u.permute(0, 3, 1, 2))
+        return x + self.bottleneck(u)
 
 
 class CrossCovarianceAttention(nn.Module):
@@ -161,8 +167,8 @@ class CrossCovarianceAttention(nn.Module):
         # (B, N, 3 * heads * d) -> three of (B, heads, d, N): one row of N tokens per channel
         q, k, v = self.qkv(t).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 4, 1).unbind(0)
         # Rows are brought to unit length in float32: the squares of thousands of half-precision tokens overflow.
-        q = F.normalize(_at_least_float32(q), dim=-1)
-        k = F.normalize(_at_least_float32(k), dim=-1)
+        exact = torch.promote_types(t.dtype, torch.float32)
+        q, k = F.normalize(q.to(exact), dim=-1), F.normalize(k.to(exact), dim=-1)
         attention = (q @ k.transpose(-2, -1) * self.temperature).softmax(dim=-1)
         out = attention.to(v.dtype) @ v  # (B, heads, d, N)
         return self.proj(out.flatten(1, 2).transpose(1, 2))
@@ -183,18 +189,19 @@ class PositionCode(nn.Module):
     def forward(self, height: int, width: int) -> Tensor:
         """-> (C, height, width)."""
         by_row, by_column = self.token_projection.weight.flatten(1).split(self.entries, dim=1)  # (C, entries) each
-        rows = by_row @ self._axis(height).T
-        columns = by_column @ self._axis(width).T
-        return rows[:, :, None] + columns[:, None, :] + self.token_projection.bias[:, None, None]
+        rows = F.linear(self._axis(height), by_row, self.token_projection.bias).T
+        columns = F.linear(self._axis(width), by_column).T
+        return rows[:, :, None] + columns[:, None, :]
 
     def _axis(self, length: int) -> Tensor:
         """(length, entries): sin and cos of the position, in turn, at wavelengths growing to 10000 turns."""
         weight = self.token_projection.weight
-        position = torch.arange(1, length + 1, device=weight.device, dtype=weight.dtype)
+        exact = torch.promote_types(weight.dtype, torch.float32)
+        position = torch.arange(1, length + 1, device=weight.device, dtype=exact)
         position = position / (length + 1e-6) * (2 * math.pi)
-        octave = torch.arange(0, self.entries, 2, device=weight.device, dtype=weight.dtype)
+        octave = torch.arange(0, self.entries, 2, device=weight.device, dtype=exact)
         angle = position[:, None] / 10000 ** (octave / self.entries)
-        return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+        return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1).to(weight.dtype)
 
 
 class Conv(nn.Module):
@@ -227,10 +234,6 @@ class BnGelu(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.bn(x))
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def _initialise(module: nn.Module) -> None:

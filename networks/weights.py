@@ -6,6 +6,7 @@ ImageNet starting points are in imagenet.py and offered here too.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -17,11 +18,10 @@ import networks
 from networks import files, identify
 from networks.depth_net import DepthNet
 from networks.errors import NetworkError
-from networks.imagenet import Transfer, fetch_pose_imagenet, load_imagenet_encoder, load_pose_imagenet
+from networks.imagenet import fetch_pose_imagenet, load_imagenet_encoder, load_pose_imagenet
 from networks.pose import PoseNet
 
 __all__ = [
-    "Transfer",
     "fetch_pose_imagenet",
     "load_depth",
     "load_imagenet_encoder",
@@ -40,9 +40,9 @@ def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo:
 
     pose: None leaves pose_encoder.pth and pose.pth out.
     """
-    folder = Path(folder)
-    if folder.exists() and not folder.is_symlink() and any(folder.iterdir()) and not (folder / ENCODER).is_file():
-        raise NetworkError(f"{folder} holds something other than weights (no {ENCODER}); choose another folder")
+    folder = Path(folder).absolute()
+    if not _may_be_replaced(folder):
+        raise NetworkError(f"{folder} is there and holds something else than weights; choose another folder")
     contents = {
         ENCODER: {
             **_plain_tensors(depth.encoder),
@@ -56,19 +56,21 @@ def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo:
         contents |= {POSE_ENCODER: _plain_tensors(pose.encoder), POSE_DECODER: _plain_tensors(pose.decoder)}
 
     partial, replaced = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "replaced"))
-    _remove(partial)
-    partial.mkdir(parents=True)
-    for name, content in contents.items():
-        with (partial / name).open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-    # A kill between the two renames leaves both copies whole beside each other.
-    _remove(replaced)
-    if os.path.lexists(folder):
-        folder.rename(replaced)
-    partial.rename(folder)
-    _remove(replaced)
+    try:
+        _remove(partial)
+        partial.mkdir(parents=True)
+        for name, content in contents.items():
+            _write(partial / name, content)
+        # A kill between the two renames leaves both copies, each of them whole.
+        _remove(replaced)
+        if os.path.lexists(folder):
+            folder.rename(replaced)
+        partial.rename(folder)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as the latter
+        shutil.rmtree(partial, ignore_errors=True)
+        raise NetworkError(f"cannot write weights to {folder}: {error}") from error
+    with contextlib.suppress(OSError):  # a reader on a network drive may hold it; the next save tries again
+        _remove(replaced)
 
 
 def load_depth(folder: Path, name: str, height: int | None = None, width: int | None = None) -> DepthNet:
@@ -122,9 +124,9 @@ def _what_fits_instead(path: Path, content: dict[str, object]) -> str:
     """Which flag would make the file fit, in words, or nothing."""
     part = "encoder" if path.name in (ENCODER, POSE_ENCODER) else "decoder"
     if path.name in (ENCODER, DECODER):
-        names = identify.depth_variants(content, part)
+        names = identify.depth_variants(content, part, files.equal)
         return f"these are {' or '.join(names)} weights: --model {names[0]}" if names else ""
-    layers = identify.pose_layers(content, part)
+    layers = identify.pose_layers(content, part, files.equal)
     return f"these belong to a ResNet-{layers[0]} pose net: --num_layers {layers[0]}" if layers else ""
 
 
@@ -136,6 +138,20 @@ def _plain_tensors(module: nn.Module) -> dict[str, Tensor]:
         return tensor.clone(memory_format=torch.contiguous_format)
 
     return {name: plain(tensor) for name, tensor in module.state_dict().items()}
+
+
+def _write(path: Path, content: dict[str, object]) -> None:
+    with path.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _may_be_replaced(folder: Path) -> bool:
+    """Nothing, a link, an empty folder or a weights folder: never somebody's other files."""
+    if folder.is_symlink() or not folder.exists():
+        return True
+    return folder.is_dir() and ((folder / ENCODER).is_file() or not any(folder.iterdir()))
 
 
 def _remove(path: Path) -> None:
