@@ -1,4 +1,4 @@
-"""TensorBoard curves of a run that was interrupted: cut back to the step that training resumes from.
+"""TensorBoard curves of a run that may be killed at any moment: on disk before a checkpoint, cut back on resume.
 
 A killed run has logged steps that it will do again. `trim` removes those records from the event files, so that the
 curve has every step once, for TensorBoard and for whoever reads the files directly.
@@ -7,12 +7,43 @@ curve has every step once, for TensorBoard and for whoever reads the files direc
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event
 
 from litemono.checkpoint import write_atomically
+
+PATTERN = "events.out.tfevents.*"
+
+
+class Curves:
+    """One event file. Unlike SummaryWriter, whose thread may hold events back, `flush` returns when all are on disk."""
+
+    def __init__(self, folder: Path, suffix: str) -> None:
+        """suffix: tells apart files made within the same second, which the name goes by."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._writer = EventsWriter(str(folder / "events"), suffix)
+
+    def scalar(self, tag: str, value: float, step: int) -> None:
+        self._write(summary.scalar(tag, value), step)
+
+    def image(self, tag: str, pixels: np.ndarray, step: int) -> None:
+        """pixels: (3 or 1, H, W) in [0, 1]."""
+        self._write(summary.image(tag, pixels, dataformats="CHW"), step)
+
+    def _write(self, content: summary.Summary, step: int) -> None:
+        self._writer.write_event(Event(wall_time=time.time(), step=step, summary=content))
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 def _records(data: bytes) -> Iterator[tuple[bytes, Event]]:
@@ -27,10 +58,17 @@ def _records(data: bytes) -> Iterator[tuple[bytes, Event]]:
         offset = end
 
 
+def events_in(folder: Path) -> Iterator[Event]:
+    """Every event of the event files in `folder`, as they stand on disk, in the order of the files."""
+    for path in sorted(folder.glob(PATTERN)):
+        for _, event in _records(path.read_bytes()):
+            yield event
+
+
 def trim(folder: Path, last_step: int) -> int:
     """Drop every event after `last_step` from the event files in `folder`; returns how many were dropped."""
     dropped = 0
-    for path in sorted(folder.glob("events.out.tfevents.*")):
+    for path in sorted(folder.glob(PATTERN)):
         data = path.read_bytes()
         records = list(_records(data))
         kept = [raw for raw, event in records if not event.HasField("summary") or event.step <= last_step]

@@ -8,9 +8,8 @@ import time
 import matplotlib
 import numpy as np
 import torch
-from tensorboardX import SummaryWriter
 
-from litemono.events import trim
+from litemono.events import Curves, trim
 from litemono.model import Output
 from litemono.run import RunFolder
 
@@ -80,8 +79,8 @@ class Reporter:
         folder = self.run.path
         trim(folder / "train", step)
         trim(folder / "val", step - 1 if validation_due else step)
-        self.train_curves = SummaryWriter(str(folder / "train"))
-        self.val_curves = SummaryWriter(str(folder / "val"))
+        self.train_curves = Curves(folder / "train", suffix=f".{restarts}")
+        self.val_curves = Curves(folder / "val", suffix=f".{restarts}")
         self.run.status(now=True, state="starting", step=step, total_steps=total_steps, restarts=restarts, message="")
 
     def state(self, state: str, message: str = "") -> None:
@@ -135,13 +134,13 @@ class Reporter:
         """Loss, loss per scale (published tag names) and whatever else is given."""
         if not self.run:
             return
-        self.train_curves.add_scalar("loss", output.loss.item(), step)
+        self.train_curves.scalar("loss", output.loss.item(), step)
         for scale, loss in zip(scales, output.losses, strict=True):
-            self.train_curves.add_scalar(f"loss/{scale}", loss.item(), step)
+            self.train_curves.scalar(f"loss/{scale}", loss.item(), step)
         for name, value in others.items():
-            self.train_curves.add_scalar(name, value, step)
-        self.train_curves.add_scalar("images_per_second", self.batch_size / self.clock.step_seconds, step)
-        self.train_curves.add_scalar("data_wait", self.clock.data_wait, step)
+            self.train_curves.scalar(name, value, step)
+        self.train_curves.scalar("images_per_second", self.batch_size / self.clock.step_seconds, step)
+        self.train_curves.scalar("data_wait", self.clock.data_wait, step)
 
     def pictures(self, which: str, step: int, target: torch.Tensor, output: Output) -> None:
         """Target, warped source views, disparity and automask of the first samples. target: (B, 3, H, W)."""
@@ -149,20 +148,20 @@ class Reporter:
             return
         writer = self.train_curves if which == "train" else self.val_curves
         for j in range(min(PICTURES, target.shape[0])):
-            writer.add_image(f"color_0_0/{j}", target[j].detach().cpu().numpy(), step)
+            writer.image(f"color_0_0/{j}", target[j].detach().cpu().numpy(), step)
             for source in range(output.warped.shape[1]):
-                writer.add_image(
+                writer.image(
                     f"color_pred_{source}_0/{j}", output.warped[j, source].detach().clamp(0, 1).cpu().numpy(), step
                 )
-            writer.add_image(f"disp_0/{j}", disparity_picture(output.disps[0][j, 0]), step)
+            writer.image(f"disp_0/{j}", disparity_picture(output.disps[0][j, 0]), step)
             if output.automask is not None:
-                writer.add_image(f"automask_0/{j}", output.automask[j].detach().float().cpu().numpy(), step)
+                writer.image(f"automask_0/{j}", output.automask[j].detach().float().cpu().numpy(), step)
 
     def validation(self, step: int, results: dict[str, float]) -> None:
         if not self.run:
             return
         for name, value in results.items():
-            self.val_curves.add_scalar(name, value, step)
+            self.val_curves.scalar(name, value, step)
         self.say("validation  " + "  ".join(f"{name} {value:.4f}" for name, value in results.items()))
 
     def flush(self) -> None:

@@ -93,7 +93,7 @@ class Training:
 
     def batches(self) -> Iterator[tuple[float, Batch]]:
         """What is left of this epoch, each batch with the seconds it was waited for."""
-        self.data.train_batches.seek(self.progress.epoch, self.progress.samples // self.global_batch)
+        self.data.train_batches.seek(self.progress.epoch, self.progress.samples)
         self.report.clock.restart()
         iterator = iter(self.data.train)
         while True:

@@ -8,6 +8,7 @@ import torch
 
 from litemono import cli
 from litemono.config import TrainConfig, check
+from litemono.data.loader import loader_died
 from litemono.distributed import World
 from litemono.errors import UserError
 from litemono.interrupt import StopFlag
@@ -40,6 +41,10 @@ def train(config: TrainConfig) -> int:
             f"out of GPU memory at --batch_size {config.optim.batch_size} --accumulate {config.optim.accumulate}; the "
             f"same command with --accumulate {2 * config.optim.accumulate} needs about half ({str(error).split('.')[0]})"
         ) from None
+    except RuntimeError as error:  # torch reports a dead loader process from a signal handler, wherever we are
+        if "DataLoader worker" in str(error):
+            raise loader_died(error) from error
+        raise
     finally:
         world.close()
 
@@ -70,8 +75,7 @@ def loop(t: Training, stop: StopFlag) -> int:
                 break
             if t.checkpoint_due():
                 t.save()
-        # Processes must agree on leaving, so several of them finish the validation they have begun.
-        validated = validate(t.model, t.data.val, config.loss, world, lambda: world.size == 1 and bool(stop))
+        validated = validate(t.model, t.data.val, config.loss, world, lambda: bool(stop))
         if validated is None:
             return interrupted(t, stop)
         t.close_epoch(*validated)

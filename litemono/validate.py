@@ -25,7 +25,7 @@ def validate(
     """Mean loss over the split, and mean depth errors over its images that have a scan.
 
     Depth errors use the published train-time protocol, with the median of each image. Tie-break noise is off, so the
-    numbers are exactly repeatable. Returns None when `should_stop` asked to leave; else the results (`loss`,
+    numbers are exactly repeatable. Returns None when `should_stop` asked to leave on any process; else the results (`loss`,
     `de/abs_rel`, ...) and the views and output of the first batch for pictures.
     """
     was_training = model.training

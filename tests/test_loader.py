@@ -54,11 +54,20 @@ def test_seeking_continues_the_same_epoch_and_each_epoch_has_its_own_order():
     batches = EpochBatches(50, 4, seed=3)
     batches.seek(2)
     whole = list(batches)
-    batches.seek(2, 7)
+    batches.seek(2, 7 * 4)
     assert list(batches) == whole[7:]
     batches.seek(3)
     assert [[index for _, index in step] for step in batches] != [[index for _, index in step] for step in whole]
     assert {epoch for step in batches for epoch, _ in step} == {3}
+
+
+def test_another_batch_size_goes_on_at_the_same_sample():
+    batches = EpochBatches(50, 4, seed=3)
+    flat = [key for step in batches for key in step]
+    other = EpochBatches(50, 5, seed=3, world_size=2)
+    other.seek(0, 12)
+    assert sorted(key for key in next(iter(other))) == sorted(flat[12:22:2])
+    assert len(list(other)) == (50 - 12) // 10
 
 
 def test_one_process_validates_in_the_order_of_the_list():
@@ -84,7 +93,7 @@ def test_loader_processes_give_the_same_batches_as_none(tmp_path):
         loader = make_loader(data, batches, workers, "cpu")
         seen = []
         for epoch, step in ((0, 0), (1, 0), (1, 2)):
-            batches.seek(epoch, step)
+            batches.seek(epoch, step * 3)
             seen += list(loader)
         loader.close()
         assert len(seen) == 3 + 3 + 1

@@ -53,7 +53,7 @@ class EpochBatches(Sampler):
         self.num_samples, self.batch_size, self.seed = num_samples, batch_size, seed
         self.rank, self.world_size = rank, world_size
         self.shuffle, self.drop_last = shuffle, drop_last
-        self.epoch, self.step = 0, 0
+        self.epoch, self.sample = 0, 0
         if len(self) == 0:
             wanted = f"one batch of {batch_size} on" if drop_last else "one each on"
             raise UserError(
@@ -66,15 +66,19 @@ class EpochBatches(Sampler):
         full, rest = divmod(self.num_samples, self.batch_size * self.world_size)
         return full + (not self.drop_last and rest >= self.world_size)
 
-    def seek(self, epoch: int, step: int = 0) -> None:
-        """The next iteration yields batches `step`, step + 1, ... of `epoch`."""
-        self.epoch, self.step = epoch, step
+    def seek(self, epoch: int, sample: int = 0) -> None:
+        """The next iteration begins at place `sample` (over all ranks) in the order of `epoch`.
+
+        In samples, so that a run may go on with another batch size or number of ranks.
+        """
+        self.epoch, self.sample = epoch, sample
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         epoch, order, stride = self.epoch, self.order(self.epoch), self.batch_size * self.world_size
-        for step in range(self.step, len(self)):
-            is_rest = step == len(self) - 1 and not self.drop_last
-            together = order[step * stride : None if is_rest else (step + 1) * stride]
+        last = self.num_samples - (stride if self.drop_last else self.world_size)
+        for start in range(self.sample, last + 1, stride):
+            takes_rest = not self.drop_last and start + stride > last
+            together = order[start : None if takes_rest else start + stride]
             yield [(epoch, index) for index in together[self.rank :: self.world_size].tolist()]
 
     def order(self, epoch: int) -> np.ndarray:
@@ -82,6 +86,13 @@ class EpochBatches(Sampler):
         if not self.shuffle:
             return np.arange(self.num_samples)
         return np.argsort(philox_words(self.num_samples, self.seed, ORDER, epoch), kind="stable")
+
+
+def loader_died(error: RuntimeError) -> UserError:
+    return UserError(
+        f"a loader process died ({error}); usual reasons are too little memory (--num_workers 1, or more --mem for the "
+        "job) or a small /dev/shm (--num_workers 0)"
+    )
 
 
 class Loader(DataLoader):
@@ -96,16 +107,7 @@ class Loader(DataLoader):
         except (RuntimeError, ConnectionError, EOFError, FileNotFoundError) as error:
             if not self._tells_of_a_dead_process(error):
                 raise
-            raise UserError(
-                f"a loader process died ({error}); usual reasons are too little memory (--num_workers 1, or more "
-                "--mem for the job) or a small /dev/shm (--num_workers 0)"
-            ) from error
-
-    def _tells_of_a_dead_process(self, error: Exception) -> bool:
-        """torch notices it, or its connection to the process breaks; "Caught" marks an error raised in the process."""
-        if isinstance(error, RuntimeError):
-            return "DataLoader worker (pid" in str(error)
-        return self.num_workers > 0 and not str(error).startswith("Caught")
+            raise loader_died(error) from error
 
     def close(self) -> None:
         """End the loader processes; the next iteration starts new ones."""

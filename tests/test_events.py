@@ -1,0 +1,76 @@
+"""Curves cut back to the step that a run resumes from."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from litemono.events import Curves, events_in, trim
+
+
+def write(folder, steps):
+    curves = Curves(folder, suffix=".0")
+    for step in steps:
+        curves.scalar("loss", step / 10, step)
+    curves.close()
+
+
+def steps(folder):
+    return [event.step for event in events_in(folder) if event.summary.value]
+
+
+def test_steps_after_the_given_one_go_and_the_others_stay(tmp_path):
+    write(tmp_path, range(1, 8))
+    assert trim(tmp_path, 5) == 2
+    assert steps(tmp_path) == [1, 2, 3, 4, 5]
+
+
+def test_several_files_of_a_resumed_run_are_all_cut(tmp_path):
+    write(tmp_path / "a", range(1, 4))
+    write(tmp_path / "b", range(4, 8))
+    for number, part in enumerate("ab"):
+        file = next((tmp_path / part).iterdir())
+        file.rename(tmp_path / f"events.out.tfevents.{number}")
+    assert trim(tmp_path, 2) == 5
+    assert steps(tmp_path) == [1, 2]
+
+
+def test_a_record_torn_by_a_kill_is_cut_off(tmp_path):
+    write(tmp_path, range(1, 4))
+    file = next(tmp_path.iterdir())
+    file.write_bytes(file.read_bytes()[:-5])
+    assert trim(tmp_path, 3) == 0
+    assert steps(tmp_path) == [1, 2]
+
+
+def test_files_without_later_steps_are_left_untouched(tmp_path):
+    write(tmp_path, range(3))
+    file = next(tmp_path.iterdir())
+    before = file.stat().st_mtime_ns
+    trim(tmp_path, 2)
+    assert file.stat().st_mtime_ns == before
+
+
+def test_flushed_events_are_on_disk_without_closing(tmp_path):
+    curves = Curves(tmp_path, suffix=".0")
+    for step in range(50):
+        curves.scalar("loss", 0.5, step)
+        curves.flush()
+        assert steps(tmp_path) == list(range(step + 1))
+    curves.close()
+
+
+def test_records_have_the_checksums_and_contents_tensorboard_expects(tmp_path):
+    from tensorboardX.record_writer import masked_crc32c
+
+    curves = Curves(tmp_path, suffix=".0")
+    curves.image("picture", np.zeros((3, 4, 6)), 7)
+    curves.scalar("loss", 0.25, 8)
+    curves.close()
+    data = next(tmp_path.iterdir()).read_bytes()
+    length, crc = struct.unpack_from("<QI", data)
+    assert crc == masked_crc32c(data[:8])
+    events = [event for event in events_in(tmp_path) if event.summary.value]
+    assert [event.step for event in events] == [7, 8]
+    assert (events[0].summary.value[0].image.height, events[0].summary.value[0].image.width) == (4, 6)
+    assert events[1].summary.value[0].simple_value == pytest.approx(0.25)

@@ -1,0 +1,301 @@
+"""The trainer as its user meets it: trained, killed, resumed, misused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT
+from drives import DRIVE, write_drive
+
+from litemono import checkpoint
+from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig
+from litemono.events import events_in
+from litemono.train import TOO_MANY_BAD_STEPS, train
+
+EPOCH_STEPS, EPOCHS = 4, 2
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # images this small are slower on more
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory) -> Path:
+    """A data folder with a drive of ten frames on both cameras, and its split."""
+    root = write_drive(tmp_path_factory.mktemp("street"), range(10), sides="lr")
+    for which, frames in (("train", range(1, 9)), ("val", range(4, 7))):
+        (root / f"{which}_files.txt").write_text("".join(f"{DRIVE} {frame} l\n" for frame in frames))
+    return root
+
+
+def settings(street: Path, log_dir: Path, name: str = "run", *, data=None, model=None, loss=None, optim=None, run=None):
+    """The smallest training there is: 8 samples of 64x32, lite-mono-tiny, 2 epochs of 4 steps."""
+    return TrainConfig(
+        data=DataConfig(data_path=street, split=str(street), png=True, num_workers=0, **(data or {})),
+        model=ModelConfig(
+            **{"model": "lite-mono-tiny", "height": 32, "width": 64, "weights_init": "scratch", **(model or {})}
+        ),
+        loss=LossConfig(**(loss or {})),
+        optim=OptimConfig(**{"batch_size": 2, "num_epochs": EPOCHS, **(optim or {})}),
+        run=RunConfig(
+            log_dir=log_dir, model_name=name, device="cpu", **{"log_every": 1, "checkpoint_minutes": 0, **(run or {})}
+        ),
+    )
+
+
+def flags(street: Path, log_dir: Path, name: str = "run") -> list[str]:
+    """The same as `settings`, as a user types it."""
+    text = (
+        f"--data_path {street} --split {street} --png --num_workers 0 --model lite-mono-tiny --height 32 --width 64 "
+        f"--weights_init scratch --batch_size 2 --num_epochs {EPOCHS} --log_dir {log_dir} --model_name {name} "
+        "--device cpu --log_every 1 --checkpoint_minutes 0"
+    )
+    return text.split()
+
+
+def start(arguments: list[str]) -> subprocess.Popen:
+    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-m", "litemono.train", *arguments], env=environment, cwd=ROOT)
+
+
+def wait_for_step(run: Path, step: int) -> None:
+    """Until a checkpoint of `step` or later exists."""
+    deadline = time.monotonic() + 300
+    while not any(int(path.stem[5:]) >= step for path in checkpoint.saved(run / "checkpoints")):
+        assert time.monotonic() < deadline, f"no checkpoint of step {step} in {run}"
+        time.sleep(0.02)
+
+
+def final_state(run: Path) -> dict:
+    return checkpoint.load(checkpoint.saved(run / "checkpoints")[-1])
+
+
+def assert_same_training(one: Path, other: Path) -> None:
+    """Same weights, optimiser states and curves, bit by bit."""
+    a, b = final_state(one), final_state(other)
+    different = [name for name, value in a["model"].items() if not torch.equal(value, b["model"][name])]
+    assert not different, f"{len(different)} of {len(a['model'])} tensors differ, first {different[0]}"
+    for mine, theirs in zip(a["optimizers"], b["optimizers"], strict=True):
+        assert all(
+            torch.equal(value, theirs["state"][i][key])
+            for i, entry in mine["state"].items()
+            for key, value in entry.items()
+        )
+    for curves in ("train", "val"):
+        assert scalars(one / curves, "loss") == scalars(other / curves, "loss")
+
+
+def scalars(folder: Path, tag: str) -> list[tuple[int, float]]:
+    """(step, value) of every record in the event files, duplicates included."""
+    return [
+        (event.step, value.simple_value)
+        for event in events_in(folder)
+        for value in event.summary.value
+        if value.tag == tag
+    ]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(street, tmp_path_factory) -> Path:
+    config = settings(street, tmp_path_factory.mktemp("runs"))
+    assert train(config) == 0
+    return config.folder
+
+
+def test_a_run_leaves_weights_curves_and_a_finished_status(uninterrupted):
+    for name in ("weights_0", "weights_1", "last", "best_loss"):
+        names = {path.name for path in (uninterrupted / "models" / name).iterdir()}
+        assert {"encoder.pth", "depth.pth", "pose_encoder.pth", "pose.pth"} <= names
+    status = json.loads((uninterrupted / "status.json").read_text())
+    assert status["state"] == "finished" and status["step"] == status["total_steps"] == EPOCHS * EPOCH_STEPS
+    assert [step for step, _ in scalars(uninterrupted / "train", "loss")] == list(range(1, EPOCHS * EPOCH_STEPS + 1))
+    assert [step for step, _ in scalars(uninterrupted / "val", "loss")] == [EPOCH_STEPS, 2 * EPOCH_STEPS]
+    tags = {value.tag for event in events_in(uninterrupted / "val") for value in event.summary.value}
+    assert {"color_0_0/0", "color_pred_0_0/0", "disp_0/0", "automask_0/0"} <= tags
+
+
+def test_the_best_weights_are_those_of_the_epoch_with_the_lowest_validation_loss(uninterrupted):
+    losses = [
+        json.loads((uninterrupted / "models" / f"weights_{epoch}" / "validation.json").read_text())["validation"][
+            "loss"
+        ]
+        for epoch in range(EPOCHS)
+    ]
+    best = json.loads((uninterrupted / "models" / "best_loss" / "validation.json").read_text())
+    assert best["epoch"] == losses.index(min(losses))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(street, tmp_path, uninterrupted):
+    train(settings(street, tmp_path, "same"))
+    assert_same_training(uninterrupted, tmp_path / "same")
+    train(settings(street, tmp_path, "other", run={"seed": 1}))
+    assert scalars(tmp_path / "other" / "train", "loss") != scalars(uninterrupted / "train", "loss")
+
+
+def test_a_run_killed_twice_ends_with_the_weights_of_an_uninterrupted_one(street, tmp_path, uninterrupted):
+    run = tmp_path / "run"
+    for step in (2, 5):
+        process = start(flags(street, tmp_path))
+        wait_for_step(run, step)
+        process.kill()
+        process.wait()
+    assert start(flags(street, tmp_path)).wait() == 0
+    assert final_state(run)["progress"]["restarts"] == 2
+    assert_same_training(uninterrupted, run)
+
+
+def test_a_signal_saves_the_step_and_the_same_command_finishes_the_run(street, tmp_path, uninterrupted):
+    process = start(flags(street, tmp_path))
+    wait_for_step(tmp_path / "run", 1)
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait() == 128 + signal.SIGUSR1
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "interrupted"
+    assert start(flags(street, tmp_path)).wait() == 0
+    assert_same_training(uninterrupted, tmp_path / "run")
+
+
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(street, tmp_path, uninterrupted, capsys):
+    train(settings(street, tmp_path, run={"max_steps": 3}))
+    newest = checkpoint.saved(tmp_path / "run" / "checkpoints")[-1]
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data)
+    train(settings(street, tmp_path))
+    assert f"{newest}: damaged" in capsys.readouterr().out
+    assert_same_training(uninterrupted, tmp_path / "run")
+
+
+def test_a_finished_run_started_again_says_so_and_changes_nothing(uninterrupted, street, capsys):
+    before = {path: path.stat().st_mtime_ns for path in (uninterrupted / "models").rglob("*.pth")}
+    assert train(settings(street, uninterrupted.parent)) == 0
+    assert "already finished" in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in (uninterrupted / "models").rglob("*.pth")}
+
+
+def test_more_epochs_go_on_where_the_finished_run_ended(street, tmp_path, uninterrupted):
+    train(settings(street, tmp_path, optim={"num_epochs": 1}))
+    train(settings(street, tmp_path))
+    assert_same_training(uninterrupted, tmp_path / "run")
+
+
+def test_another_batch_size_resumes_at_the_same_sample(street, tmp_path):
+    train(settings(street, tmp_path, run={"max_steps": 2}))
+    train(settings(street, tmp_path, optim={"batch_size": 4}))
+    progress = final_state(tmp_path / "run")["progress"]
+    assert progress["epoch"] == EPOCHS
+    assert progress["step"] == 2 + 1 + 2, "2 steps of 2 samples, 1 of 4 to end the epoch, 2 of 4 in the next"
+
+
+def test_accumulated_parts_see_the_samples_of_the_whole_batch(street, tmp_path):
+    """BatchNorm sees the parts, so losses differ a little; sample order, steps and schedule must not."""
+    train(settings(street, tmp_path, "whole", optim={"batch_size": 4}))
+    train(settings(street, tmp_path, "parts", optim={"batch_size": 4, "accumulate": 2}))
+    whole, parts = final_state(tmp_path / "whole"), final_state(tmp_path / "parts")
+    assert whole["progress"]["step"] == parts["progress"]["step"] == 2 * EPOCHS
+    assert whole["optimizers"][0]["param_groups"][0]["lr"] == parts["optimizers"][0]["param_groups"][0]["lr"]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"use_stereo": True},
+        {"use_stereo": True, "frame_ids": (0,)},
+        {"avg_reprojection": True},
+        {"v1_multiscale": True},
+        {"disable_automasking": True},
+        {"no_ssim": True},
+        {"scales": (0,)},
+    ],
+    ids=lambda loss: "+".join(loss),
+)
+def test_every_loss_option_trains(street, tmp_path, loss):
+    assert train(settings(street, tmp_path, loss=loss, run={"max_steps": 2})) == 0
+    pose = {"pose_encoder.pth", "pose.pth"} & {p.name for p in (tmp_path / "run" / "models" / "last").iterdir()}
+    assert bool(pose) == (loss.get("frame_ids") != (0,)), "stereo-only training has no pose network"
+
+
+def test_steps_that_are_not_finite_are_skipped_and_stop_the_run_after_some_in_a_row(street, tmp_path, capsys):
+    status = train(settings(street, tmp_path, optim={"lr": (1e30,), "max_bad_steps": 2}))
+    assert status == TOO_MANY_BAD_STEPS
+    assert "2 steps in a row" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "failed"
+
+
+def test_weights_of_a_run_start_another(street, tmp_path, uninterrupted):
+    config = settings(street, tmp_path, model={"load_weights": uninterrupted / "models" / "last"}, run={"max_steps": 1})
+    assert train(config) == 0
+    first = scalars(tmp_path / "run" / "train", "loss")[0][1]
+    assert first != scalars(uninterrupted / "train", "loss")[0][1]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (["--data_path", "nowhere"], "--data_path nowhere: no such folder"),
+        (["--split", "eigen_zu"], "eigen_zhou"),
+        (["--height", "100"], "multiple of 32"),
+        (["--batch_size", "0"], "--batch_size 0"),
+        (["--batch_size", "9"], "lower --batch_size"),
+        (["--accumulate", "3"], "--accumulate 3 must divide"),
+        (["--frame_ids", "0"], "--use_stereo"),
+        (["--lr", "1e-4", "1e-5"], "--lr takes 1 or 6 values"),
+        (["--weights_init", "nowhere.pth"], "nowhere.pth"),
+        (["--weights_init", "pretrained"], "litemono.prepare weights"),
+        (["--mypretrain", "nowhere.pth"], "--mypretrain nowhere.pth"),
+        (["--model", "lite-mono-huge"], "lite-mono-huge"),
+        (["--batchsize", "3"], "batchsize"),
+        (["--intrinsics", "1,2"], "--intrinsics 1,2"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_flag_ends_with_one_sentence_and_leaves_nothing_behind(street, tmp_path, command, change, says):
+    offline = {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1", **ONE_THREAD}
+    result = command("litemono.train", *flags(street, tmp_path / "runs"), *change, env=offline)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert says in " ".join(result.stderr.replace("│", " ").split())
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_resuming_with_other_settings_is_refused(street, uninterrupted, command):
+    result = command("litemono.train", *flags(street, uninterrupted.parent), "--height", "64")
+    assert result.returncode == 2
+    assert "--height was 32, is 64" in result.stderr
+
+
+def test_a_missing_frame_is_reported_before_training_and_can_be_skipped(tmp_path, command):
+    root = write_drive(tmp_path / "data", range(10))
+    for which in ("train", "val"):
+        (root / f"{which}_files.txt").write_text("".join(f"{DRIVE} {frame} l\n" for frame in range(1, 9)))
+    next(root.rglob("0000000002.png")).unlink()
+    arguments = flags(root, tmp_path / "runs")
+    result = command("litemono.train", *arguments)
+    assert result.returncode == 2
+    assert "3 of 8 samples lack frames" in result.stderr and "--skip_missing" in result.stderr
+    assert "2011_09_26_drive_0001_sync.zip" in result.stderr or "2011_09_26_drive_0001.zip" in result.stderr
+    assert not (tmp_path / "runs").exists()
+    assert command("litemono.train", *arguments, "--skip_missing", "--max_steps", "1").returncode == 0
+
+
+def test_a_truncated_frame_stops_the_run_with_its_name(tmp_path, command):
+    root = write_drive(tmp_path / "data", range(10))
+    for which in ("train", "val"):
+        (root / f"{which}_files.txt").write_text("".join(f"{DRIVE} {frame} l\n" for frame in range(1, 9)))
+    frame = next(root.rglob("0000000004.png"))
+    frame.write_bytes(frame.read_bytes()[:1000])
+    result = command("litemono.train", *flags(root, tmp_path / "runs"), "--num_workers", "1")
+    assert result.returncode == 2, result.stderr
+    assert str(frame) in result.stderr and "Traceback" not in result.stderr
