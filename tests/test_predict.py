@@ -1,0 +1,174 @@
+"""Depth pictures, as users make them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import matplotlib.cm
+import matplotlib.colors
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny_kitti import assert_refused, invoke, snapshot, write_weights
+
+from litemono import predict
+from litemono.predict import main
+from networks import weights
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Path:
+    return write_weights(tmp_path_factory.mktemp("tiny") / "weights")
+
+
+@pytest.fixture
+def run(capsys, tiny):
+    return lambda *args: invoke(main, capsys, "--load_weights", tiny, "--model", "lite-mono-tiny", *args)
+
+
+def picture(path: Path, seed: int = 0, size: tuple[int, int] = (90, 50)) -> Path:
+    """Soft random colours; size: width, height."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 9, 3), dtype=np.uint8)
+    Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected_disparity(tiny):
+    """path -> (1, 1, 32, 64), computed step by step."""
+    net = weights.load_depth(tiny, "lite-mono-tiny").eval()
+
+    def compute(path: Path) -> torch.Tensor:
+        image = np.array(Image.open(path).convert("RGB").resize((64, 32), Image.LANCZOS))
+        with torch.no_grad():
+            return 0.01 + 9.99 * net(torch.tensor(image).permute(2, 0, 1)[None] / 255)[0]
+
+    return compute
+
+
+def test_one_image_becomes_one_depth_picture(tiny, tmp_path, command, expected_disparity):
+    photo = picture(tmp_path / "my street.png")
+    out = tmp_path / "new" / "depth"
+    args = ["--load_weights", tiny, "--model", "lite-mono-tiny", "--input", photo, "--output", out, "--save_npy"]
+    done = command("litemono.predict", *args)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert "1 depth picture in" in done.stdout
+    assert snapshot(out) == {"my street_disp.jpeg", "my street_disp.npy"}
+    disparity = np.load(out / "my street_disp.npy")
+    assert disparity.shape == (1, 1, 32, 64) and disparity.dtype == np.float32
+    np.testing.assert_allclose(disparity, expected_disparity(photo), rtol=1e-5)  # float32 network
+    with Image.open(out / "my street_disp.jpeg") as image:
+        assert image.format == "JPEG" and image.size == (90, 50)
+
+
+def test_colours_are_the_published_ones():
+    disparity = torch.from_numpy(np.random.default_rng(0).uniform(0.01, 10, (12, 20)).astype(np.float32))
+    full = torch.nn.functional.interpolate(disparity[None, None], (37, 61), mode="bilinear", align_corners=False)[0, 0]
+    norm = matplotlib.colors.Normalize(vmin=full.min().item(), vmax=np.percentile(full.numpy(), 95))
+    mapped = matplotlib.cm.ScalarMappable(norm=norm, cmap="magma").to_rgba(full.numpy())[:, :, :3]
+    difference = predict.colour(disparity, 37, 61).astype(int) - (mapped * 255).astype(np.uint8)
+    assert np.abs(difference).max() <= 1  # rounding of the colour table
+    assert (predict.colour(torch.ones(4, 4), 8, 8) == predict.colour(torch.ones(4, 4), 8, 8)[0, 0]).all(), (
+        "a flat scene"
+    )
+
+
+def test_a_folder_is_done_in_batches_and_earlier_results_are_left_alone(run, tmp_path, expected_disparity):
+    names = ["a.jpg", "b.JPEG", "c10.png", "c9.png", "d.bmp"]
+    for seed, name in enumerate(names):
+        picture(tmp_path / "in" / name, seed, size=(60 + seed, 40 - seed))
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    (tmp_path / "in" / ".hidden.png").write_text("no image")
+    (tmp_path / "in" / "deeper").mkdir()
+    outcome = run("--input", tmp_path / "in", "--batch_size", 2, "--save_npy")
+    assert outcome.code == 0, outcome
+    assert "5 depth pictures" in outcome.out
+    made = {f"{Path(name).stem}_disp.{kind}" for name in names for kind in ("jpeg", "npy")}
+    assert snapshot(tmp_path / "in") == made | {*names, "notes.txt", ".hidden.png", "deeper"}
+    for seed, name in enumerate(names):
+        stem = tmp_path / "in" / f"{Path(name).stem}_disp"
+        assert Image.open(f"{stem}.jpeg").size == (60 + seed, 40 - seed)
+        # a batch of two may sum in another order than one image
+        np.testing.assert_allclose(np.load(f"{stem}.npy"), expected_disparity(tmp_path / "in" / name), rtol=1e-5)
+    before = snapshot(tmp_path / "in")
+    assert "5 depth pictures" in run("--input", tmp_path / "in").out
+    assert snapshot(tmp_path / "in") == before
+
+
+def test_two_images_never_share_a_result(run, tmp_path):
+    picture(tmp_path / "in" / "a.jpg")
+    picture(tmp_path / "in" / "a.png", seed=1)
+    out = tmp_path / "out"
+    assert_refused(run("--input", tmp_path / "in", "--output", out), "a.jpg", "a.png", "--ext png")
+    assert not out.exists()
+    assert run("--input", tmp_path / "in", "--output", out, "--ext", "png").code == 0
+    assert snapshot(out) == {"a_disp.jpeg"}
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
+def test_other_colour_modes_are_seen_as_rgb(run, tmp_path, mode):
+    photo = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    Image.open(picture(tmp_path / "rgb.png")).convert(mode).save(photo)
+    assert run("--input", photo, "--output", tmp_path / "out").code == 0
+    assert snapshot(tmp_path / "out") == {"a_disp.jpeg"}
+
+
+def test_photographs_are_seen_upright(run, tmp_path):
+    photo = picture(tmp_path / "phone.jpg")
+    upright = Image.open(photo)
+    exif = upright.getexif()
+    exif[0x0112] = 6  # taken with the camera turned by 90 degrees
+    upright.save(tmp_path / "turned.jpg", exif=exif)
+    assert run("--input", tmp_path / "turned.jpg").code == 0
+    assert Image.open(tmp_path / "turned_disp.jpeg").size == (50, 90)
+
+
+def test_a_run_folder_tells_the_model(capsys, tiny, tmp_path):
+    folder = write_weights(tmp_path / "run" / "models" / "weights_0")
+    settings = {"model": {"model": "lite-mono-tiny"}, "loss": {}}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(settings))
+    photo = picture(tmp_path / "a.png")
+    assert invoke(main, capsys, "--load_weights", folder, "--input", photo).code == 0
+    assert_refused(invoke(main, capsys, "--load_weights", tiny, "--input", photo), "--model lite-mono-tiny")
+
+
+# ---------------------------------------------------------------- bad input
+
+
+def test_wrong_flags_are_refused_and_leave_nothing_behind(run, tmp_path):
+    photo = picture(tmp_path / "a.png")
+    (tmp_path / "empty").mkdir()
+    before = snapshot(tmp_path)
+    out = ["--output", tmp_path / "out"]
+    assert_refused(run("--input", tmp_path / "nowhere", *out), "--input", "nowhere")
+    assert_refused(run("--input", tmp_path / "empty", *out), "no images", ".jpg")
+    assert_refused(run("--input", tmp_path, "--ext", "jpg", *out), "no images", "(.jpg)")
+    assert_refused(run("--input", photo, "--model", "lite-mono", *out), "--model lite-mono-tiny")
+    assert_refused(run("--input", photo, "--load_weights", tmp_path / "empty", *out), "encoder.pth")
+    assert_refused(run("--input", photo, "--width", 65, *out), "multiples of 32")
+    assert_refused(run("--input", photo, "--batch_size", 0, *out), "--batch_size 0")
+    assert_refused(run("--input", photo, "--output", photo), "a.png", "cannot be written")
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image at all", None])
+def test_an_unreadable_image_is_named_and_leaves_nothing_half_written(run, tmp_path, content):
+    picture(tmp_path / "in" / "a.png")
+    bad = picture(tmp_path / "in" / "b.png", seed=1)
+    bad.write_bytes(bad.read_bytes()[:300] if content is None else content)
+    outcome = run("--input", tmp_path / "in", "--output", tmp_path / "out", "--batch_size", 1)
+    assert_refused(outcome, str(bad), "not a complete image")
+    made = snapshot(tmp_path / "out") if (tmp_path / "out").exists() else set()
+    assert made <= {"a_disp.jpeg"}, "whole pictures or none"
+
+
+def test_a_damaged_image_ends_the_command_with_one_sentence(tiny, tmp_path, command):
+    (tmp_path / "x.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut")
+    args = ["--load_weights", tiny, "--model", "lite-mono-tiny", "--input", tmp_path / "x.jpg"]
+    done = command("litemono.predict", *args)
+    assert done.returncode == 2 and done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1 and "x.jpg" in done.stderr
+    assert snapshot(tmp_path) == {"x.jpg"}
