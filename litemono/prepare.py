@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from litemono import cli
+from litemono.data import download as downloads
 from litemono.data import pack as packs
+from litemono.data import remote, wanted
 from litemono.data import verify as verifying
-from litemono.data import wanted
-from litemono.data.archives import Origin
+from litemono.data.archives import ODOMETRY_ARCHIVES, Origin
 from litemono.data.pack import progress_bar
 from litemono.data.wanted import SplitConfig
 from litemono.errors import UserError
@@ -22,6 +26,29 @@ from networks import weights
 
 INTERRUPTED = 130
 SHOWN = 3
+
+
+@dataclass(frozen=True)
+class DownloadConfig:
+    """Fetch the KITTI archives that a split needs.
+
+    python -m litemono.prepare download --output zips --split eigen_zhou --dry_run
+
+    Stop it any time: the same command goes on where it was. To save most of the download and of the disk, let pack read
+    from the server instead (pack --from ADDRESS).
+    """
+
+    output: Path
+    """Folder for the zips."""
+    base_url: str = wanted.KITTI_ADDRESS
+    """Address below which the archives lie, KITTI's or a mirror's: http(s)://... or file:///..."""
+    archives: tuple[str, ...] = ()
+    """Only these, by the names that verify prints (2011_09_26_drive_0001_sync.zip)."""
+    parallel: int = 4
+    """Archives fetched at the same time."""
+    dry_run: bool = False
+    """Print the plan and stop."""
+    frames: SplitConfig = field(default_factory=SplitConfig)
 
 
 @dataclass(frozen=True)
@@ -83,6 +110,81 @@ class WeightsConfig:
     """Which ResNet, as in training."""
 
 
+def download(config: DownloadConfig) -> int:
+    """Print the plan, then fetch; UserError if an archive could not be fetched."""
+    if config.parallel < 1:
+        raise UserError(f"--parallel {config.parallel}: must be at least 1")
+    if not remote.is_address(config.base_url):
+        raise UserError(f"--base_url {config.base_url}: must begin with http://, https:// or file://")
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    archives = downloads.plan(config.base_url, _archive_paths(config), config.output)
+    to_fetch = _print_plan(config, archives, console)
+    if config.dry_run:
+        return 0
+    downloads.check_room(archives, config.output)
+    try:
+        with packs.locked(config.output, "download"), _byte_bar(console, to_fetch) as tick:
+            problems = downloads.fetch_all(archives, config.parallel, tick)
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command goes on where it was")
+        return INTERRUPTED
+    if problems:
+        lines = "\n  ".join(problems)
+        raise UserError(f"{len(problems)} archives are not here yet:\n  {lines}\nRun the same command again to go on")
+    console.print(
+        f"{config.output}: all {len(archives)} archives are here; next: python -m litemono.prepare pack --from "
+        f"{config.output} --split {config.frames.name} --output DIR"
+    )
+    return 0
+
+
+def _archive_paths(config: DownloadConfig) -> list[str]:
+    """The archives to have, relative to --base_url."""
+    if config.frames.dataset != "kitti":
+        raise UserError(
+            f"--dataset {config.frames.dataset}: its archives ({', '.join(ODOMETRY_ARCHIVES)}) are given out after a form on "
+            "KITTI's odometry page; fetch them by hand, then pack"
+        )
+    paths = wanted.archives_of("kitti", wanted.wanted_by(config.frames))
+    if not paths:
+        raise UserError(f"--split {config.frames.name}: none of its drives is KITTI's")
+    by_name = {path.rsplit("/", 1)[-1]: path for path in paths}
+    unknown = [name for name in config.archives if name not in by_name]
+    if unknown:
+        raise UserError(
+            f"--archives {unknown[0]}: not one of the {len(paths)} archives of --split {config.frames.name}"
+        )
+    return [by_name[name] for name in config.archives] or paths
+
+
+def _print_plan(config: DownloadConfig, archives: list[downloads.Archive], console: Console) -> int:
+    """Say what is there, what will be fetched and what room there is; returns the bytes to fetch as far as known."""
+    missing = [archive for archive in archives if not archive.complete]
+    to_fetch = sum((archive.size or 0) - archive.there for archive in missing)
+    total = sum(archive.size or 0 for archive in archives)
+    unknown = sum(archive.size is None for archive in archives)
+    if config.dry_run:
+        for archive in archives:
+            size = "size unknown" if archive.size is None else f"{archive.size / 1e9:8.3f} GB"
+            state = "here" if archive.complete else f"{archive.there / 1e9:.3f} GB here" if archive.there else ""
+            console.print(f"{archive.target.name:40} {size:>12}  {state}".rstrip())
+    console.print(
+        f"{len(archives)} archives, {total / 1e9:.1f} GB in all{f' and {unknown} of unknown size' if unknown else ''}; "
+        f"{len(archives) - len(missing)} are here, {to_fetch / 1e9:.1f} GB to fetch; "
+        f"{downloads.free_bytes(config.output) / 1e9:.1f} GB free in {config.output}"
+    )
+    return to_fetch
+
+
+@contextlib.contextmanager
+def _byte_bar(console: Console, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal; call the result with the bytes that arrived."""
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda count: progress.advance(task, count)
+
+
 def fetch_weights(config: WeightsConfig) -> None:
     print(weights.fetch_pose_imagenet(config.num_layers, config.output))
 
@@ -98,7 +200,7 @@ def pack(config: PackConfig) -> int:
     options = packs.Options(config.skip_missing, config.delete_zips, config.num_workers)
     console = Console(highlight=False)
     try:
-        with packs.locked(config.output):
+        with packs.locked(config.output, "pack"):
             index = packs.open_index(config.output, config.frames.dataset, height, width)
             summary = packs.pack_split(config.output, index, origin, need, options, console)
     except KeyboardInterrupt:
@@ -148,18 +250,20 @@ def verify(config: VerifyConfig) -> int:
 
 
 COMMANDS = {
+    DownloadConfig: download,
     PackConfig: pack,
     VerifyConfig: verify,
     WeightsConfig: fetch_weights,
 }
 Command = (
-    Annotated[PackConfig, tyro.conf.subcommand("pack")]
+    Annotated[DownloadConfig, tyro.conf.subcommand("download")]
+    | Annotated[PackConfig, tyro.conf.subcommand("pack")]
     | Annotated[VerifyConfig, tyro.conf.subcommand("verify")]
     | Annotated[WeightsConfig, tyro.conf.subcommand("weights")]
 )
 
 
-def prepare(config: PackConfig | VerifyConfig | WeightsConfig) -> int | None:
+def prepare(config: DownloadConfig | PackConfig | VerifyConfig | WeightsConfig) -> int | None:
     """Prepare data and weights for training: fetch KITTI's archives, pack their frames, check them.
 
     python -m litemono.prepare pack --help

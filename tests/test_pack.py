@@ -62,7 +62,7 @@ def test_a_pack_is_a_handful_of_files_and_nothing_is_extracted(zips, pack, tmp_p
     files = set(content(tmp_path / "pack"))
     calibration = {f"2011_09_26/calib_{name}.txt" for name in ("cam_to_cam", "velo_to_cam", "imu_to_velo")}
     drive = {f"{DRIVE}/image_02.bin", f"{DRIVE}/velodyne_points.zip"}
-    assert files == {"packed.json", ".packing"} | calibration | drive
+    assert files == {"packed.json", ".pack.lock"} | calibration | drive
     assert content(zips) == before
 
 
@@ -144,7 +144,7 @@ def test_a_killed_run_leaves_a_sound_pack_and_the_same_command_completes_it(kitt
 
 def test_two_packs_into_one_folder_are_refused(zips, pack, tmp_path):
     (tmp_path / "pack").mkdir()
-    with open(tmp_path / "pack" / ".packing", "w") as lock:
+    with open(tmp_path / "pack" / ".pack.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert_fails(pack(zips), "another pack runs in this folder")
     assert pack(zips).returncode == 0

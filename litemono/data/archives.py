@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import zipfile
@@ -89,7 +90,7 @@ class FolderSource:
 
 
 class ZipSource:
-    """One of KITTI's zips, on disk or behind an address; nothing is extracted."""
+    """One of KITTI's zips, on disk or behind an address (remote.NotThere if it is not); nothing is extracted."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = path
@@ -101,8 +102,6 @@ class ZipSource:
         try:
             file = path if isinstance(path, Path) else io.BufferedReader(remote.RemoteFile(path), 1 << 18)
             self._zip = zipfile.ZipFile(file)
-        except remote.NotThere:
-            raise UserError(f"{path}: there is no such archive; is the address right?") from None
         except DAMAGED as error:
             raise UserError(f"{path}: not a complete zip ({error}); {self.remedy}") from None
         infos = {info.filename.removeprefix(ODOMETRY_TOP): info for info in self._zip.infolist() if not info.is_dir()}
@@ -137,7 +136,7 @@ class Origin:
             raise UserError(f"--from {place}: there is no such folder")
 
     def zips(self, folder: str) -> list[Path | str]:
-        """The zips with a drive's frames.  An address is not asked yet whether it has them."""
+        """The zips with a drive's frames: files, or places below an address that is not asked yet."""
         if self.dataset == "kitti_odom":
             return self._there(ODOMETRY_ARCHIVES[:1])
         return self._there([f"{folder.rsplit('/', 1)[-1]}.zip"])
@@ -159,12 +158,20 @@ class Origin:
 
     def _open(self, zips: Sequence[Path | str]) -> list[Source]:
         folders = [FolderSource(self.root)] if isinstance(self.root, Path) else []
-        return [ZipSource(path) for path in zips] + folders
+        return [self._open_zip(path) for path in zips] + folders
+
+    def _open_zip(self, path: Path | str) -> ZipSource:
+        if isinstance(path, Path):
+            return ZipSource(path)
+        for address in wanted.addresses(self.root, path):
+            with contextlib.suppress(remote.NotThere):
+                return ZipSource(address)
+        raise UserError(f"{wanted.addresses(self.root, path)[0]}: there is no such archive; is the address right?")
 
     def _there(self, names: Sequence[str]) -> list[Path | str]:
         """The archives of these names; on disk also one folder down, as KITTI's server has them."""
         if isinstance(self.root, str):
-            return [wanted.address(self.root, path) for path in wanted.archive_paths() if path.split("/")[-1] in names]
+            return [path for path in wanted.archive_paths() if path.split("/")[-1] in names]
         places = ([self.root / name, *sorted(self.root.glob(f"*/{name}"))] for name in names)
         found = (next((path for path in paths if path.is_file()), None) for paths in places)
         return [path for path in found if path is not None]

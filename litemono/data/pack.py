@@ -23,7 +23,6 @@ from litemono.data.packing import Job, copy_calibration
 from litemono.data.wanted import Wanted
 from litemono.errors import UserError
 
-LOCK_FILE = ".packing"
 LOCK_WAIT_S = 2.0  # workers of a killed run notice its end after a frame
 SCAN_BYTES = 150_000  # of a thinned, compressed scan
 NAMED = 10
@@ -87,10 +86,10 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """Keep other packing out of `root`; the lock goes with its last process, however that ends."""
+def locked(root: Path, what: str) -> Iterator[None]:
+    """Keep another process from doing `what` in `root`; the lock goes with its last process, however that ends."""
     root.mkdir(parents=True, exist_ok=True)
-    with open(root / LOCK_FILE, "ab") as file:
+    with open(root / f".{what}.lock", "ab") as file:
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:
             try:
@@ -99,7 +98,7 @@ def locked(root: Path) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise UserError(
-                        f"{root}: another pack runs in this folder; wait for it, or choose another --output"
+                        f"{root}: another {what} runs in this folder; wait for it, or choose another --output"
                     ) from None
                 time.sleep(0.1)
             except OSError:  # file systems without locks: Lustre mounted without flock

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import multiprocessing
 import os
 import signal
@@ -12,8 +11,7 @@ from typing import NamedTuple
 
 from litemono.data.packing import Job, Result, pack_drive
 from litemono.errors import UserError
-
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from litemono.files import DISK_FULL
 
 
 class Finished(NamedTuple):
@@ -92,7 +90,7 @@ def _work(job: Job, sender: Connection) -> None:
     except BrokenPipeError:  # nobody listens any more
         _stop()
     except OSError as error:
-        full = error.errno in NO_ROOM
+        full = error.errno in DISK_FULL
         reason = "the disk is full, or your quota on it" if full else f"cannot write: {error.strerror or error}"
         sender.send((None, f"{job.folder}: {reason} ({job.root})", full))
 

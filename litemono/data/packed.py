@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, field
@@ -23,6 +22,7 @@ import numpy as np
 
 from litemono.data import kitti
 from litemono.errors import UserError
+from litemono.files import replacing
 
 INDEX_FILE = "packed.json"
 FORMAT = "litemono packed frames 1"
@@ -104,13 +104,9 @@ def _drive(entry: dict) -> Drive:
 
 def write_index(root: Path, index: PackIndex) -> None:
     """Replace the index at once; everything it names must be on the disk already."""
-    path = Path(root) / INDEX_FILE
-    partial = path.with_suffix(".json.part")
-    with open(partial, "w", encoding="utf-8") as file:
-        json.dump({"format": FORMAT, **asdict(index)}, file, separators=(",", ":"))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    content = json.dumps({"format": FORMAT, **asdict(index)}, separators=(",", ":"))
+    with replacing(root / INDEX_FILE) as file:
+        file.write(content.encode())
 
 
 def zip_is_whole(path: Path) -> bool:

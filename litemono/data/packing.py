@@ -21,11 +21,13 @@ from PIL import Image
 from litemono.data import archives, kitti
 from litemono.data.archives import Member, Origin, Source
 from litemono.data.frames import NOT_AN_IMAGE, resized
-from litemono.data.packed import Camera, Drive, PackIndex, frames_file
+from litemono.data.packed import Camera, Drive, PackIndex, frames_file, zip_is_whole
 from litemono.data.wanted import FrameKey
 from litemono.errors import UserError
+from litemono.files import replacing
 
 Tick = Callable[[], None]
+OTHER_BYTES = "the disk gives back other bytes than were written; is it failing?"
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def _check_written(path: Path, start: int, crcs: list[int], frame_bytes: int) ->
         file.seek(start)
         for crc in crcs:
             if zlib.crc32(file.read(frame_bytes)) != crc:
-                raise UserError(f"{path}: the disk gives back other bytes than were written; is it failing or full?")
+                raise UserError(f"{path}: {OTHER_BYTES}")
 
 
 def _cut(job: Job, side: str) -> None:
@@ -163,27 +165,19 @@ def _write_scans(job: Job, members: dict[int, Member], tick: Tick) -> None:
     Only points that a colour camera sees are kept: a seventh of a scan, from which the same depth maps come.
     """
     path = job.root / job.folder / kitti.SCANS_ARCHIVE
-    partial = path.with_suffix(".zip.part")
     calibration = kitti.calibration_dir(job.root, job.folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as target:
-            if job.done.scans:
-                with zipfile.ZipFile(path) as old:
-                    for name in map(kitti.scan_name, job.done.scans):
-                        target.writestr(_entry(name), old.read(name))
-            for frame, member in sorted(members.items(), key=lambda item: (item[1].order, item[0])):
-                points = kitti.scan_points(member.read(), member.where)
-                points = points[kitti.in_view(calibration, points)]
-                target.writestr(_entry(kitti.scan_name(frame)), points.tobytes())
-                tick()
-        with open(partial, "rb") as file, zipfile.ZipFile(file) as written:
-            os.fsync(file.fileno())
-            if written.testzip() is not None:
-                raise UserError(f"{partial}: the disk gives back other bytes than were written; is it failing or full?")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as target:
+        if job.done.scans:
+            with zipfile.ZipFile(path) as old:
+                for name in map(kitti.scan_name, job.done.scans):
+                    target.writestr(_entry(name), old.read(name))
+        for frame, member in sorted(members.items(), key=lambda item: (item[1].order, item[0])):
+            points = kitti.scan_points(member.read(), member.where)
+            points = points[kitti.in_view(calibration, points)]
+            target.writestr(_entry(kitti.scan_name(frame)), points.tobytes())
+            tick()
+    if not zip_is_whole(path):
+        raise UserError(f"{path}: {OTHER_BYTES}")
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -211,17 +205,11 @@ def copy_calibration(origin: Origin, root: Path, folder: str) -> None:
     found = [next(filter(None, (source.find(name) for source in sources)), None) for name in absent]
     for name, member in zip(absent, found, strict=True):
         if member is not None:
-            _write_text(root / name, member.read())
+            with replacing(root / name) as file:
+                file.write(member.read())
     for source in sources:
         source.close()
     lacking = [name for name in needed if not (root / directory / name).is_file()]
     if lacking:
         archive = archives.ODOMETRY_ARCHIVES[1] if origin.dataset == "kitti_odom" else f"{directory}_calib.zip"
         raise UserError(f"no {' and no '.join(lacking)} for {directory}: put {archive} beside the drives")
-
-
-def _write_text(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(content)
-    os.replace(partial, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import re
+import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -20,7 +21,7 @@ RETRY_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 # Reading on over a gap is cheaper than a new request up to about this many bytes.
 SKIP_BYTES = 4 << 20
 
-DROPPED = (ConnectionError, TimeoutError, http.client.HTTPException, urllib.error.URLError)
+DROPPED = (ConnectionError, TimeoutError, http.client.HTTPException, urllib.error.URLError, ssl.SSLError)
 Result = TypeVar("Result")
 
 

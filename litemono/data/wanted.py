@@ -137,6 +137,6 @@ def archive_paths() -> list[str]:
     return [line.removeprefix(f"{KITTI_ADDRESS}/") for line in kitti.ARCHIVE_LIST.read_text().split()]
 
 
-def address(base: str, path: str) -> str:
-    """Address of an archive on KITTI's server or a mirror of it."""
-    return f"{base.rstrip('/')}/{path}"
+def addresses(base: str, path: str) -> list[str]:
+    """Where to look for an archive: KITTI's server has a folder for each drive, many mirrors have none."""
+    return [f"{base.rstrip('/')}/{place}" for place in dict.fromkeys((path, path.rsplit("/", 1)[-1]))]
