@@ -1,0 +1,291 @@
+"""python -m litemono.demo: the whole story on a small rendered world, by the commands a user types."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+import networks
+from evaluate.protocol import Protocol, resize_disparity, score_image, summarise
+from export_gt import GroundTruth, default_path
+from litemono import cli
+from litemono.config import default_workers
+from litemono.data.kitti import PUBLISHED_INTRINSICS, frame_path, read_split, split_file
+from litemono.data.synthetic import World, write_world
+from litemono.data.world import CAMERA_HEIGHT
+from litemono.errors import UserError
+from litemono.files import replacing
+from litemono.metrics import MAX_DEPTH, Errors
+from networks import weights
+
+RUN = "street"
+SHOWN = 4  # test images in the closing picture
+GUESSES = np.geomspace(1, MAX_DEPTH, 200)  # depths in metres that the best fixed constant is chosen from
+RESUMABLE = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Where the demo works and how much it does; the defaults take some minutes on two cores."""
+
+    output: Path = Path("demo")
+    """Folder for everything: world, runs, pictures. The same command again goes on with what is there."""
+    drives: int = 10
+    """Streets to render: the last is for testing, the one before for validation."""
+    frames_per_drive: int = 40
+    """Frames of each street."""
+    model: str = "lite-mono"
+    """Depth network."""
+    height: int = 64
+    """Network input height, a multiple of 32; the world is rendered at twice that size."""
+    width: int = 192
+    """Network input width, a multiple of 32."""
+    batch_size: int = 4
+    """Samples per training step."""
+    num_epochs: int = 10
+    """Epochs to train; more of them, better depth."""
+    lr: float = 5e-4
+    """Highest learning rate; it falls to a fiftieth of that along a cosine."""
+    seed: int = 0
+    """Another seed, another world and another training."""
+    num_workers: int = field(default_factory=default_workers)
+    """Processes that render and read. Default: one per core, at most 8."""
+
+
+class Stopped(Exception):
+    """A command ended with this status and has said why."""
+
+    def __init__(self, status: int):
+        self.status = status
+
+
+def demo(config: DemoConfig) -> int:
+    """Render a street, train on its video, evaluate against its lidar, and show depth pictures.
+
+    Example: python -m litemono.demo --output demo
+    """
+    start = time.monotonic()
+    say(f"Rendering {config.drives} streets of {config.frames_per_drive} frames into {config.output / 'world'}")
+    world = render(config)
+    try:
+        for command in story(config, world):
+            run(command)
+    except Stopped as stopped:
+        if stopped.status in RESUMABLE:
+            say("Interrupted: the same command goes on from here.")
+        return stopped.status
+    rows = score(config, world)
+    picture = config.output / "demo.png"
+    draw(config, world, picture)
+    summarise_demo(config, world, rows, picture, time.monotonic() - start)
+    return 0
+
+
+def render(config: DemoConfig) -> World:
+    """The world of these settings, new or as it is there."""
+    try:
+        config.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--output {config.output}: cannot be made ({error.strerror}); choose another folder") from None
+    return write_world(
+        config.output / "world",
+        height=2 * config.height,
+        width=2 * config.width,
+        drives=config.drives,
+        frames_per_drive=config.frames_per_drive,
+        seed=config.seed,
+        num_workers=config.num_workers,
+        stereo=False,
+    )
+
+
+# ---------------------------------------------------------------- the user's own commands
+
+
+def run_folder(config: DemoConfig) -> Path:
+    return config.output / "runs" / RUN
+
+
+def trained_weights(config: DemoConfig) -> Path:
+    return run_folder(config) / "models" / f"weights_{config.num_epochs - 1}"
+
+
+def story(config: DemoConfig, world: World) -> list[list[object]]:
+    """Module and flags of each command, in order."""
+    data = ["--data_path", world.folder]
+    test = [*data, "--split", world.split]
+    untrained = config.output / "untrained"
+    save_untrained(config, untrained)
+    evaluate = ["evaluate", *test, "--png", "--model", config.model, "--num_workers", config.num_workers]
+    rates = [config.lr, config.lr / 50, config.num_epochs + 1]  # the cosine ends just before it would start again
+    return [
+        ["litemono.train", *test, "--png", "--model", config.model, "--height", config.height, "--width", config.width,
+         "--batch_size", config.batch_size, "--num_epochs", config.num_epochs, "--lr", *rates, *rates,
+         "--weights_init", "scratch", "--log_dir", config.output / "runs", "--model_name", RUN, "--seed", config.seed,
+         "--num_workers", config.num_workers],
+        ["export_gt", *test, "--num_workers", config.num_workers],
+        [*evaluate, "--load_weights", untrained],
+        [*evaluate, "--load_weights", trained_weights(config)],
+        ["litemono.predict", "--load_weights", trained_weights(config), "--model", config.model, "--save_npy",
+         "--input", world.drive(config.drives - 1) / "image_02" / "data", "--output", config.output / "pictures"],
+    ]  # fmt: skip
+
+
+def save_untrained(config: DemoConfig, folder: Path) -> None:
+    """The network with fresh random weights, as training starts from."""
+    torch.manual_seed(config.seed)
+    net = networks.create(config.model, height=config.height, width=config.width)
+    weights.save_folder(folder, net, None)
+
+
+def run(command: list[object]) -> None:
+    """Print the command as a user would type it, and run it with its output visible. Raises Stopped if it fails."""
+    words = ["-m", *map(str, command)]
+    say(f"$ python {shlex.join(words)}")
+    with subprocess.Popen([sys.executable, *words]) as process:
+        while True:
+            try:
+                status = process.wait()
+                break
+            except KeyboardInterrupt:  # the command got it too, and may want to save what it did
+                continue
+    if status:
+        raise Stopped(status if status > 0 else 128 - status)
+
+
+def say(text: str) -> None:
+    print(f"\n{text}", flush=True)
+
+
+# ---------------------------------------------------------------- what the depth must beat
+
+
+def flat_road(height: int, width: int) -> np.ndarray:
+    """Scaled disparity (height, width) of a plane as far below the camera as the road is; far away from the horizon up."""
+    _, fy, _, cy = (value * height for value in PUBLISHED_INTRINSICS)
+    below = np.arange(height, dtype=np.float32)[:, None] - cy
+    return np.broadcast_to(np.maximum(below / (fy * CAMERA_HEIGHT), 1 / MAX_DEPTH), (height, width)).astype(np.float32)
+
+
+def mean_errors(truths: list[np.ndarray], disparities: list[np.ndarray], protocol: Protocol) -> Errors:
+    """Errors over all images by evaluate's own protocol."""
+    pairs = zip(truths, disparities, strict=True)
+    scores = [score_image(truth, disparity, protocol) for truth, disparity in pairs]
+    return summarise([score for score in scores if score is not None]).errors
+
+
+def best_constant(truths: list[np.ndarray]) -> tuple[float, Errors]:
+    """The depth in metres that, given to every pixel of every image, has the lowest abs_rel; no scaling."""
+    unscaled = Protocol(median_scaling=False)
+
+    def errors(metres: float) -> Errors:
+        return mean_errors(truths, [np.full(truth.shape, 1 / metres, np.float32) for truth in truths], unscaled)
+
+    return min(((metres, errors(metres)) for metres in GUESSES), key=lambda guess: guess[1].abs_rel)
+
+
+def score(config: DemoConfig, world: World) -> list[tuple[str, Errors]]:
+    """What each way of telling depth makes of the test images, the trained network first."""
+    truth = GroundTruth(default_path(world.folder, world.split.name))
+    truths = [truth[index] for index in range(len(truth))]
+    metres, fixed = best_constant(truths)
+    name = f"eval_{world.split.name}.json"
+
+    def everywhere(guess: Callable[[int, int], np.ndarray]) -> Errors:
+        return mean_errors(truths, [guess(*truth.shape) for truth in truths], Protocol())
+
+    return [
+        (f"{config.model}, trained here", _evaluated(trained_weights(config) / name)),
+        (f"{config.model}, untrained", _evaluated(config.output / "untrained" / name)),
+        ("one depth per image, the true median", everywhere(lambda *size: np.ones(size, np.float32))),
+        (f"one depth for all images, the best ({metres:.1f} m)", fixed),
+        ("a flat road below the horizon, far above it", everywhere(flat_road)),
+    ]
+
+
+def _evaluated(path: Path) -> Errors:
+    return Errors(**json.loads(path.read_text())["metrics"])
+
+
+# ---------------------------------------------------------------- what to look at
+
+
+def draw(config: DemoConfig, world: World, path: Path) -> None:
+    """Some test images, the depth predicted for them and what the scanner measured, in one picture."""
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    lines = read_split(split_file(str(world.split), "test"))
+    truth = GroundTruth(default_path(world.folder, world.split.name))
+    chosen = np.linspace(0, len(lines) - 1, min(SHOWN, len(lines))).round().astype(int)
+    titles = ("image", f"{config.model}: depth", "lidar")
+    figure, axes = plt.subplots(len(chosen), 3, figsize=(12, 1.35 * len(chosen)), squeeze=False, layout="constrained")
+    for row, index in zip(axes, chosen, strict=True):
+        line, measured = lines[index], truth[index]
+        image = np.asarray(Image.open(frame_path(world.folder, "kitti", *line, ".png")))
+        disparity = np.load(config.output / "pictures" / f"{line.frame:010d}_disp.npy")[0, 0]
+        disparity = resize_disparity(disparity, *measured.shape)
+        seen = measured > 0
+        scale = np.median(disparity[seen]) * np.median(measured[seen])  # as median scaling does in evaluate
+        shades = {"cmap": "magma", "vmin": 0, "vmax": float(np.percentile(1 / measured[seen], 95))}
+        row[0].imshow(image)
+        row[1].imshow(disparity / scale, **shades)
+        row[2].imshow(np.zeros_like(measured), **shades)
+        v, u = np.nonzero(seen)
+        row[2].scatter(u, v, 2.5, c=1 / measured[seen], linewidths=0, **shades)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=10)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=100)
+    plt.close(figure)
+
+
+def summarise_demo(
+    config: DemoConfig, world: World, rows: list[tuple[str, Errors]], picture: Path, seconds: float
+) -> None:
+    """The closing table, and the files to look at."""
+    table = Table(
+        title=f"Depth of {len(read_split(world.split / 'test_files.txt'))} test images of a street not trained on"
+    )
+    for column in ("", "abs_rel", "rmse", "a1"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, errors in rows:
+        table.add_row(name, f"{errors.abs_rel:.3f}", f"{errors.rmse:.2f}", f"{errors.a1:.3f}")
+    print()
+    Console().print(table)
+    print("abs_rel and rmse: lower is better; a1: higher. All but the best single depth are scaled to the true median.")
+    run = run_folder(config)
+    files = {
+        picture: "images, predicted depth, lidar",
+        config.output / "pictures": "depth pictures of the whole test drive",
+        trained_weights(config): "weights, and eval_street.json with all seven errors",
+        run / "log.txt": f"the training; its curves: tensorboard --logdir {run}",
+        world.folder: "the rendered world in KITTI's layout",
+    }
+    say(f"Done in {seconds / 60:.1f} minutes. Look at:")
+    for path, what in files.items():
+        print(f"  {str(path):<38} {what}")
+
+
+def main() -> None:
+    cli.run(demo, DemoConfig, "python -m litemono.demo")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The demo: baselines that mean what their names say, and the whole story on a very small world."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluate.protocol import Protocol
+from litemono import demo
+from litemono.data import synthetic
+
+H, W = 96, 320
+
+
+def maps_of(*metres: float) -> list[np.ndarray]:
+    return [np.full((H, W), value, np.float32) for value in metres]
+
+
+def test_the_best_constant_for_one_wall_is_its_distance():
+    metres, errors = demo.best_constant(maps_of(12.0))
+    assert metres == pytest.approx(12.0, rel=0.02)  # the step between two guesses
+    assert errors.abs_rel < 0.02
+
+
+def test_the_best_constant_for_two_walls_is_the_nearer_one():
+    # At depth c between 10 and 30: (c - 10) / 10 + (30 - c) / 30 grows with c.
+    metres, errors = demo.best_constant(maps_of(10.0, 30.0))
+    assert metres == pytest.approx(10.0, rel=0.02)
+    assert errors.abs_rel == pytest.approx((0 + 20 / 30) / 2, abs=0.02)
+
+
+def test_a_median_scaled_constant_is_exact_where_every_image_is_one_wall():
+    ones = [np.ones((H, W), np.float32)] * 2
+    assert demo.mean_errors(maps_of(10.0, 30.0), ones, Protocol()).abs_rel == pytest.approx(0, abs=1e-6)
+
+
+def test_the_flat_road_is_as_far_as_the_rendered_one():
+    disparity = demo.flat_road(H, W)
+    settings = synthetic.Settings(height=H, width=W, drives=3, frames_per_drive=3)
+    exact = synthetic.exact_depth(settings, 0, 0)[80:]
+    agreement = np.abs(disparity[80:] * exact - 1)
+    assert np.mean(agreement < 0.1) > 0.5  # the bottom of the picture is mostly road, the camera pitches a little
+    assert np.all(disparity[: H // 2] == np.float32(1 / 80))
+    assert np.all(np.diff(disparity[:, 0]) >= 0)
+
+
+def test_the_flat_road_is_exact_on_a_flat_road():
+    rows = np.arange(H)[:, None] - 0.5 * H
+    plane = np.where(rows > 2, 1.92 * H * 1.65 / np.maximum(rows, 1e-9), 0) * np.ones((1, W))
+    errors = demo.mean_errors([plane.astype(np.float32)], [demo.flat_road(H, W)], Protocol(median_scaling=False))
+    assert errors.abs_rel < 1e-5
+
+
+TINY = ("--drives=3", "--frames_per_drive=4", "--height=32", "--width=96", "--num_epochs=1", "--batch_size=2",
+        "--model=lite-mono-tiny", "--num_workers=1")  # fmt: skip
+
+
+def test_the_story_runs_from_rendering_to_pictures(tmp_path, command):
+    tiny = tmp_path / "demo"
+    done = command("litemono.demo", "--output", tiny, *TINY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for module in ("litemono.train", "export_gt", "evaluate", "litemono.predict"):
+        assert f"$ python -m {module} " in done.stdout
+    for name in ("trained here", "untrained", "median", "best", "flat road"):
+        assert name in done.stdout
+    untrained = json.loads((tiny / "untrained" / "eval_street.json").read_text())["metrics"]["abs_rel"]
+    assert f"{untrained:.3f}" in done.stdout
+    assert Image.open(tiny / "demo.png").width > 600
+    assert len(list((tiny / "pictures").glob("*_disp.jpeg"))) == 4
+
+
+def test_a_command_that_fails_ends_the_demo_with_its_own_words_and_status(tmp_path, command):
+    done = command("litemono.demo", "--output", tmp_path / "demo", *TINY, "--lr=-1")
+    assert done.returncode == 2
+    assert "--lr" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_place_that_is_no_folder_is_refused(tmp_path, command):
+    (tmp_path / "file").write_text("")
+    done = command("litemono.demo", "--output", tmp_path / "file")
+    assert done.returncode == 2
+    assert "--output" in done.stderr and "Traceback" not in done.stderr
