@@ -1,0 +1,202 @@
+"""Training inside a Slurm job: what runs in its processes, and what happens when they have ended.
+
+    python -m litemono.job STATUS TRAINING_FLAGS     the last line of a batch script, after srun
+
+A training process ends with 0 (finished), 2 (bad input), 3 (too many bad steps), 128 + n (stopped by signal n, everything
+saved) or anything else (crashed, killed). Whether the job goes back into the queue is decided here, for the scripts in
+slurm/ and the jobs of litemono.submit alike:
+
+    finished, bad input, bad steps    the job ends
+    the job was cancelled, preempted  nothing: Slurm ends it or queues it again itself
+    everything else                   requeued, unless three tries in a row got no further than the same checkpoint
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from litemono import slurm
+from litemono.config import TrainConfig
+from litemono.errors import UserError
+from litemono.files import replacing
+
+FINAL = (0, 2, 3)
+TRIES = 3
+PREEMPTED = 128 + signal.SIGTERM
+WARNED = 128 + signal.SIGUSR2  # the time limit comes near
+PREFLIGHT_STEPS = 20
+
+
+# ---------------------------------------------------------------- inside the processes
+
+
+@dataclass
+class TrainJob:
+    """What submitit runs in every process of a job, and again after each requeue."""
+
+    config: TrainConfig
+
+    def __call__(self) -> str:
+        """Train; leaves through sys.exit when the run is not finished. Returns the run folder."""
+        set_ranks()
+        folder = self.config.folder
+        before = newest_step(folder)
+        status = run_training(self.config)
+        if status == WARNED and newest_step(folder) > before:
+            # submitit pickles checkpoint()'s answer, requeues the job and leaves; all processes but the first return.
+            signal.getsignal(signal.SIGUSR2)(signal.SIGUSR2, None)
+        if status:
+            sys.exit(status)
+        return str(folder)
+
+    def checkpoint(self):
+        """What goes on after a requeue: the same, because training resumes from its run folder."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+@dataclass
+class PreflightJob(TrainJob):
+    """A short training that shows whether the long one can start; leaves nothing but its log."""
+
+    def __call__(self) -> str:
+        try:
+            answer = super().__call__()
+        finally:
+            shutil.rmtree(self.config.folder, ignore_errors=True)
+        print("preflight: training works", flush=True)
+        return answer
+
+
+def run_training(config: TrainConfig) -> int:
+    """`python -m litemono.train` without its own process."""
+    from litemono.train import train
+    from networks import NetworkError
+
+    try:
+        return train(config)
+    except (UserError, NetworkError) as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 2
+
+
+def set_ranks() -> None:
+    """torchrun's variables from srun's, where srun has started several processes."""
+    have = os.environ
+    if "RANK" in have or int(have.get("SLURM_NTASKS", 1)) == 1:
+        return
+    from submitit import JobEnvironment
+
+    have.setdefault("MASTER_ADDR", JobEnvironment().hostnames[0])
+    have.setdefault("MASTER_PORT", str(20000 + int(have["SLURM_JOB_ID"]) % 20000))
+    have.update(RANK=have["SLURM_PROCID"], WORLD_SIZE=have["SLURM_NTASKS"], LOCAL_RANK=have["SLURM_LOCALID"])
+
+
+def newest_step(folder: Path) -> int:
+    """Step of the newest checkpoint, 0 if there is none."""
+    return max((int(path.stem.split("_")[1]) for path in folder.glob("checkpoints/step_*.pt")), default=0)
+
+
+# ---------------------------------------------------------------- after the processes
+
+
+def after(status: int, folder: Path) -> int:
+    """Requeue the job of this batch script or let it end; returns the exit status for the script."""
+    if status in FINAL:
+        return status
+    job_id = os.environ["SLURM_JOB_ID"]
+    if not still_mine(job_id):
+        return status
+    step = newest_step(folder)
+    if status != PREEMPTED:  # being preempted again and again is no failure
+        tries = count_try(folder, job_id, step)
+        if tries >= TRIES:
+            say(
+                f"stopped: {tries} tries in a row ended at step {step} ({meaning(status)}). Mend this, then submit the same "
+                f"command again: the run in {folder} goes on from step {step}"
+            )
+            return status
+    say(f"{meaning(status)}; back into the queue, to go on from step {step}")
+    slurm.requeue(job_id)
+    time.sleep(60)  # Slurm kills this script
+    return status
+
+
+def still_mine(job_id: str) -> bool:
+    """Whether the job would simply end now. Not when it was cancelled, or is being requeued already.
+
+    Cancelled, preempted and requeued jobs are COMPLETING; so are those at their time limit, which must go on.
+    """
+    job = slurm.job_now(job_id)
+    return job.get("JobState") == "RUNNING" or job.get("Reason") == "TimeLimit"
+
+
+def count_try(folder: Path, job_id: str, step: int) -> int:
+    """How often in a row this job has ended with `step` as its newest checkpoint, this time included."""
+    path = folder / "tries.json"
+    try:
+        last = json.loads(path.read_text())
+    except (OSError, ValueError):
+        last = {}
+    same = last.get("job_id") == job_id and last.get("step") == step
+    count = last.get("count", 0) + 1 if same else 1
+    with replacing(path) as file:
+        file.write((json.dumps({"job_id": job_id, "step": step, "count": count}) + "\n").encode())
+    return count
+
+
+def meaning(status: int) -> str:
+    if status == WARNED:
+        return "the time limit is near"
+    if status == PREEMPTED:
+        return "asked to stop"
+    if status == 128 + signal.SIGKILL:
+        return "killed, usually for using more memory than --mem allows"
+    if status > 128:
+        try:
+            return f"ended by {signal.Signals(status - 128).name}"
+        except ValueError:
+            pass
+    return f"crashed with exit status {status}; the reason is above"
+
+
+def say(text: str) -> None:
+    print(f"litemono.job: {text}", flush=True)
+
+
+def preflight_config(config: TrainConfig, on_cpu: bool) -> TrainConfig:
+    """The same training cut down to a few steps, in a folder inside the run folder; on a CPU with two samples a step."""
+    optim = replace(config.optim, batch_size=2, accumulate=1) if on_cpu else config.optim
+    run = replace(
+        config.run, log_dir=config.folder, model_name="preflight", max_steps=PREFLIGHT_STEPS,
+        device="cpu" if on_cpu else config.run.device,
+    )  # fmt: skip
+    return replace(config, optim=optim, run=run)
+
+
+def main() -> None:
+    if len(sys.argv) < 2 or not sys.argv[1].isdigit():
+        sys.exit("usage: python -m litemono.job EXIT_STATUS TRAINING_FLAGS (the last line of a batch script, after srun)")
+    status = int(sys.argv[1])
+    if status in FINAL:
+        sys.exit(status)
+    from litemono import cli  # imports torch: not needed above
+
+    config = cli.parse(TrainConfig, "litemono.job", "", sys.argv[2:])
+    try:
+        sys.exit(after(status, config.folder))
+    except UserError as error:
+        say(str(error))
+        sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
