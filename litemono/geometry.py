@@ -126,6 +126,9 @@ def reprojection(
 
 def warp(sources: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     """Sample sources (B, S, 3, H, W) at grid (B, S, H', W', 2): bilinear, edge pixels repeated beyond the border."""
+    if grid.device.type == "cpu":
+        # torch's CPU kernel turns a NaN into an address and crashes; the NaN still reaches the gradients of the pose.
+        grid = grid.nan_to_num()
     warped = F.grid_sample(
         sources.flatten(0, 1), grid.flatten(0, 1), mode="bilinear", padding_mode="border", align_corners=True
     )

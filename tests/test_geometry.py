@@ -182,3 +182,12 @@ def test_points_outside_the_source_take_its_border():
     source = torch.arange(6.0).reshape(1, 1, 1, 2, 3).expand(1, 1, 3, 2, 3)
     corners = torch.tensor([[-5.0, -5.0], [5.0, 5.0]]).reshape(1, 1, 1, 2, 2)
     assert geometry.warp(source, corners)[0, 0, 0, 0].tolist() == [0.0, 5.0]
+
+
+def test_a_broken_pose_gives_broken_gradients_not_a_crash():
+    """With NaN coordinates torch's CPU grid_sample would read and write outside the image."""
+    T = torch.full((1, 1, 4, 4), float("nan"), requires_grad=True)
+    K = torch.eye(3)[None]
+    grid = geometry.reprojection(K, K, T, 32, 64).grid(torch.ones(1, 1, 32, 64))
+    geometry.warp(torch.rand(1, 1, 3, 32, 64), grid).sum().backward()
+    assert not torch.isfinite(T.grad).all()
