@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,7 @@ from typing import Any
 import torch
 
 from litemono.errors import UserError
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` so that `path` holds either its old content or all of the new, even after a power cut."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+from litemono.files import write_atomically
 
 
 def checksum_file(path: Path) -> Path:
@@ -50,11 +37,8 @@ def save(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
     torch.save(state, buffer)
     data = buffer.getvalue()
     path = folder / f"step_{step:08d}.pt"
-    try:
-        write_atomically(checksum_file(path), f"{hashlib.sha256(data).hexdigest()}  {path.name}\n".encode())
-        write_atomically(path, data)
-    except OSError as error:
-        raise UserError(f"{path}: cannot write the checkpoint ({error.strerror}); free some space and rerun") from None
+    write_atomically(checksum_file(path), f"{hashlib.sha256(data).hexdigest()}  {path.name}\n".encode())
+    write_atomically(path, data)
     for old in saved(folder)[:-keep]:
         old.unlink(missing_ok=True)
         checksum_file(old).unlink(missing_ok=True)

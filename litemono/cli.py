@@ -9,7 +9,6 @@ from typing import TypeVar
 import tyro
 
 from litemono.errors import UserError
-from networks import NetworkError
 
 Config = TypeVar("Config")
 
@@ -28,6 +27,13 @@ def parse(config_type: type[Config], prog: str, description: str, args: Sequence
     )
 
 
+def user_errors() -> tuple[type[Exception], ...]:
+    """What the user can mend. Imported when something went wrong: networks brings torch, which --help does not need."""
+    from networks import NetworkError
+
+    return UserError, NetworkError
+
+
 def run(function: Callable[[Config], object], config_type: type[Config], prog: str) -> None:
     """Parse, call, and leave: `function`'s docstring is the head of --help; it may return an exit status.
 
@@ -36,7 +42,7 @@ def run(function: Callable[[Config], object], config_type: type[Config], prog: s
     try:
         config = parse(config_type, prog, function.__doc__ or "")
         status = function(config)
-    except (UserError, NetworkError) as error:
+    except user_errors() as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     except BrokenPipeError:

@@ -11,7 +11,7 @@ import os
 import torch
 import torch.distributed as dist
 
-from litemono.errors import UserError
+from litemono.device import choose_device
 
 
 class World:
@@ -20,19 +20,13 @@ class World:
     def __init__(self, device: str | None) -> None:
         self.rank = int(os.environ.get("RANK", 0))
         self.size = int(os.environ.get("WORLD_SIZE", 1))
-        if device == "cuda" and not torch.cuda.is_available():
-            raise UserError(
-                "--device cuda: torch sees no GPU; ask Slurm for one (--gres=gpu:1), check `nvidia-smi`, or use --device cpu"
-            )
-        kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        if kind == "cuda":
+        self.device = choose_device(device)
+        if self.device.type == "cuda":
             local = int(os.environ.get("LOCAL_RANK", 0))
             self.device = torch.device("cuda", local % torch.cuda.device_count())
             torch.cuda.set_device(self.device)
-        else:
-            self.device = torch.device("cpu")
         if self.size > 1:
-            dist.init_process_group("nccl" if kind == "cuda" else "gloo")
+            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
 
     @property
     def is_main(self) -> bool:

@@ -16,7 +16,7 @@ from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event
 
-from litemono.checkpoint import write_atomically
+from litemono.files import write_atomically
 
 PATTERN = "events.out.tfevents.*"
 

@@ -43,3 +43,9 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
         ) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path | str, data: bytes) -> None:
+    """Make `data` the content of `path`: readers find the old or the new, even after a power cut."""
+    with replacing(path) as file:
+        file.write(data)

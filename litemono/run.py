@@ -17,10 +17,27 @@ from pathlib import Path
 from typing import Any
 
 from litemono import config as configs
-from litemono.checkpoint import write_atomically
 from litemono.errors import UserError
+from litemono.files import write_atomically
 
 STATUS_SECONDS = 2.0
+
+
+def check_same_run(config: configs.TrainConfig) -> None:
+    """UserError if the run folder holds a run with settings that forbid resuming it with these."""
+    folder = config.folder
+    try:
+        saved = (folder / "config.json").read_text()
+        different = configs.differences(saved, config)
+    except FileNotFoundError:
+        return
+    except ValueError:
+        raise UserError(f"{folder}/config.json is damaged; restore it or use another --model_name") from None
+    if different:
+        raise UserError(
+            f"{folder} holds a run with other settings ({'; '.join(different)}); "
+            "use the same flags to resume it, or another --model_name"
+        )
 
 
 class RunFolder:
@@ -32,25 +49,11 @@ class RunFolder:
         self.models = self.path / "models"
         self._status: dict[str, Any] = {}
         self._status_written = 0.0
-        self._check_same_run(config)
+        check_same_run(config)
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = self._take_lock()
         self._log = open(self.path / "log.txt", "a", buffering=1)
         write_atomically(self.path / "config.json", configs.to_json(config).encode())
-
-    def _check_same_run(self, config: configs.TrainConfig) -> None:
-        try:
-            saved = (self.path / "config.json").read_text()
-            different = configs.differences(saved, config)
-        except FileNotFoundError:
-            return
-        except ValueError:
-            raise UserError(f"{self.path}/config.json is damaged; restore it or use another --model_name") from None
-        if different:
-            raise UserError(
-                f"{self.path} holds a run with other settings ({'; '.join(different)}); "
-                "use the same flags to resume it, or another --model_name"
-            )
 
     def _take_lock(self):
         lock = open(self.path / ".lock", "a+")

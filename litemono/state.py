@@ -15,12 +15,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from litemono import checkpoint
 from litemono.build import Data, build_data, build_model, build_optimizers, load_initial_weights
-from litemono.checkpoint import write_atomically
 from litemono.config import TrainConfig
 from litemono.data.augment import Views
 from litemono.data.triplets import Batch
 from litemono.distributed import World
 from litemono.errors import UserError
+from litemono.files import write_atomically
 from litemono.model import DepthPoseModel, Output
 from litemono.report import Reporter
 from litemono.run import RunFolder
@@ -178,9 +178,7 @@ class Training:
         self.progress.best |= {name: results[name] for name in better}
         if self.run:
             folder = self.run.models / f"weights_{epoch}"
-            weights.save_folder(
-                folder, self.model.depth, self.model.pose, use_stereo=self.config.loss.use_stereo
-            )
+            weights.save_folder(folder, self.model.depth, self.model.pose, use_stereo=self.config.loss.use_stereo)
             metrics = {"epoch": epoch, "step": step, "validation": results}
             write_atomically(folder / "validation.json", (json.dumps(metrics, indent=1) + "\n").encode())
             for name in ("last", *(BEST[name] for name in better)):

@@ -8,7 +8,6 @@ import torch
 
 from litemono import cli
 from litemono.config import TrainConfig, check
-from litemono.data.loader import loader_died
 from litemono.distributed import World
 from litemono.errors import UserError
 from litemono.interrupt import StopFlag
@@ -41,10 +40,6 @@ def train(config: TrainConfig) -> int:
             f"out of GPU memory at --batch_size {config.optim.batch_size} --accumulate {config.optim.accumulate}; the "
             f"same command with --accumulate {2 * config.optim.accumulate} needs about half ({str(error).split('.')[0]})"
         ) from None
-    except RuntimeError as error:  # torch reports a dead loader process from a signal handler, wherever we are
-        if "DataLoader worker" in str(error):
-            raise loader_died(error) from error
-        raise
     finally:
         world.close()
 

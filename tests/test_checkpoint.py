@@ -57,7 +57,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_ones_alone(tmp_path,
     def disk_full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "replace", disk_full)
+    monkeypatch.setattr("litemono.files.os.replace", disk_full)
     with pytest.raises(UserError, match="No space left on device"):
         checkpoint.save(tmp_path, 2, {"step": 2}, keep=1)
     assert steps(tmp_path) == ["step_00000001.pt"] and not list(tmp_path.glob(".*"))

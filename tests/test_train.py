@@ -14,11 +14,12 @@ import pytest
 import torch
 from conftest import ROOT
 from drives import DRIVE, write_drive
+from tiny_kitti import assert_refused, invoke
 
 from litemono import checkpoint
 from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig
 from litemono.events import events_in
-from litemono.train import TOO_MANY_BAD_STEPS, train
+from litemono.train import TOO_MANY_BAD_STEPS, main, train
 
 EPOCH_STEPS, EPOCHS = 4, 2
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # images this small are slower on more
@@ -261,19 +262,21 @@ def test_weights_of_a_run_start_another(street, tmp_path, uninterrupted):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_wrong_flag_ends_with_one_sentence_and_leaves_nothing_behind(street, tmp_path, command, change, says):
-    offline = {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1", **ONE_THREAD}
-    result = command("litemono.train", *flags(street, tmp_path / "runs"), *change, env=offline)
-    assert result.returncode == 2, result.stdout + result.stderr
-    assert says in " ".join(result.stderr.replace("│", " ").split())
-    assert "Traceback" not in result.stderr
+def test_a_wrong_flag_ends_with_one_sentence_and_leaves_nothing_behind(
+    street, tmp_path, monkeypatch, capsys, change, says
+):
+    monkeypatch.chdir(tmp_path)  # where no weights/ folder is
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    outcome = invoke(main, capsys, *flags(street, tmp_path / "runs"), *change)
+    assert outcome.code == 2
+    assert says in " ".join(outcome.err.replace("│", " ").split())
+    assert "Traceback" not in outcome.err
     assert not (tmp_path / "runs").exists()
 
 
-def test_resuming_with_other_settings_is_refused(street, uninterrupted, command):
-    result = command("litemono.train", *flags(street, uninterrupted.parent), "--height", "64")
-    assert result.returncode == 2
-    assert "--height was 32, is 64" in result.stderr
+def test_resuming_with_other_settings_is_refused(street, uninterrupted, capsys):
+    outcome = invoke(main, capsys, *flags(street, uninterrupted.parent), "--height", "64")
+    assert_refused(outcome, "--height was 32, is 64", "another --model_name")
 
 
 def test_a_missing_frame_is_reported_before_training_and_can_be_skipped(tmp_path, command):
