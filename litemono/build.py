@@ -13,7 +13,7 @@ import torch
 import networks
 from litemono.config import TrainConfig
 from litemono.data.frames import open_store
-from litemono.data.loader import EpochBatches, make_loader
+from litemono.data.loader import EpochBatches, Loader
 from litemono.data.triplets import Batch, open_dataset
 from litemono.distributed import World
 from litemono.errors import UserError
@@ -45,10 +45,10 @@ def build_data(config: TrainConfig, world: World) -> Data:
     order = EpochBatches(len(train), batch, seed, world.rank, world.size)
     val_order = EpochBatches(len(val), batch, seed, world.rank, world.size, shuffle=False, drop_last=False)
     return Data(
-        train=make_loader(train, order, d.num_workers, world.device),
+        train=Loader(train, order, d.num_workers, world.device),
         train_batches=order,
         train_samples=len(train),
-        val=make_loader(val, val_order, d.num_workers, world.device),
+        val=Loader(val, val_order, d.num_workers, world.device),
         val_samples=len(val),
         fingerprint=f"{len(train)} samples, crc {zlib.crc32(repr(train.lines).encode()):08x}",
     )

@@ -23,7 +23,7 @@ PUBLISHED_LR = (1e-4, 5e-6, 31.0, 1e-4, 1e-5, 31.0)
 
 
 def default_workers() -> int:
-    """Loader processes: one per core this process may use, at most 8."""
+    """Threads or processes for a job: one per core this process may use, at most 8."""
     return min(8, len(os.sched_getaffinity(0)))
 
 
@@ -49,7 +49,7 @@ class DataConfig:
     skip_missing: bool = False
     """Train on the split lines whose frames exist instead of stopping at the first check."""
     num_workers: int = field(default_factory=default_workers)
-    """Processes that read frames; 0 reads in the training process. Default: one per core, at most 8."""
+    """Threads that read frames; 0 reads between the steps. Default: one per core, at most 8."""
 
 
 @dataclass(frozen=True)

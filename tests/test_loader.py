@@ -1,4 +1,4 @@
-"""The order of samples, and the processes that read them."""
+"""The order of samples, and the threads that read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litemono.data.kitti import frame_path
-from litemono.data.loader import EpochBatches, make_loader
+from litemono.data.loader import EpochBatches, Loader
 from litemono.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,17 +85,16 @@ def test_too_few_samples_for_one_batch_are_refused():
 # ---------------------------------------------------------------- loader
 
 
-def test_loader_processes_give_the_same_batches_as_none(tmp_path):
+def test_loader_threads_give_the_same_batches_as_none(tmp_path):
     data = dataset_at(write_drive(tmp_path, range(12)), range(1, 11))
     expected = None
     for workers in (0, 2):
         batches = EpochBatches(len(data), 3, seed=1)
-        loader = make_loader(data, batches, workers, "cpu")
+        loader = Loader(data, batches, workers, "cpu")
         seen = []
         for epoch, step in ((0, 0), (1, 0), (1, 2)):
             batches.seek(epoch, step * 3)
             seen += list(loader)
-        loader.close()
         assert len(seen) == 3 + 3 + 1
         assert same(seen[5], seen[6]), "seeking to step 2 gives the batch that step 2 gave"
         expected = expected or seen
@@ -105,90 +104,57 @@ def test_loader_processes_give_the_same_batches_as_none(tmp_path):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_reading_leaves_the_random_state_of_the_training_alone(tmp_path, workers):
     data = dataset_at(write_drive(tmp_path, range(4)), range(1, 3))
-    loader = make_loader(data, EpochBatches(2, 2, seed=1), workers, "cpu")
+    loader = Loader(data, EpochBatches(2, 2, seed=1), workers, "cpu")
     before = torch.get_rng_state()
     list(loader)
-    loader.close()
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_damaged_frame_in_a_loader_process_is_one_plain_sentence(tmp_path, workers):
+def test_a_damaged_frame_in_a_loader_thread_is_one_plain_sentence(tmp_path, workers):
     data = dataset_at(write_drive(tmp_path, range(5)), range(1, 4))
     path = frame_path(tmp_path, "kitti", DRIVE, 2, "l", ".png")
     path.write_bytes(path.read_bytes()[:200])
-    loader = make_loader(data, EpochBatches(3, 1, seed=0), workers, "cpu")
+    loader = Loader(data, EpochBatches(3, 1, seed=0), workers, "cpu")
     with pytest.raises(UserError) as caught:
         list(loader)
-    loader.close()
     assert str(caught.value).startswith(f"{path}: not a complete image") and "Traceback" not in str(caught.value)
 
 
+def test_the_rest_of_an_epoch_is_not_read_when_a_training_stops(tmp_path):
+    data = dataset_at(write_drive(tmp_path, range(12)), range(1, 11))
+    read = []
+    data.batch = lambda keys, pin: read.append(keys)
+    batches = iter(Loader(data, EpochBatches(10, 1, seed=0), 1, "cpu"))
+    next(batches)
+    batches.close()
+    assert len(read) <= 1 + 2
+
+
+def test_one_sample_is_an_entry_of_its_batch(tmp_path):
+    data = dataset_at(write_drive(tmp_path, range(6)), range(1, 5))
+    batch = data.batch([(3, 2), (3, 0)])
+    assert same([tensor[1] for tensor in batch], data[3, 0])
+
+
 SCRIPT = """
-import multiprocessing, os, signal, sys, time
+import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from drives import dataset_at
-from litemono.data.loader import EpochBatches, make_loader
-from litemono.errors import UserError
+from litemono.data.loader import EpochBatches, Loader
 
-def main():
-    data = dataset_at(Path({root!r}), range(1, 11))
-    batches = EpochBatches(10, 1, seed=0)
-    loader = make_loader(data, batches, 2, "cpu")
-    keep = iter(loader)
-    next(keep)
-    {body}
-
-main()
+keep = iter(Loader(dataset_at(Path({root!r}), range(1, 11)), EpochBatches(10, 1, seed=0), 2, "cpu"))
+next(keep)
+{end}
 """
 
 
-def run_script(root: Path, body: str) -> subprocess.CompletedProcess:
-    script = SCRIPT.format(tests=str(ROOT / "tests"), root=str(root), body=body)
+@pytest.mark.parametrize("end, status", [("raise SystemExit(3)", 3), ("raise KeyError('bug')", 1), ("pass", 0)])
+def test_a_program_may_end_within_an_epoch(tmp_path, end, status):
+    script = SCRIPT.format(tests=str(ROOT / "tests"), root=str(write_drive(tmp_path, range(12))), end=end)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, env=environment, cwd=ROOT
     )
-
-
-def test_loader_processes_survive_the_signals_of_a_job(tmp_path):
-    body = """
-    for child in multiprocessing.active_children():
-        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT):
-            os.kill(child.pid, number)
-    time.sleep(0.5)
-    print("batches", 1 + len(list(keep)))
-    """
-    result = run_script(write_drive(tmp_path, range(12)), body)
-    assert "batches 10" in result.stdout, result.stderr
-    assert result.returncode == 0
-
-
-@pytest.mark.parametrize("end, status", [("raise SystemExit(3)", 3), ("raise KeyError('bug')", 1), ("pass", 0)])
-def test_a_program_that_ends_within_an_epoch_ends_its_loader_processes(tmp_path, end, status):
-    body = f"""
-    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
-    globals()["held"] = keep
-    {end}
-    """
-    result = run_script(write_drive(tmp_path, range(12)), body)
     assert result.returncode == status, result.stderr
-    pids = [int(pid) for pid in result.stdout.split()]
-    assert len(pids) == 2
-    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
-
-
-def test_a_killed_loader_process_is_explained(tmp_path):
-    body = """
-    victims = multiprocessing.active_children()
-    for child in victims:
-        child.kill()
-        child.join()
-    try:
-        list(keep)
-    except UserError as error:
-        print(error)
-    """
-    result = run_script(write_drive(tmp_path, range(12)), body)
-    assert "a loader process died" in result.stdout and "--num_workers" in result.stdout, result.stderr

@@ -16,7 +16,7 @@ from litemono import prepare
 from litemono.data import kitti, packed
 from litemono.data.frames import open_store
 from litemono.data.kitti import SplitLine
-from litemono.data.loader import EpochBatches, make_loader
+from litemono.data.loader import EpochBatches, Loader
 from litemono.data.triplets import TripletDataset
 from litemono.data.wanted import SplitConfig
 from litemono.errors import UserError
@@ -75,7 +75,7 @@ def test_training_triplets_are_those_of_the_folder_bit_for_bit(pack, kitti_sampl
 def test_batches_of_loader_processes_are_those_of_the_folder(pack, kitti_sample):
     lines = [SplitLine(DRIVE, frame, "l") for frame in (4, 5, 7, 8)]
     batches = [
-        list(make_loader(dataset(store, lines, training=True), EpochBatches(4, 2, seed=1), workers, "cpu"))
+        list(Loader(dataset(store, lines, training=True), EpochBatches(4, 2, seed=1), workers, "cpu"))
         for store, workers in zip(both(pack, kitti_sample), (2, 0), strict=True)
     ]
     assert len(batches[0]) == 2

@@ -15,11 +15,11 @@ from litemono.data.frames import open_store
 from litemono.data.kitti import SplitLine, frame_path
 from litemono.data.triplets import (
     EpochBatches,
+    Loader,
     TripletDataset,
     check_frames,
     draw_augmentation,
     find_missing,
-    make_loader,
     open_dataset,
 )
 from litemono.errors import UserError
@@ -43,7 +43,7 @@ def test_types_and_shapes_of_a_batch_are_the_documented_ones(parity):
         [SplitLine(DRIVE, 5, "l"), SplitLine(DRIVE, 5, "r")],
         (0,), True, "published", "per_image", 0, True, True,
     )  # fmt: skip
-    batch = next(iter(make_loader(data, EpochBatches(2, 2, 0), 0, "cpu")))
+    batch = next(iter(Loader(data, EpochBatches(2, 2, 0), 0, "cpu")))
     assert {name: (tuple(t.shape), t.dtype) for name, t in batch._asdict().items()} == {
         "frames": ((2, 2, 3, 192, 640), torch.uint8),
         "intrinsics": ((2, 4), torch.float32),
@@ -244,6 +244,6 @@ def test_real_frames_make_a_batch(kitti_sample, tmp_path):
     (tmp_path / "val_files.txt").write_text("".join(f"{drive} {n} l\n" for n in range(1, 39)))
     config = sample_config(kitti_sample, split=str(tmp_path), png=True, intrinsics="calib")
     data = open_dataset(config, "val")
-    batch = next(iter(make_loader(data, EpochBatches(38, 8, 0, shuffle=False, drop_last=False), 0, "cpu")))
+    batch = next(iter(Loader(data, EpochBatches(38, 8, 0, shuffle=False, drop_last=False), 0, "cpu")))
     assert batch.frames.float().std() > 30
     assert [bool(depth.any()) for depth in batch.depth] == [n % 4 == 0 for n in range(1, 9)]

@@ -16,7 +16,7 @@ from litemono.errors import UserError
 
 
 class FrameStore(Protocol):
-    """What the triplet pipeline needs of a store.  Stores are read-only and go to loader processes as they are.
+    """What the triplet pipeline needs of a store.  Stores are read-only; several threads read at the same time.
 
     A store of dataset "frames" also has `videos`: folder -> its frames in order, to make a split from.
     """
@@ -28,6 +28,9 @@ class FrameStore(Protocol):
 
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
         """(height, width, 3) uint8 RGB, Lanczos-resized straight from the original size."""
+
+    def read_planes(self, folder: str, frame: int, side: str, planes: np.ndarray) -> None:
+        """Write the same pixels into `planes`, (3, height, width) uint8."""
 
     def has(self, folder: str, frame: int, side: str) -> bool:
         """Whether the frame is there; cheap enough for every line of a split."""
@@ -89,6 +92,9 @@ class FolderStore:
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
         with self._open(folder, frame, side) as image:
             return resized(image, self.height, self.width)
+
+    def read_planes(self, folder: str, frame: int, side: str, planes: np.ndarray) -> None:
+        planes[:] = self.read(folder, frame, side).transpose(2, 0, 1)
 
     def native_size(self, folder: str, frame: int, side: str) -> tuple[int, int]:
         with self._open(folder, frame, side, decode=False) as image:

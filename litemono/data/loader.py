@@ -1,22 +1,24 @@
-"""From data set to batches: the order of samples, and the processes that read them."""
+"""From data set to batches: the order of samples, and the threads that read them."""
 
 from __future__ import annotations
 
-import atexit
-import signal
-import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import Sampler
 
 from litemono.errors import UserError
+from litemono.parallel import ordered_map
 
 if TYPE_CHECKING:
-    from litemono.data.triplets import Batch
+    from litemono.data.triplets import Batch, TripletDataset
 
+
+AHEAD = 2  # batches read before they are asked for, per thread
 
 # What the random words of a (seed, epoch) are for.
 ORDER, AUGMENTATION = 0, 1
@@ -88,82 +90,58 @@ class EpochBatches(Sampler):
         return np.argsort(philox_words(self.num_samples, self.seed, ORDER, epoch), kind="stable")
 
 
-def loader_died(error: RuntimeError) -> UserError:
-    return UserError(
-        f"a loader process died ({error}); usual reasons are too little memory (--num_workers 1, or more --mem for the "
-        "job) or a small /dev/shm (--num_workers 0)"
-    )
+class Loader:
+    """Batches of a data set in the order of `batches`, read ahead by `num_workers` threads; 0: read when asked.
 
+    Threads, because what reading does (system calls, image codecs, resizing) runs outside Python's lock: batches need
+    not be copied between processes, and nothing is left behind when the program ends.
+    """
 
-class Loader(DataLoader):
-    """DataLoader of `Batch`es in which a UserError of a loader process arrives as itself."""
-
-    def __iter__(self) -> Iterator[Batch]:
-        try:
-            for batch in super().__iter__():
-                if isinstance(batch, UserError):
-                    raise batch
-                yield batch
-        except (RuntimeError, ConnectionError, EOFError, FileNotFoundError) as error:
-            if not self._tells_of_a_dead_process(error):
-                raise
-            raise loader_died(error) from error
-
-    def close(self) -> None:
-        """End the loader processes; the next iteration starts new ones."""
-        iterator, self._iterator = self._iterator, None
-        if hasattr(iterator, "_shutdown_workers"):  # torch has no public name for it
-            iterator._shutdown_workers()
-
-
-class _Guarded(Dataset):
-    """Returns a UserError instead of raising it: torch would wrap it in a worker's traceback."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
+    def __init__(
+        self, dataset: TripletDataset, batches: EpochBatches, num_workers: int, device: torch.device | str
+    ) -> None:
+        self.dataset, self.batches, self.num_workers = dataset, batches, num_workers
+        self.device = torch.device(device)
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self.batches)
 
-    def __getitem__(self, key: tuple[int, int]) -> Batch | UserError:
-        try:
-            return self.dataset[key]
-        except UserError as error:
-            return error
+    def __iter__(self) -> Iterator[Batch]:
+        on_gpu = self.device.type == "cuda"
+        batches = self._read(partial(self.dataset.batch, pin=on_gpu))
+        return copied_ahead(batches, self.device) if on_gpu else batches
 
-
-def _collate(samples: list[Batch | UserError]) -> Batch | UserError:
-    error = next((sample for sample in samples if isinstance(sample, UserError)), None)
-    return error if error is not None else default_collate(samples)
-
-
-def _ignore_signals(worker: int) -> None:
-    """Slurm and Ctrl-C signal every process of a job; the main process decides when the loaders end."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    def _read(self, read: Callable[[list[tuple[int, int]]], Batch]) -> Iterator[Batch]:
+        if self.num_workers == 0:
+            yield from map(read, self.batches)
+            return
+        with ThreadPoolExecutor(self.num_workers, "loader") as threads:
+            yield from ordered_map(threads, read, self.batches, ahead=AHEAD * self.num_workers)
 
 
-_open_loaders: weakref.WeakSet[Loader] = weakref.WeakSet()
+def copied_ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    """The batches with their frames on a CUDA device; the next one is copied while the current one is used.
 
+    The rest stays in (pinned) host memory, where augmentation looks at it without waiting for the device.
+    """
+    stream = torch.cuda.Stream(device)
 
-@atexit.register
-def _close_loaders() -> None:
-    """Runs before multiprocessing's own exit hook, which would wait for ever for children that ignore SIGTERM."""
-    for loader in list(_open_loaders):
-        loader.close()
+    def send(batch: Batch) -> tuple[Batch, torch.cuda.Event]:
+        with torch.cuda.stream(stream):
+            sent = batch._replace(frames=batch.frames.to(device, non_blocking=True))
+        return sent, stream.record_event()
 
+    def receive(batch: Batch, copied: torch.cuda.Event) -> Batch:
+        current = torch.cuda.current_stream(device)
+        current.wait_event(copied)
+        batch.frames.record_stream(current)  # its memory may be reused only when the current stream is done with it
+        return batch
 
-def make_loader(dataset: Dataset, batches: EpochBatches, num_workers: int, device: torch.device | str) -> Loader:
-    """Batches of `dataset` in the order of `batches`, in pinned memory for a CUDA device."""
-    loader = Loader(
-        _Guarded(dataset),
-        batch_sampler=batches,
-        num_workers=num_workers,
-        collate_fn=_collate,
-        pin_memory=torch.device(device).type == "cuda",
-        persistent_workers=num_workers > 0,
-        worker_init_fn=_ignore_signals,
-        generator=torch.Generator(),  # its own: starting an iteration must not advance the training's random state
-    )
-    _open_loaders.add(loader)
-    return loader
+    waiting = None
+    for batch in batches:
+        upcoming = send(batch)
+        if waiting is not None:
+            yield receive(*waiting)
+        waiting = upcoming
+    if waiting is not None:
+        yield receive(*waiting)

@@ -6,13 +6,15 @@
         image_02.bin                                      uint8 (frames, 3, height, width), in the order of the index
         velodyne_points.zip                               scans of validation and test frames (kitti.scan_path finds them)
 
-A frame is stored as planes, the layout that training wants, so a triplet is three plain copies.
+A frame is stored as planes, the layout that training wants, so a triplet is three plain copies from the page cache into
+the batch.  Frames are read by position and not through a memory map: as fast from the cache, one request instead of ninety
+page faults from a network file system, and the process does not seem to grow by the size of the data.
 """
 
 from __future__ import annotations
 
 import json
-import mmap
+import os
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, field
@@ -127,16 +129,24 @@ class PackedStore:
         self.index = read_index(root)
         self._check_settings()
         self._rows: dict[tuple[str, str], np.ndarray] = {}  # row in the file by frame number, -1: not packed
-        self._maps: dict[tuple[str, str], np.ndarray] = {}  # (frames, 3, height, width), opened when first read
+        self._files: dict[tuple[str, str], int] = {}
         for folder, drive in self.index.drives.items():
             for side, camera in drive.cameras.items():
                 self._add_camera(folder, side, camera)
 
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
+        planes = np.empty((3, self.height, self.width), np.uint8)
+        self.read_planes(folder, frame, side, planes)
+        return planes.transpose(1, 2, 0)
+
+    def read_planes(self, folder: str, frame: int, side: str, planes: np.ndarray) -> None:
         row = self._row(folder, frame, side)
         if row < 0:
             raise UserError(f"frame {frame} {side} of {folder}: {self.missing(folder, frame, side)}")
-        return self._frames(folder, side)[row].transpose(1, 2, 0)
+        file = self._file(folder, side)
+        if os.preadv(file, [planes], row * self.index.frame_bytes) != self.index.frame_bytes:
+            path = frames_file(self.root, self.dataset, folder, side)
+            raise UserError(f"{path}: ends before frame {frame}; was it changed while it is in use?")
 
     def has(self, folder: str, frame: int, side: str) -> bool:
         return self._row(folder, frame, side) >= 0
@@ -157,7 +167,9 @@ class PackedStore:
         """What is wrong with a packed frame's bytes, if anything."""
         row = self._row(folder, frame, side)
         stored = self.index.drives[self._name(folder)].cameras[side].crc32[row]
-        if zlib.crc32(self._frames(folder, side)[row]) != stored:
+        planes = np.empty((3, self.height, self.width), np.uint8)
+        self.read_planes(folder, frame, side, planes)
+        if zlib.crc32(planes) != stored:
             return f"{frames_file(self.root, self.dataset, folder, side)}: frame {frame} (row {row}) is damaged"
         return None
 
@@ -193,14 +205,18 @@ class PackedStore:
         rows = self._rows.get((self._name(folder), side))
         return int(rows[frame]) if rows is not None and 0 <= frame < len(rows) else -1
 
-    def _frames(self, folder: str, side: str) -> np.ndarray:
+    def _file(self, folder: str, side: str) -> int:
+        """Descriptor of a camera's file, opened when it is first read."""
         key = self._name(folder), side
-        if key not in self._maps:
-            count = len(self.index.drives[key[0]].cameras[side].frames)
-            with open(frames_file(self.root, self.dataset, folder, side), "rb") as file:
-                content = mmap.mmap(file.fileno(), count * self.index.frame_bytes, access=mmap.ACCESS_READ)
-            self._maps[key] = np.frombuffer(content, np.uint8).reshape(count, 3, self.height, self.width)
-        return self._maps[key]
+        if key not in self._files:
+            opened = os.open(frames_file(self.root, self.dataset, folder, side), os.O_RDONLY)
+            if self._files.setdefault(key, opened) != opened:  # another thread was faster
+                os.close(opened)
+        return self._files[key]
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_maps": {}}
+        return {**self.__dict__, "_files": {}}
+
+    def __del__(self) -> None:
+        for file in self.__dict__.get("_files", {}).values():
+            os.close(file)

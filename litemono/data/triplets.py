@@ -14,17 +14,17 @@ from litemono.config import ColorJitter, TrainConfig
 from litemono.data import kitti, videos
 from litemono.data.frames import FrameStore, open_store
 from litemono.data.kitti import OTHER_SIDE, SplitLine
-from litemono.data.loader import AUGMENTATION, EpochBatches, make_loader, philox_words
+from litemono.data.loader import AUGMENTATION, EpochBatches, Loader, philox_words
 from litemono.data.missing import check_frames, find_missing
 
 __all__ = [
     "Batch",
     "EpochBatches",
+    "Loader",
     "TripletDataset",
     "check_frames",
     "draw_augmentation",
     "find_missing",
-    "make_loader",
     "open_dataset",
 ]
 
@@ -102,20 +102,30 @@ class TripletDataset(Dataset):
         return len(self.lines)
 
     def __getitem__(self, key: tuple[int, int]) -> Batch:
-        epoch, index = key
-        line = self.lines[index]
-        draw = self._draw(epoch, index)
-        sign = -1.0 if draw.flip else 1.0
-        return Batch(
-            frames=torch.from_numpy(self._read_frames(line)),
-            intrinsics=torch.tensor(self._camera(line, draw.flip), dtype=torch.float32),
-            flip=torch.tensor(draw.flip),
-            jitter=torch.from_numpy(draw.jitter.astype(np.float32)),
-            jitter_order=torch.from_numpy(draw.order),
-            baseline=torch.tensor(sign * BASELINE[line.side] if self.use_stereo else 0.0),
-            depth=torch.from_numpy(self._read_depth(line, draw.flip)),
-            index=torch.tensor(index),
+        """One sample: a batch's entry without its first dimension."""
+        return Batch(*(tensor[0] for tensor in self.batch([key])))
+
+    def batch(self, keys: Sequence[tuple[int, int]], pin: bool = False) -> Batch:
+        """The samples of `keys`, read straight into the batch's memory; pin: into pages that a GPU copies from."""
+        frames = torch.empty(
+            (len(keys), self.num_frames, 3, self.store.height, self.store.width), dtype=torch.uint8, pin_memory=pin
         )
+        lines = [self.lines[index] for _, index in keys]
+        draws = [self._draw(epoch, index) for epoch, index in keys]
+        for planes, line in zip(frames.numpy(), lines, strict=True):
+            self._read_frames(line, planes)
+        cameras = [self._camera(line, draw.flip) for line, draw in zip(lines, draws, strict=True)]
+        depth = np.stack([self._read_depth(line, draw.flip) for line, draw in zip(lines, draws, strict=True)])
+        rest = (
+            torch.tensor(cameras, dtype=torch.float32),
+            torch.tensor([draw.flip for draw in draws]),
+            torch.from_numpy(np.stack([draw.jitter for draw in draws]).astype(np.float32)),
+            torch.from_numpy(np.stack([draw.order for draw in draws])),
+            torch.tensor([self._baseline(line, draw.flip) for line, draw in zip(lines, draws, strict=True)]),
+            torch.from_numpy(depth),
+            torch.tensor([index for _, index in keys]),
+        )
+        return Batch(frames, *(tensor.pin_memory() if pin else tensor for tensor in rest))
 
     @property
     def num_frames(self) -> int:
@@ -126,14 +136,18 @@ class TripletDataset(Dataset):
             return draw_augmentation(self.seed, epoch, index, self.num_frames, self.color_jitter)
         return draw_augmentation(self.seed, epoch, index, self.num_frames, "off")._replace(flip=False)
 
-    def _read_frames(self, line: SplitLine) -> np.ndarray:
+    def _read_frames(self, line: SplitLine, planes: np.ndarray) -> None:
+        """Fill (F, 3, H, W)."""
         wanted = [(line.folder, line.frame + i, line.side) for i in self.frame_ids]
         if self.use_stereo:
             wanted.append((line.folder, line.frame, OTHER_SIDE[line.side]))
-        frames = np.empty((len(wanted), 3, self.store.height, self.store.width), np.uint8)
-        for target, frame in zip(frames, wanted, strict=True):
-            target[:] = self.store.read(*frame).transpose(2, 0, 1)
-        return frames
+        for target, frame in zip(planes, wanted, strict=True):
+            self.store.read_planes(*frame, target)
+
+    def _baseline(self, line: SplitLine, flip: bool) -> float:
+        if not self.use_stereo:
+            return 0.0
+        return -BASELINE[line.side] if flip else BASELINE[line.side]
 
     def _camera(self, line: SplitLine, flip: bool) -> kitti.Intrinsics:
         fx, fy, cx, cy = self._intrinsics[line.folder, line.side]
