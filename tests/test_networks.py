@@ -125,7 +125,10 @@ class Run(NamedTuple):
     maps: dict[str, torch.Tensor]
 
 
-@pytest.fixture(scope="module", params=[f"{n}_{h}x{w}" for h, w in SIZES for n in networks.list()])
+CASES = [f"{name}_{height}x{width}" for height, width in SIZES for name in networks.list()]
+
+
+@pytest.fixture(scope="module", params=CASES)
 def run(stats, request) -> Run:
     name, _, size = request.param.partition("_")
     height, width = map(int, size.split("x"))
@@ -159,10 +162,9 @@ def test_outputs_are_the_published_ones(parity, run):
             assert_stats(tensor, expected, f"{run.case} {kind}[{i}]", rtol=SAMPLE_RTOL)
 
 
+@pytest.mark.parametrize("run", CASES[:5], indirect=True)  # the kit has the inner maps of these
 def test_every_inner_map_is_the_published_one(run):
     """In the order of computation, so that the first failure names the first module that differs."""
-    if not run.stats["modules"]:
-        pytest.skip("the kit has no inner maps of this case")
     assert len(run.stats["modules"]) > 90
     for key, expected in run.stats["modules"].items():
         assert run.maps[key].numel() == math.prod(expected["shape"]), f"{key} has shape {tuple(run.maps[key].shape)}"
