@@ -15,8 +15,17 @@ Config = TypeVar("Config")
 BAD_INPUT = 2
 
 
-def parse(config_type: type[Config], prog: str, description: str, args: Sequence[str] | None = None) -> Config:
-    """Read `config_type` from the command line; nested dataclasses become flag groups without prefixes."""
+def parse(
+    config_type: type[Config],
+    prog: str,
+    description: str,
+    args: Sequence[str] | None = None,
+    default: Config | None = None,
+) -> Config:
+    """Read `config_type` from the command line; nested dataclasses become flag groups without prefixes.
+
+    default: where to take what the flags leave open, instead of the dataclass's own defaults.
+    """
     return tyro.cli(
         config_type,
         prog=prog,
@@ -24,6 +33,7 @@ def parse(config_type: type[Config], prog: str, description: str, args: Sequence
         args=args,
         use_underscores=True,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+        **({} if default is None else {"default": default}),
     )
 
 

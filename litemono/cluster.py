@@ -122,7 +122,9 @@ def parse_nodes(text: str) -> list[Node]:
         name, partition, cpus, memory, gres, features, state = line.split("|")
         kinds = frozenset() if features == "(null)" else frozenset(re.split(r"[,&|]", features))
         # sinfo appends + where nodes of a line differ
-        nodes.append(Node(name, partition, int(cpus.rstrip("+")), int(memory.rstrip("+")), parse_gres(gres), kinds, state))
+        nodes.append(
+            Node(name, partition, int(cpus.rstrip("+")), int(memory.rstrip("+")), parse_gres(gres), kinds, state)
+        )
     return nodes
 
 
@@ -213,7 +215,11 @@ def check_account(cluster: Cluster, partition: Partition, request: Request) -> N
             raise UserError(f"--account {account}: you have no such account; {yours}")
     allowed = partition.accounts
     if allowed is not None and account not in allowed or account in partition.denied_accounts:
-        who = ", ".join(sorted(allowed)) if allowed is not None else f"all but {', '.join(sorted(partition.denied_accounts))}"
+        who = (
+            ", ".join(sorted(allowed))
+            if allowed is not None
+            else f"all but {', '.join(sorted(partition.denied_accounts))}"
+        )
         given = f"--account {account}" if request.account else f"without --account (yours is {account})"
         raise UserError(f"{given}: partition {partition.name} runs jobs of these accounts only: {who}; {yours}")
     if request.qos and partition.qos is not None and request.qos not in partition.qos:

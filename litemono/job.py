@@ -25,7 +25,7 @@ from pathlib import Path
 from litemono import slurm
 from litemono.config import TrainConfig
 from litemono.errors import UserError
-from litemono.files import replacing
+from litemono.files import write_atomically
 
 FINAL = (0, 2, 3)
 TRIES = 3
@@ -89,15 +89,16 @@ def run_training(config: TrainConfig) -> int:
 
 
 def set_ranks() -> None:
-    """torchrun's variables from srun's, where srun has started several processes."""
-    have = os.environ
-    if "RANK" in have or int(have.get("SLURM_NTASKS", 1)) == 1:
-        return
+    """torchrun's variables from submitit's, where it has started several processes."""
     from submitit import JobEnvironment
 
-    have.setdefault("MASTER_ADDR", JobEnvironment().hostnames[0])
-    have.setdefault("MASTER_PORT", str(20000 + int(have["SLURM_JOB_ID"]) % 20000))
-    have.update(RANK=have["SLURM_PROCID"], WORLD_SIZE=have["SLURM_NTASKS"], LOCAL_RANK=have["SLURM_LOCALID"])
+    job = JobEnvironment()
+    if job.num_tasks == 1:
+        return
+    first_host = job.hostnames[0] if job.cluster == "slurm" else "127.0.0.1"
+    os.environ.setdefault("MASTER_ADDR", first_host)
+    os.environ.setdefault("MASTER_PORT", str(20000 + int(job.raw_job_id) % 20000))
+    os.environ.update(RANK=str(job.global_rank), WORLD_SIZE=str(job.num_tasks), LOCAL_RANK=str(job.local_rank))
 
 
 def newest_step(folder: Path) -> int:
@@ -148,8 +149,7 @@ def count_try(folder: Path, job_id: str, step: int) -> int:
         last = {}
     same = last.get("job_id") == job_id and last.get("step") == step
     count = last.get("count", 0) + 1 if same else 1
-    with replacing(path) as file:
-        file.write((json.dumps({"job_id": job_id, "step": step, "count": count}) + "\n").encode())
+    write_atomically(path, (json.dumps({"job_id": job_id, "step": step, "count": count}) + "\n").encode())
     return count
 
 
@@ -184,7 +184,9 @@ def preflight_config(config: TrainConfig, on_cpu: bool) -> TrainConfig:
 
 def main() -> None:
     if len(sys.argv) < 2 or not sys.argv[1].isdigit():
-        sys.exit("usage: python -m litemono.job EXIT_STATUS TRAINING_FLAGS (the last line of a batch script, after srun)")
+        sys.exit(
+            "usage: python -m litemono.job EXIT_STATUS TRAINING_FLAGS (the last line of a batch script, after srun)"
+        )
     status = int(sys.argv[1])
     if status in FINAL:
         sys.exit(status)

@@ -1,0 +1,267 @@
+"""python -m litemono.doctor: is this machine, its GPU, the data and the cluster fit to train?"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from rich.console import Console
+
+from litemono import cli, cluster, slurm
+from litemono.config import Dataset
+from litemono.data import kitti
+from litemono.errors import UserError
+
+SPLIT_KINDS = ("train", "val", "test")
+CHECKPOINT_GB = 1.0  # three checkpoints and the weights of thirty epochs, rounded up
+FILES_OF_A_RUN = 1000
+PYTHONS = ((3, 10), (3, 12))
+# Compute capability of the GPUs that clusters name in their GRES.
+CAPABILITY = {
+    "p100": "sm_60", "v100": "sm_70", "v100s": "sm_70", "t4": "sm_75", "rtx6000": "sm_75", "a100": "sm_80", "a30": "sm_80",
+    "a40": "sm_86", "a10": "sm_86", "a6000": "sm_86", "l4": "sm_89", "l40": "sm_89", "l40s": "sm_89", "h100": "sm_90",
+    "h200": "sm_90", "gh200": "sm_90", "b200": "sm_100",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DoctorConfig:
+    """What to look at besides the machine itself."""
+
+    data_path: Path | None = None
+    """Also check that the splits' frames are there."""
+    dataset: Dataset = "kitti"
+    """Layout of --data_path."""
+    split: tuple[str, ...] = ("eigen_zhou", "eigen")
+    """Splits to check, by name or folder."""
+    png: bool = False
+    """The images are .png files."""
+    log_dir: Path = Path("runs")
+    """Where runs are to be written: free space and inodes are looked at there."""
+    num_layers: Literal[18, 34, 50] = 18
+    """Pose encoder whose ImageNet weights should be here."""
+
+
+class Finding(NamedTuple):
+    good: bool | None
+    """None: nothing to judge, only to know."""
+    subject: str
+    text: str
+
+
+def doctor(config: DoctorConfig) -> int:
+    """Check Python, torch, GPU, disk, data, weights and Slurm; exit status 1 if anything would stop a training.
+
+    Example: python -m litemono.doctor --data_path kitti_data
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    signs = {True: "[green]ok  [/]", False: "[red]BAD [/]", None: "[dim]-   [/]"}
+    bad = 0
+    for finding in findings(config):
+        bad += finding.good is False
+        console.print(signs[finding.good], finding.subject.ljust(8), markup=True, end="")
+        console.print(f" {finding.text}", markup=False)
+    console.print(f"{bad} problem{'s' * (bad != 1)}" if bad else "everything that was checked is fine")
+    return 1 if bad else 0
+
+
+def findings(config: DoctorConfig) -> Iterator[Finding]:
+    yield check_python()
+    yield from check_torch()
+    yield from check_disk(config.log_dir)
+    yield check_weights(config.num_layers)
+    if config.data_path is None:
+        yield Finding(None, "data", "not checked: give --data_path")
+    else:
+        for split in config.split:
+            yield check_split(config, split)
+    yield from check_slurm()
+
+
+def check_python() -> Finding:
+    version = sys.version_info[:2]
+    good = PYTHONS[0] <= version <= PYTHONS[1]
+    text = f"{platform.python_version()} at {sys.executable}"
+    return Finding(good, "python", text if good else f"{text}; tested with 3.10 to 3.12")
+
+
+# ---------------------------------------------------------------- torch and the GPU
+
+
+def wheel_architectures() -> list[str]:
+    """GPU architectures the installed torch has code for; also on machines without a GPU."""
+    import torch
+
+    flags = getattr(torch._C, "_cuda_getArchFlags", lambda: None)()  # get_arch_list() answers only where there is a GPU
+    return flags.split() if flags else []
+
+
+def has_code_for(architecture: str, wheel: Iterable[str]) -> bool:
+    """Code for sm_80 runs on sm_86 too: same major number, minor not larger; compute_N (PTX) on all that are newer."""
+
+    def number(name: str) -> tuple[int, int]:
+        digits = re.search(r"(\d+)", name)[1]
+        return int(digits[:-1]), int(digits[-1])
+
+    wanted = number(architecture)
+    for name in wheel:
+        major, minor = number(name)
+        if name.startswith("sm_") and major == wanted[0] and minor <= wanted[1]:
+            return True
+        if name.startswith("compute_") and (major, minor) <= wanted:
+            return True
+    return False
+
+
+def wheel_problem(gpus: Iterable[str], wheel: list[str] | None = None) -> str | None:
+    """Why the installed torch cannot use these GPUs ("v100", or "sm_70"), or None.  Unknown names pass."""
+    import torch
+
+    wheel = wheel_architectures() if wheel is None else wheel
+    if not wheel:
+        return (
+            f"torch {torch.__version__} is built without CUDA; pip install -c envs/v100.txt -e . (see envs/README.md)"
+        )
+    for gpu in sorted(set(gpus)):
+        architecture = gpu if gpu.startswith("sm_") else CAPABILITY.get(gpu.lower())
+        if architecture and not has_code_for(architecture, wheel):
+            pin = "envs/v100.txt" if architecture < "sm_75" and len(architecture) == 5 else "envs/current.txt"
+            return (
+                f"torch {torch.__version__} has no code for {gpu} ({architecture}; it has {' '.join(wheel)}); "
+                f"pip install -c {pin} -e ."
+            )
+    return None
+
+
+def check_torch() -> Iterator[Finding]:
+    try:
+        import torch
+    except ImportError as error:
+        yield Finding(False, "torch", f"cannot be imported ({error}); pip install -c envs/v100.txt -e .")
+        return
+    wheel = wheel_architectures()
+    yield Finding(
+        True, "torch", f"{torch.__version__}, CUDA {torch.version.cuda or 'none'}, code for {' '.join(wheel) or 'CPU'}"
+    )
+    driver = nvidia_driver()
+    if driver is None:
+        yield Finding(None, "gpu", "none on this machine (a login node has none: run the doctor in a job too)")
+        return
+    if not torch.cuda.is_available():
+        reason = wheel_problem([]) or (
+            f"the driver ({driver}) is too old for CUDA {torch.version.cuda}, or CUDA_VISIBLE_DEVICES hides the GPU"
+        )
+        yield Finding(False, "gpu", f"nvidia-smi sees one, torch does not: {reason}")
+        return
+    for i in range(torch.cuda.device_count()):
+        architecture = "sm_{}{}".format(*torch.cuda.get_device_capability(i))
+        problem = wheel_problem([architecture], wheel)
+        yield Finding(not problem, "gpu", f"{torch.cuda.get_device_name(i)}, {architecture}, driver {driver}"
+                      + (f": {problem}" if problem else ""))  # fmt: skip
+
+
+def nvidia_driver() -> str | None:
+    """Version of the NVIDIA driver; None where there is no GPU."""
+    try:
+        query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        done = subprocess.run(query, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.split()[0] if done.returncode == 0 and done.stdout.split() else None
+
+
+# ---------------------------------------------------------------- disk, weights, data
+
+
+def check_disk(log_dir: Path) -> Iterator[Finding]:
+    place = log_dir.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / 1e9
+    yield Finding(
+        free >= CHECKPOINT_GB, "disk", f"{free:.1f} GB free at {place}; a run needs about {CHECKPOINT_GB:.0f} GB"
+    )
+    inodes = os.statvfs(place)
+    if inodes.f_files:  # some file systems have no fixed number
+        yield Finding(inodes.f_favail >= FILES_OF_A_RUN, "inodes", f"{inodes.f_favail} free at {place}")
+    if not os.access(place, os.W_OK):
+        yield Finding(False, "disk", f"{place} is not writable; give another --log_dir")
+
+
+def check_weights(num_layers: int) -> Finding:
+    from networks.imagenet import find_pose_imagenet
+
+    file = find_pose_imagenet(num_layers)
+    if file is None:
+        return Finding(False, "weights", "the pose encoder's ImageNet weights are not here: python -m litemono.prepare weights "
+                       "(or train with --weights_init scratch)")  # fmt: skip
+    return Finding(True, "weights", f"{file}")
+
+
+def check_split(config: DoctorConfig, split: str) -> Finding:
+    """Every frame of the split's lists (with the neighbours that training needs) is on disk."""
+    from litemono.data.missing import find_missing
+    from litemono.data.verify import open_for_checking
+
+    try:
+        store = open_for_checking(config.dataset, config.data_path, config.png)
+        counts, absent = [], []
+        for which in SPLIT_KINDS:
+            try:
+                lines = kitti.read_split(kitti.split_file(split, which))
+            except UserError:
+                continue  # not every split has all three lists
+            ids = (0,) if which == "test" else (0, -1, 1)
+            report = find_missing(store, lines, ids, use_stereo=False)
+            counts.append(f"{len(report.present)} of {len(lines)} {which}")
+            if report.count:
+                absent += report.archives or report.examples
+    except UserError as error:
+        return Finding(False, "data", f"{split}: {error}")
+    if not counts:
+        return Finding(False, "data", f"{split}: there is no such split in splits/")
+    text = f"{split}: {', '.join(counts)} samples have all frames"
+    if absent:
+        several = ", ".join(dict.fromkeys(absent[:5]))
+        return Finding(False, "data", f"{text}; missing: {several}, ... (python -m litemono.prepare verify lists all)")
+    return Finding(True, "data", text)
+
+
+# ---------------------------------------------------------------- Slurm
+
+
+def check_slurm() -> Iterator[Finding]:
+    if not slurm.available():
+        yield Finding(None, "slurm", "not on this machine; training works without it")
+        return
+    try:
+        offer = cluster.read_cluster()
+    except UserError as error:
+        yield Finding(False, "slurm", str(error))
+        return
+    gpus = offer.with_gpus
+    yield Finding(bool(gpus), "slurm", f"partitions with GPUs: {'; '.join(map(str, gpus)) or 'none'}")
+    kinds = {kind for partition in gpus for node in partition.nodes for kind in node.gpus}
+    problem = wheel_problem(kinds) if kinds else None
+    yield Finding(not problem, "slurm", problem or "torch has code for the GPUs of all partitions")
+    try:
+        slurm.call("sacct", "-X", "-n", "-o", "JobID")
+        yield Finding(True, "sacct", "answers: litemono.status knows how past jobs ended")
+    except UserError as error:
+        yield Finding(False, "sacct", f"{error}; jobs run all the same, but nobody can say how they ended")
+
+
+def main() -> None:
+    cli.run(doctor, DoctorConfig, "litemono.doctor")
+
+
+if __name__ == "__main__":
+    main()
