@@ -237,9 +237,10 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
 def parallelise(model: DepthPoseModel, world: World) -> nn.Module:
     if world.size == 1:
         return model
-    # Some published tensors never run (block norms, the ResNet's fc), so DDP must look for unused ones.
     devices = [world.device.index] if world.device.type == "cuda" else None
-    return DistributedDataParallel(model, device_ids=devices, find_unused_parameters=True)
+    # Every trainable tensor gets a gradient, unless --scales leaves out a head of the decoder.
+    heads_left_out = set(model.loss.scales) != {0, 1, 2}
+    return DistributedDataParallel(model, device_ids=devices, find_unused_parameters=heads_left_out)
 
 
 def describe(t: Training) -> str:
