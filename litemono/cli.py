@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -50,7 +51,7 @@ def run(function: Callable[[Config], object], config_type: type[Config], prog: s
     UserError and NetworkError end the command with one sentence on stderr and exit status 2.
     """
     try:
-        config = parse(config_type, prog, function.__doc__ or "")
+        config = parse(config_type, prog, inspect.cleandoc(function.__doc__ or ""))
         status = function(config)
     except user_errors() as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
