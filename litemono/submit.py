@@ -287,7 +287,11 @@ def slurm_parameters(settings: SlurmConfig, request: Request, runs: list[TrainCo
         "srun_args": [f"--cpus-per-task={settings.cpus_per_task}", f"--wait={RANK_PATIENCE}"],
         "additional_parameters": {"requeue": True},
         # The trap keeps the script alive past its time limit until it has requeued the job.
-        "setup": [*settings.setup, "trap : TERM"],
+        "setup": [
+            *settings.setup,
+            f"export OMP_NUM_THREADS=${{OMP_NUM_THREADS:-{settings.cpus_per_task}}}",  # not one for each core of the node
+            "trap : TERM",
+        ],
         "teardown": teardown(runs),
     }
     return {key: value for key, value in parameters.items() if value is not None}

@@ -1,0 +1,254 @@
+"""python -m litemono.status: what my runs are doing, from their folders and, where there is one, from Slurm's queue."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from litemono import cli, slurm
+from litemono.errors import UserError
+from litemono.slurm import JobState
+
+PLACES = ("status.json", "*/status.json", "*/*/status.json", "job.json", "*/job.json", "*/*/job.json")
+SILENT_SECONDS = 300  # without a heartbeat
+PLAIN_WIDTH = 180  # columns where the output is no terminal
+COLOURS = {"finished": "green", "running": "cyan", "starting": "cyan", "queued": "yellow", "interrupted": "yellow"}
+# How a job ended whose run still believes that it is running.
+AFTERWARDS = {
+    "COMPLETED": "stopped",
+    "CANCELLED": "cancelled",
+    "TIMEOUT": "timed out",
+    "OUT_OF_MEMORY": "out of memory",
+}
+
+
+@dataclass(frozen=True)
+class StatusConfig:
+    """Which runs, how often."""
+
+    log_dir: Path = Path("runs")
+    """Folder of run folders (--log_dir of training), of sweeps, or one run folder."""
+    watch: bool = False
+    """Show the table again and again until Ctrl-C."""
+    seconds: float = 10.0
+    """Between two looks with --watch; each asks squeue once."""
+
+
+class Run(NamedTuple):
+    """One line of the table."""
+
+    name: str
+    state: str
+    job: str
+    node: str
+    restarts: int
+    progress: str
+    speed: str
+    data_wait: str
+    loss: str
+    abs_rel: float | None
+    eta: str
+    fits: str
+    message: str
+
+
+def status(config: StatusConfig) -> int:
+    """Table of runs: state, job, node, restarts, progress, speed, loss, time to go and whether the time limit allows it.
+
+    Example: python -m litemono.status --log_dir runs --watch
+    """
+    if config.seconds <= 0:
+        raise UserError(f"--seconds {config.seconds}: must be positive")
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PLAIN_WIDTH)
+    table = make_table(read_runs(config.log_dir))
+    if not config.watch:
+        console.print(table)
+        return 0
+    try:
+        with Live(table, console=console, auto_refresh=False) as live:
+            while True:
+                time.sleep(config.seconds)
+                live.update(make_table(read_runs(config.log_dir)), refresh=True)
+    except KeyboardInterrupt:
+        return 0
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read_runs(log_dir: Path) -> list[Run]:
+    """Every run below `log_dir`, by name; asks Slurm once for all of them."""
+    folders = sorted({path.parent for place in PLACES for path in log_dir.glob(place)})
+    folders = [folder for folder in folders if folder.name != "preflight"]
+    if not folders:
+        raise UserError(f"--log_dir {log_dir}: there is no run in this folder; give --log_dir of training")
+    notes = {folder: (read_json(folder / "status.json"), read_json(folder / "job.json")) for folder in folders}
+    queue, past = {}, {}
+    if slurm.available():
+        try:
+            queue = slurm.queue()
+        except UserError:
+            queue = {}
+        gone = {job for pair in notes.values() for job in job_ids(*pair) if job not in queue}
+        past = slurm.history(sorted(gone))
+    return [describe(folder, log_dir, *notes[folder], queue, past, time.time()) for folder in folders]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def job_ids(heartbeat: dict[str, Any], note: dict[str, Any]) -> list[str]:
+    """Jobs of a run, the latest first: the one that was submitted last, the one that trained last."""
+    jobs = [(note.get("submitted", 0), note.get("job_id")), (heartbeat.get("updated", 0), heartbeat.get("job_id"))]
+    return [str(job) for _, job in sorted(jobs, key=lambda pair: -pair[0]) if job]
+
+
+def describe(
+    folder: Path,
+    log_dir: Path,
+    heartbeat: dict[str, Any],
+    note: dict[str, Any],
+    queue: dict[str, JobState],
+    past: dict[str, JobState],
+    now: float,
+) -> Run:
+    ids = job_ids(heartbeat, note)
+    job = next((queue[i] for i in ids if i in queue), None)
+    ended = next((past[i] for i in ids if i in past), None)
+    state = state_of(heartbeat, job, ended, now)
+    alive = state in ("running", "starting")
+    eta = heartbeat.get("eta_seconds") if state not in ("finished", "failed") else None
+    if eta is not None and state == "running":
+        eta = max(0, eta - (now - heartbeat["updated"]))
+    step, total, per_epoch = (heartbeat.get(key) for key in ("step", "total_steps", "steps_per_epoch"))
+    progress = "" if step is None else f"{step}/{total}"
+    if per_epoch:
+        progress = f"{heartbeat['epoch'] + 1}: {progress}"
+    message = (heartbeat.get("message") or "") if state in ("failed", "interrupted") else ""
+    if job and job.state == "PENDING":
+        message = job.reason
+    return Run(
+        name=str(folder.relative_to(log_dir)) if folder != log_dir else folder.name,
+        state=state,
+        job=(job or ended).job_id if job or ended else (ids[0] if ids else ""),
+        node=(job.node if job else heartbeat.get("node", "") if alive else "") or "",
+        restarts=heartbeat.get("restarts", 0),
+        progress=progress,
+        speed=f"{heartbeat['images_per_second']:.1f}" if alive and "images_per_second" in heartbeat else "",
+        data_wait=f"{heartbeat['data_wait']:.0%}" if alive and "data_wait" in heartbeat else "",
+        loss=f"{heartbeat['loss']:.4f}" if heartbeat.get("loss") is not None else "",
+        abs_rel=best_abs_rel(folder, heartbeat),
+        eta=duration(eta) if eta is not None else "",
+        fits=fits(eta, job) if state == "running" else "",
+        message=message,
+    )
+
+
+def state_of(heartbeat: dict[str, Any], job: JobState | None, ended: JobState | None, now: float) -> str:
+    """In a word. Slurm knows whether there is a process; the run folder knows whether the run is finished."""
+    own = heartbeat.get("state", "")
+    if job is not None:
+        if job.state == "PENDING":
+            return "queued"
+        return "running" if own == "running" else "starting" if own != "finished" else "finished"
+    if own in ("finished", "failed", "interrupted"):
+        return own
+    if not own:
+        return AFTERWARDS.get(ended.state, "failed") if ended else "queued"
+    if ended is not None:
+        return AFTERWARDS.get(ended.state, "failed")
+    if heartbeat.get("host") == socket.gethostname():
+        return own if process_lives(heartbeat["pid"]) else "killed"
+    silent = now - heartbeat.get("updated", 0)
+    return own if silent < SILENT_SECONDS else f"silent for {duration(silent)}"
+
+
+def process_lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def best_abs_rel(folder: Path, heartbeat: dict[str, Any]) -> float | None:
+    """The lowest that evaluate has written for the run, else the lowest of its own validation."""
+    found = [read_json(path).get("metrics", {}).get("abs_rel") for path in folder.glob("models/*/eval_*.json")]
+    found = [value for value in found if value is not None]
+    return min(found) if found else heartbeat.get("best_abs_rel")
+
+
+def fits(eta: float | None, job: JobState | None) -> str:
+    """Whether the run ends within this job's time limit, or how many more jobs it takes."""
+    if eta is None or job is None or job.minutes_left is None:
+        return ""
+    beyond = eta / 60 - job.minutes_left
+    if beyond <= 0:
+        return "yes"
+    return f"{math.ceil(beyond / job.limit)} more" if job.limit else "no"
+
+
+def duration(seconds: float) -> str:
+    minutes = int(seconds) // 60
+    if minutes < 60:
+        return f"{minutes}m{int(seconds) % 60:02d}s"
+    return f"{minutes // 60}h{minutes % 60:02d}m" if minutes < 2880 else f"{minutes // 1440}d{minutes // 60 % 24:02d}h"
+
+
+# ---------------------------------------------------------------- showing
+
+
+def make_table(runs: list[Run]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    left = ("run", "state", "job", "node")
+    right = ("restarts", "epoch: step", "img/s", "data wait", "loss", "abs_rel", "to go", "fits limit")
+    for name in (*left, *right, "message"):
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=name != "message")
+    best = min((run.abs_rel for run in runs if run.abs_rel is not None), default=None)
+    for run in runs:
+        abs_rel = Text("" if run.abs_rel is None else f"{run.abs_rel:.3f}")
+        if run.abs_rel is not None and run.abs_rel == best and len(runs) > 1:
+            abs_rel.stylize("bold green")
+        state = Text(run.state, style=COLOURS.get(run.state, "red"))
+        plain = (run.progress, run.speed, run.data_wait, run.loss)
+        table.add_row(
+            Text(run.name),
+            state,
+            run.job,
+            run.node,
+            str(run.restarts),
+            *plain,
+            abs_rel,
+            run.eta,
+            run.fits,
+            Text(run.message),
+        )
+    return table
+
+
+def main() -> None:
+    cli.run(status, StatusConfig, "litemono.status")
+
+
+if __name__ == "__main__":
+    main()

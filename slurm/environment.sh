@@ -1,0 +1,29 @@
+# Sourced by every script in this folder: make Python and its packages available, then say what the job runs on.
+# Edit the first part for your cluster, once. Everything else is worth keeping: it is what you will want to read in the
+# log of a job that failed.
+
+# --- edit: what you type on a login node before you can train -------------------------------------------------------
+# module load 2024r1 cuda/12.6            # DelftBlue; `module avail` lists what your cluster has
+# source "$HOME/miniconda3/bin/activate" litemono
+if [ -f .venv/bin/activate ]; then
+  source .venv/bin/activate
+fi
+
+# --- keep -----------------------------------------------------------------------------------------------------------
+if ! [ -d litemono ]; then
+  echo "this is $PWD, not the checkout: cd into it, then sbatch slurm/NAME.sh" >&2
+  exit 2
+fi
+export PYTHONUNBUFFERED=1                  # log lines appear when they are printed
+# torch would start a thread for every core of the node; the job has only some of them.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
+
+echo "--- $(date '+%F %T')  job ${SLURM_JOB_ID:-none} (${SLURM_JOB_NAME:-}), start number $((${SLURM_RESTART_COUNT:-0} + 1)), on ${SLURM_JOB_NODELIST:-$(hostname)}"
+echo "modules  ${LOADEDMODULES:-none}"
+echo "python   $(command -v python)"
+python - <<'PYTHON'
+import torch
+gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+print(f"torch    {torch.__version__}, CUDA {torch.version.cuda}, GPUs {', '.join(gpus) or 'none'}")
+PYTHON
+echo "driver   $(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | sort -u || true)"

@@ -1,0 +1,19 @@
+#!/bin/bash
+# Depth errors of trained weights on a test split; the numbers are in the log and, as JSON, beside the weights.
+#
+#     sbatch slurm/evaluate.sh --load_weights runs/lite-mono/models/last --data_path kitti_data
+#     python -m evaluate --help      the other flags
+#
+# slurm/README.md explains every line.
+#SBATCH --job-name=evaluate
+#SBATCH --partition=gpu
+#SBATCH --gpus-per-node=1
+#SBATCH --cpus-per-task=2
+#SBATCH --mem=16G
+#SBATCH --time=00:30:00
+#SBATCH --output=logs/%x-%j.out
+#SBATCH --open-mode=append
+#SBATCH --requeue
+
+source slurm/environment.sh
+exec srun --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m evaluate "$@"

@@ -1,0 +1,50 @@
+#!/bin/bash
+# Everything for the paper's tables, as a chain of jobs: ground truth, one training per model, its evaluation, the tables.
+# Start it on the login node; it submits and returns.
+#
+#     bash slurm/paper_tables.sh --data_path kitti_640x192
+#     MODELS="lite-mono lite-mono-tiny" GPU="--partition=gpu-v100 --account=research" CPU="--partition=compute" \
+#         bash slurm/paper_tables.sh --data_path kitti_640x192 --num_epochs 30
+#
+# The flags are those of training and go to every one of them; --data_path must be given as two words.
+#     MODELS     the models to train                        GPU   sbatch flags of trainings and evaluations
+#     LOG_DIR    folder of the runs (default runs/paper)    CPU   sbatch flags of the other jobs
+#     TEST_SPLIT the split that is evaluated (default eigen)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p logs
+
+models=${MODELS:-"lite-mono lite-mono-small lite-mono-tiny lite-mono-8m"}
+runs=${LOG_DIR:-runs/paper}
+split=${TEST_SPLIT:-eigen}
+data=
+images=()
+for ((i = 1; i <= $#; i++)); do
+  [ "${!i}" != --data_path ] || { next=$((i + 1)); data=${!next}; }
+  [ "${!i}" != --png ] || images=(--png)
+done
+[ -n "$data" ] || { echo "usage: bash slurm/paper_tables.sh --data_path FOLDER [training flags]" >&2; exit 2; }
+
+# submit AFTER SBATCH_FLAGS... SCRIPT ARGUMENTS...: prints the id of the new job, which starts when AFTER have succeeded and
+# is cancelled when one of them fails.
+submit() {
+  local after=$1
+  shift
+  sbatch --parsable ${after:+--dependency="afterok:$after" --kill-on-invalid-dep=yes} "$@" | cut -d ';' -f 1
+}
+
+# GPU and CPU hold several words each.
+# shellcheck disable=SC2086
+truth=$(submit "" ${CPU:-} slurm/export_gt.sh --data_path "$data" --split "$split")
+echo "ground truth    job $truth"
+evaluations=
+for model in $models; do
+  train=$(submit "" ${GPU:-} --job-name="$model" slurm/train_v100.sh --model "$model" --log_dir "$runs" "$@")
+  evaluation=$(submit "$truth:$train" ${GPU:-} --job-name="evaluate-$model" slurm/evaluate.sh \
+    --load_weights "$runs/$model/models/last" --data_path "$data" --split "$split" "${images[@]}")
+  evaluations=$evaluations${evaluations:+:}$evaluation
+  echo "$model    train job $train, evaluation job $evaluation"
+done
+tables=$(submit "$evaluations" ${CPU:-} --job-name=tables --output=logs/%x-%j.out --open-mode=append --time=00:10:00 \
+  --wrap "source slurm/environment.sh && python -m evaluate.tables --runs '$runs' --format markdown --output '$runs/tables.md'")
+echo "tables    job $tables writes $runs/tables.md"

@@ -1,0 +1,18 @@
+#!/bin/bash
+# Pack the frames of a split from KITTI's zips, on a CPU node. Killed or out of time: the same command goes on.
+#
+#     sbatch slurm/prepare_data.sh --from /scratch/$USER/kitti_zips --output kitti_640x192
+#     python -m litemono.prepare pack --help      the other flags
+#
+# slurm/README.md explains every line.
+#SBATCH --job-name=prepare
+#SBATCH --partition=compute
+#SBATCH --cpus-per-task=8
+#SBATCH --mem=16G
+#SBATCH --time=12:00:00
+#SBATCH --output=logs/%x-%j.out
+#SBATCH --open-mode=append
+#SBATCH --requeue
+
+source slurm/environment.sh
+exec srun --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m litemono.prepare pack "$@"

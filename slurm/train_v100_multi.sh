@@ -1,0 +1,36 @@
+#!/bin/bash
+# Train on several GPUs and nodes: one process per GPU, gradients averaged over all of them (DDP).
+#
+#     sbatch slurm/train_v100_multi.sh --data_path kitti_data
+#     sbatch --nodes=1 --ntasks-per-node=2 --gpus-per-node=2 slurm/train_v100_multi.sh --data_path kitti_data
+#
+# --ntasks-per-node and --gpus-per-node must be the same number. Every step sees nodes x GPUs x --batch_size samples:
+# divide --batch_size by the number of GPUs to train as on one. A run may go on with another number of GPUs.
+# slurm/README.md explains every line.
+#SBATCH --job-name=lite-mono-multi
+#SBATCH --partition=gpu
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=4
+#SBATCH --gpus-per-node=4
+#SBATCH --cpus-per-task=2
+#SBATCH --mem=64G
+#SBATCH --time=24:00:00
+#SBATCH --output=logs/%x-%j.out
+#SBATCH --open-mode=append
+#SBATCH --signal=USR2@120
+#SBATCH --requeue
+
+source slurm/environment.sh
+trap : TERM    # at the time limit: live long enough to requeue
+
+# The processes find each other at the first node, at a port that no other job uses.
+export MASTER_ADDR=${MASTER_ADDR:-$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)}
+export MASTER_PORT=$((20000 + SLURM_JOB_ID % 20000))
+
+flags=(--model_name "$SLURM_JOB_NAME" "$@")
+# Each process learns its number from srun. When one ends, the others have two minutes to end as well.
+srun --cpus-per-task="$SLURM_CPUS_PER_TASK" --wait=120 bash -c '
+  export RANK=$SLURM_PROCID WORLD_SIZE=$SLURM_NTASKS LOCAL_RANK=$SLURM_LOCALID
+  exec python -m litemono.train "$@"
+' train "${flags[@]}"
+exec python -m litemono.job $? "${flags[@]}"    # not finished: back into the queue; else the job ends with srun's status

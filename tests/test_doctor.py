@@ -1,0 +1,89 @@
+"""The doctor's findings, on made-up machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from drives import DRIVE, write_drive
+
+from litemono import doctor, slurm
+from litemono.doctor import DoctorConfig, check_split, has_code_for, wheel_problem
+
+V100_WHEEL = "sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90".split()
+NEW_WHEEL = "sm_75 sm_80 sm_86 sm_90 sm_100 sm_120 compute_120".split()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "wheel", "runs"),
+    [
+        ("sm_70", V100_WHEEL, True),
+        ("sm_70", NEW_WHEEL, False),
+        ("sm_89", NEW_WHEEL, True),  # code for 8.6 runs on 8.9
+        ("sm_72", ["sm_75"], False),
+        ("sm_121", NEW_WHEEL, True),
+        ("sm_100", V100_WHEEL, False),
+        ("sm_100", [*V100_WHEEL, "compute_90"], True),  # PTX is compiled on newer GPUs
+    ],
+)
+def test_which_gpus_a_wheel_has_code_for(architecture, wheel, runs):
+    assert has_code_for(architecture, wheel) is runs
+
+
+def test_a_wheel_without_code_for_the_v100_is_named_with_the_pin():
+    problem = wheel_problem(["v100"], NEW_WHEEL)
+    assert "no code for v100 (sm_70" in problem and "envs/v100.txt" in problem
+    assert "envs/current.txt" in wheel_problem(["b200"], V100_WHEEL)
+    assert wheel_problem(["v100", "a100", "some_new_gpu"], V100_WHEEL) is None
+
+
+def test_a_wheel_without_cuda_is_named():
+    assert "built without CUDA" in wheel_problem(["v100"], [])
+
+
+@pytest.fixture
+def split(tmp_path) -> Path:
+    root = write_drive(tmp_path / "kitti", range(10), sides="lr")
+    for which, frames in (("train", range(1, 9)), ("val", range(4, 7))):
+        (root / f"{which}_files.txt").write_text("".join(f"{DRIVE} {frame} l\n" for frame in frames))
+    return root
+
+
+def test_a_whole_split_is_fine_and_a_missing_frame_is_named(split):
+    config = DoctorConfig(data_path=split, png=True)
+    finding = check_split(config, str(split))
+    assert finding.good and "8 of 8 train, 3 of 3 val" in finding.text
+    next(split.rglob("image_02/**/0000000004.png")).unlink()
+    finding = check_split(config, str(split))
+    assert finding.good is False and "5 of 8 train" in finding.text and "missing:" in finding.text
+
+
+def test_a_split_or_folder_that_is_not_there_is_a_finding_not_a_crash(split):
+    assert check_split(DoctorConfig(data_path=split), "no_such_split").good is False
+    assert check_split(DoctorConfig(data_path=split / "nowhere"), "eigen").good is False
+
+
+def test_a_full_disk_and_exhausted_inodes_are_bad(tmp_path, monkeypatch):
+    assert all(finding.good for finding in doctor.check_disk(tmp_path / "runs"))
+    monkeypatch.setattr(doctor, "CHECKPOINT_GB", 1e9)
+    monkeypatch.setattr(doctor, "FILES_OF_A_RUN", 10**15)
+    assert not any(finding.good for finding in doctor.check_disk(tmp_path / "runs"))
+
+
+def test_without_slurm_nothing_is_wrong(monkeypatch):
+    monkeypatch.setattr(slurm, "available", lambda: False)
+    (finding,) = doctor.check_slurm()
+    assert finding.good is None
+
+
+def test_the_exit_code_counts_problems(monkeypatch, capsys):
+    for answer, status in ((True, 0), (None, 0), (False, 1)):
+        monkeypatch.setattr(doctor, "findings", lambda config, a=answer: [doctor.Finding(a, "torch", "says [this]")])
+        assert doctor.doctor(DoctorConfig()) == status
+        assert "says [this]" in capsys.readouterr().out
+
+
+def test_the_command_runs_here_and_tells_about_python_and_torch(command):
+    done = command("litemono.doctor")
+    assert "python" in done.stdout and "code for" in done.stdout and "Traceback" not in done.stderr
+    assert done.returncode in (0, 1)

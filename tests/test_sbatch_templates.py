@@ -1,0 +1,53 @@
+"""What can be seen of slurm/*.sh without a cluster."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+SCRIPTS = sorted((ROOT / "slurm").glob("*.sh"))
+JOBS = [path for path in SCRIPTS if path.name not in ("environment.sh", "paper_tables.sh")]
+TRAININGS = [path for path in JOBS if path.name.startswith("train")]
+
+
+def directives(path: Path) -> dict[str, str]:
+    lines = [line.removeprefix("#SBATCH --") for line in path.read_text().splitlines() if line.startswith("#SBATCH")]
+    return {key: value for key, _, value in (line.partition("=") for line in lines)}
+
+
+def names(paths):
+    return [path.name for path in paths]
+
+
+def test_the_scripts_of_the_readme_are_there():
+    text = (ROOT / "slurm/README.md").read_text()
+    assert [path.name for path in SCRIPTS if path.name not in text] == []
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=names(SCRIPTS))
+def test_bash_can_read_it(path):
+    subprocess.run(["bash", "-n", path], check=True)
+
+
+@pytest.mark.parametrize("path", JOBS, ids=names(JOBS))
+def test_logs_are_appended_where_the_checkout_has_a_folder_and_requests_are_complete(path):
+    found = directives(path)
+    assert found["output"] == "logs/%x-%j.out" and found["open-mode"] == "append" and "error" not in found
+    assert (ROOT / "logs/.gitkeep").exists(), "Slurm drops a job silently whose log folder is missing"
+    assert {"job-name", "partition", "cpus-per-task", "mem", "time", "requeue"} <= found.keys()
+    assert "source slurm/environment.sh" in path.read_text()
+    assert '--cpus-per-task="$SLURM_CPUS_PER_TASK"' in path.read_text(), "srun does not inherit it"
+
+
+@pytest.mark.parametrize("path", TRAININGS, ids=names(TRAININGS))
+def test_trainings_are_warned_and_hand_their_exit_status_on(path):
+    assert directives(path)["signal"] == "USR2@120"
+    assert path.read_text().rstrip().splitlines()[-1].startswith('exec python -m litemono.job $? "${flags[@]}"')
+
+
+def test_paper_tables_needs_data():
+    done = subprocess.run(["bash", ROOT / "slurm/paper_tables.sh"], capture_output=True, text=True)
+    assert done.returncode == 2 and "--data_path FOLDER" in done.stderr

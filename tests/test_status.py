@@ -1,0 +1,135 @@
+"""The table of runs, from run folders alone and together with what Slurm says."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from litemono import slurm, status
+from litemono.errors import UserError
+from litemono.slurm import JobState
+
+
+def write_run(folder: Path, job: dict | None = None, **heartbeat) -> Path:
+    folder.mkdir(parents=True)
+    values = {
+        "state": "running", "epoch": 1, "step": 150, "steps_per_epoch": 100, "total_steps": 3000, "restarts": 2,
+        "images_per_second": 199.6, "data_wait": 0.031, "loss": 0.1234567, "best_abs_rel": 0.118, "eta_seconds": 7200,
+        "pid": os.getpid(), "host": socket.gethostname(), "node": "gpu001", "job_id": None, "updated": time.time(),
+    }  # fmt: skip
+    (folder / "status.json").write_text(json.dumps({**values, **heartbeat}))
+    if job:
+        (folder / "job.json").write_text(json.dumps(job))
+    return folder
+
+
+@pytest.fixture
+def no_slurm(monkeypatch):
+    monkeypatch.setattr(slurm, "available", lambda: False)
+
+
+@pytest.fixture
+def fake_slurm(monkeypatch):
+    """Set queue and history; both are dicts by job id."""
+
+    def install(queue=None, history=None):
+        monkeypatch.setattr(slurm, "available", lambda: True)
+        monkeypatch.setattr(slurm, "queue", lambda: queue or {})
+        monkeypatch.setattr(slurm, "history", lambda ids: {i: j for i, j in (history or {}).items() if i in ids})
+
+    return install
+
+
+def only(log_dir: Path) -> status.Run:
+    (run,) = status.read_runs(log_dir)
+    return run
+
+
+def test_without_slurm_the_run_folder_tells_everything(tmp_path, no_slurm):
+    write_run(tmp_path / "mytrain")
+    run = only(tmp_path)
+    assert run.name == "mytrain" and run.state == "running" and run.node == "gpu001" and run.restarts == 2
+    assert run.progress == "2: 150/3000" and run.speed == "199.6" and run.data_wait == "3%" and run.loss == "0.1235"
+    assert run.abs_rel == 0.118 and run.eta.startswith(("1h59m", "2h00m")) and run.fits == ""
+
+
+def test_a_process_that_is_gone_is_told(tmp_path, no_slurm):
+    write_run(tmp_path / "a", pid=2**22 + 1)
+    assert only(tmp_path).state == "killed"
+
+
+def test_a_process_on_another_machine_that_keeps_silent_is_told(tmp_path, no_slurm):
+    write_run(tmp_path / "a", host="elsewhere", updated=time.time() - 3600)
+    assert only(tmp_path).state == "silent for 1h00m"
+
+
+@pytest.mark.parametrize("state", ["finished", "interrupted", "failed"])
+def test_states_of_the_run_itself_are_kept(tmp_path, no_slurm, state):
+    write_run(tmp_path / "a", state=state, message="why")
+    run = only(tmp_path)
+    assert run.state == state and run.message == ("" if state == "finished" else "why")
+
+
+def test_evaluated_errors_count_more_than_those_of_training(tmp_path, no_slurm):
+    run = write_run(tmp_path / "a")
+    for epoch, value in ((1, 0.125), (2, 0.112)):
+        (run / f"models/weights_{epoch}").mkdir(parents=True)
+        (run / f"models/weights_{epoch}/eval_eigen.json").write_text(json.dumps({"metrics": {"abs_rel": value}}))
+    assert only(tmp_path).abs_rel == 0.112
+
+
+def test_a_running_job_says_whether_the_run_fits_its_time_limit(tmp_path, fake_slurm):
+    write_run(tmp_path / "a", job_id="7", eta_seconds=3 * 3600)
+    for left, answer in ((200, "yes"), (130, "1 more"), (10, "3 more")):
+        fake_slurm({"7": JobState("7", "RUNNING", "gpu002", "None", left, 60)})
+        run = only(tmp_path)
+        assert run.fits == answer and run.node == "gpu002" and run.job == "7"
+
+
+def test_a_queued_job_tells_what_it_waits_for(tmp_path, fake_slurm):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/job.json").write_text(json.dumps({"job_id": "8", "submitted": time.time()}))
+    fake_slurm({"8": JobState("8", "PENDING", "", "Priority", None, 1440)})
+    run = only(tmp_path)
+    assert run.state == "queued" and run.message == "Priority" and run.job == "8"
+
+
+def test_a_requeued_run_is_queued_although_its_folder_says_interrupted(tmp_path, fake_slurm):
+    write_run(tmp_path / "a", state="interrupted", job_id="8")
+    fake_slurm({"8": JobState("8", "PENDING", "", "BeginTime", None, 1440)})
+    assert only(tmp_path).state == "queued"
+
+
+@pytest.mark.parametrize(("ended", "word"), [("CANCELLED", "cancelled"), ("TIMEOUT", "timed out"), ("NODE_FAIL", "failed")])
+def test_accounting_tells_how_a_run_ended_that_could_not_say_so_itself(tmp_path, fake_slurm, ended, word):
+    write_run(tmp_path / "a", job_id="9")
+    fake_slurm({}, {"9": JobState("9", ended, "gpu001", "", None, 1440)})
+    assert only(tmp_path).state == word
+
+
+def test_runs_of_a_sweep_are_found_below_its_folder_and_the_best_is_marked(tmp_path, no_slurm, capsys):
+    for rate, value in (("1e-4", 0.12), ("5e-5", 0.11)):
+        write_run(tmp_path / "sweep" / f"lr={rate}", best_abs_rel=value)
+    names = [run.name for run in status.read_runs(tmp_path)]
+    assert names == ["sweep/lr=1e-4", "sweep/lr=5e-5"]
+    status.status(status.StatusConfig(log_dir=tmp_path))
+    text = capsys.readouterr().out
+    assert "sweep/lr=1e-4" in text and "0.110" in text and "img/s" in text
+
+
+def test_half_written_and_foreign_files_do_no_harm(tmp_path, no_slurm):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/status.json").write_text('{"state": "run')
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/status.json").write_text("[]")
+    assert [run.state for run in status.read_runs(tmp_path)] == ["queued", "queued"]
+
+
+def test_a_folder_without_runs_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="there is no run in this folder"):
+        status.read_runs(tmp_path)

@@ -1,0 +1,258 @@
+"""litemono.submit without a cluster: what it refuses, the batch script it would send, sweeps, and the local executor."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from drives import DRIVE, write_drive
+
+from litemono import job, slurm, submit, sweep
+from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig
+from litemono.errors import UserError
+from litemono.submit import JobDataConfig, SlurmConfig, SubmitConfig
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory) -> Path:
+    root = write_drive(tmp_path_factory.mktemp("street"), range(10), sides="lr")
+    for which, frames in (("train", range(1, 9)), ("val", range(4, 7))):
+        (root / f"{which}_files.txt").write_text("".join(f"{DRIVE} {frame} l\n" for frame in frames))
+    return root
+
+
+@pytest.fixture
+def config(street, tmp_path):
+    """Settings of a tiny run; `train` and `slurm` values can be changed."""
+
+    def make(slurm_values: dict | None = None, **run) -> SubmitConfig:
+        return SubmitConfig(
+            data=JobDataConfig(data_path=street, split=str(street), png=True),
+            model=ModelConfig(model="lite-mono-tiny", height=32, width=64, weights_init="scratch"),
+            loss=LossConfig(frame_ids=(0,), use_stereo=True),
+            optim=OptimConfig(batch_size=2, num_epochs=1),
+            run=RunConfig(**{"log_dir": tmp_path / "runs", "model_name": "mytrain", "device": "cpu", **run}),
+            slurm=SlurmConfig(**(slurm_values or {})),
+        )
+
+    return make
+
+
+@pytest.fixture
+def no_slurm(monkeypatch):
+    monkeypatch.setattr(slurm, "available", lambda: False)
+
+
+def script(config: SubmitConfig, capsys) -> str:
+    assert submit.submit(config) == 0
+    return capsys.readouterr().out
+
+
+def test_dry_run_prints_the_batch_script_and_leaves_nothing(config, no_slurm, capsys, tmp_path):
+    settings = {
+        "dry_run": True, "partition": "gpu-v100", "gpus_per_node": 2, "nodes": 2, "cpus_per_task": 4, "mem": "24G",
+        "time": "1-00:00:00", "account": "research", "qos": "high", "constraint": "v100", "setup": ("module load cuda",),
+    }  # fmt: skip
+    text = script(config(settings), capsys)
+    for line in (
+        "--job-name=mytrain", "--partition=gpu-v100", "--gpus-per-node=2", "--nodes=2", "--ntasks-per-node=2",
+        "--cpus-per-task=4", "--mem=24576M", "--time=1440", "--account=research", "--qos=high", "--constraint=v100",
+        "--signal=USR2@120", "--requeue", "--open-mode=append",
+    ):  # fmt: skip
+        assert f"#SBATCH {line}\n" in text
+    assert text.index("module load cuda") < text.index("\nsrun ") < text.index("-m litemono.job $status")
+    assert "--cpus-per-task=4 --wait=120" in text.split("\nsrun ")[1]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_memory_follows_the_number_of_gpus(config, no_slurm, capsys):
+    assert "#SBATCH --mem=65536M\n" in script(config({"dry_run": True, "gpus_per_node": 4}), capsys)
+
+
+def test_a_job_without_gpus_asks_for_none(config, no_slurm, capsys):
+    text = script(config({"dry_run": True, "gpus_per_node": 0}), capsys)
+    assert "--gpus" not in text and "--ntasks-per-node=1\n" in text
+
+
+def test_loader_processes_follow_the_cores_of_the_job(config):
+    assert config({"cpus_per_task": 5}).train.data.num_workers == 5
+    assert config({"cpus_per_task": 64}).train.data.num_workers == 8
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"time": "tomorrow"}, "--time tomorrow"),
+        ({"time": "00:02:30"}, "would never train"),
+        ({"mem": "lots"}, "--mem lots"),
+        ({"gpus_per_node": -1}, "--gpus_per_node -1"),
+        ({"nodes": 0}, "--nodes 0"),
+        ({"cpus_per_task": 0}, "--cpus_per_task 0"),
+        ({"array_parallelism": 0}, "--array_parallelism 0"),
+        ({"wait": True, "sweep": ("lr=1e-4,1e-5",)}, "--wait follows one run"),
+        ({"preflight": True, "sweep": ("lr=1e-4,1e-5",)}, "--preflight tries one run"),
+        ({"cluster": "local", "dry_run": True}, "has no queue"),
+        ({"cluster": "local", "nodes": 2}, "--nodes 1"),
+        ({}, "there is no Slurm on this machine"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(config, no_slurm, settings, words):
+    with pytest.raises(UserError, match=words):
+        submit.submit(config(settings))
+
+
+def test_data_and_run_folder_are_checked_before_the_queue(config, no_slurm, street, tmp_path):
+    with pytest.raises(UserError, match="samples lack frames|has all its frames"):
+        broken = tmp_path / "broken"
+        write_drive(broken, range(3), sides="lr")
+        other = config({"dry_run": True})
+        object.__setattr__(other.data, "data_path", broken)
+        submit.submit(other)
+    folder = tmp_path / "runs/mytrain"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"optim": {"weight_decay": 0.5}}))
+    with pytest.raises(UserError, match="--weight_decay was 0.5, is 0.01"):
+        submit.submit(config({"dry_run": True}))
+
+
+def test_weights_are_checked_before_the_queue(config, no_slurm, tmp_path):
+    wrong = config({"dry_run": True})
+    (tmp_path / "empty").mkdir()
+    object.__setattr__(wrong.model, "load_weights", tmp_path / "empty")
+    with pytest.raises(Exception, match="encoder.pth"):
+        submit.submit(wrong)
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+def test_a_sweep_is_one_array_with_a_folder_for_each_combination(config, no_slurm, capsys, tmp_path):
+    values = ("lr=1e-4,5e-5", "model=lite-mono-tiny,lite-mono-small")
+    text = script(config({"dry_run": True, "sweep": values, "array_parallelism": 2}), capsys)
+    assert "#SBATCH --array=0-3%2\n" in text and f"--output={tmp_path}/runs/mytrain/slurm/%A_%a_0_log.out" in text
+    names = text.split("runs=(")[1].split(")")[0].split()
+    assert names == [
+        "lr=1e-4_model=lite-mono-tiny", "lr=1e-4_model=lite-mono-small",
+        "lr=5e-5_model=lite-mono-tiny", "lr=5e-5_model=lite-mono-small",
+    ]  # fmt: skip
+
+
+def test_swept_values_are_typed_like_flags(config):
+    base = config().train
+    runs = sweep.expand(base, ["batch_size=2,4", "no_ssim=true,false", "model=lite-mono"])
+    assert [(run.optim.batch_size, run.loss.no_ssim, run.model.model) for run in runs] == [
+        (2, True, "lite-mono"), (2, False, "lite-mono"), (4, True, "lite-mono"), (4, False, "lite-mono"),
+    ]  # fmt: skip
+    assert all(run.loss.use_stereo and run.data.png for run in runs), "flags that are not swept stay"
+    assert runs[0].folder == base.run.log_dir / "mytrain" / "batch_size=2_no_ssim=true_model=lite-mono"
+
+
+@pytest.mark.parametrize("entry", ["lr", "lr=", "learning=1", "model_name=a,b", "lr=1,1", "no_ssim=perhaps"])
+def test_sweeps_that_make_no_sense_are_refused(config, entry):
+    with pytest.raises(UserError, match="--sweep"):
+        sweep.expand(config().train, [entry])
+
+
+# ---------------------------------------------------------------- what happens when a job's processes have ended
+
+
+@pytest.fixture
+def in_job(monkeypatch, tmp_path):
+    """A job by Slurm's own account; `requeued` collects what is put back into the queue."""
+    state, requeued = {"JobState": "RUNNING", "Reason": "None"}, []
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    monkeypatch.setattr(slurm, "job_now", lambda job_id: state)
+    monkeypatch.setattr(slurm, "requeue", requeued.append)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    return state, requeued
+
+
+def checkpoint_at(folder: Path, step: int) -> None:
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    (folder / f"checkpoints/step_{step:08d}.pt").touch()
+
+
+@pytest.mark.parametrize("status", [0, 2, 3])
+def test_finished_runs_and_those_the_user_must_mend_are_not_requeued(in_job, tmp_path, status):
+    assert job.after(status, tmp_path) == status
+    assert in_job[1] == []
+
+
+@pytest.mark.parametrize("status", [1, 128 + signal.SIGUSR2, 128 + signal.SIGTERM, 128 + signal.SIGKILL, 255])
+def test_interrupted_and_crashed_runs_are_requeued(in_job, tmp_path, status):
+    assert job.after(status, tmp_path) == status
+    assert in_job[1] == ["12"]
+
+
+def test_a_job_at_its_time_limit_is_requeued_although_slurm_is_ending_it(in_job, tmp_path):
+    in_job[0].update(JobState="COMPLETING", Reason="TimeLimit")
+    job.after(143, tmp_path)
+    assert in_job[1] == ["12"]
+
+
+def test_cancelled_and_preempted_jobs_are_left_to_slurm(in_job, tmp_path):
+    in_job[0].update(JobState="COMPLETING")
+    assert job.after(143, tmp_path) == 143
+    assert in_job[1] == []
+
+
+def test_three_tries_that_end_at_the_same_step_are_enough(in_job, tmp_path, capsys):
+    checkpoint_at(tmp_path, 40)
+    for _ in range(3):
+        job.after(137, tmp_path)
+    assert in_job[1] == ["12", "12"]
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    assert "stopped: 3 tries in a row ended at step 40 (killed" in last and "goes on from step 40" in last
+
+
+def test_tries_that_get_further_do_not_count(in_job, tmp_path):
+    for step in range(5):
+        checkpoint_at(tmp_path, step)
+        job.after(137, tmp_path)
+    assert len(in_job[1]) == 5
+
+
+def test_being_preempted_is_no_failure(in_job, tmp_path):
+    for _ in range(5):
+        job.after(128 + signal.SIGTERM, tmp_path)
+    assert len(in_job[1]) == 5
+
+
+def test_a_new_job_may_try_three_times_again(in_job, tmp_path, monkeypatch):
+    for _ in range(3):
+        job.after(1, tmp_path)
+    monkeypatch.setenv("SLURM_JOB_ID", "13")
+    job.after(1, tmp_path)
+    assert in_job[1] == ["12", "12", "13"]
+
+
+def test_a_preflight_is_the_same_training_but_short_and_elsewhere(config):
+    train = config().train
+    short = job.preflight_config(train, on_cpu=True)
+    assert short.run.max_steps == 20 and short.folder == train.folder / "preflight" and short.run.device == "cpu"
+    assert short.model == train.model and short.loss == train.loss
+
+
+# ---------------------------------------------------------------- this machine
+
+
+def test_the_local_executor_trains_with_the_same_job_object(config, tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    assert submit.submit(config({"cluster": "local", "wait": True, "gpus_per_node": 0})) == 0
+    assert "finished: weights in" in capfd.readouterr().out
+    assert json.loads((tmp_path / "runs/mytrain/status.json").read_text())["state"] == "finished"
+
+
+def test_debug_trains_in_this_process(config, tmp_path):
+    assert submit.submit(config({"cluster": "debug"}, model_name="here")) == 0
+    assert (tmp_path / "runs/here/models/last/depth.pth").exists()
+
+
+def test_a_training_config_survives_the_trip_through_submit(config):
+    assert type(config().train) is TrainConfig and type(config().train.data) is DataConfig
