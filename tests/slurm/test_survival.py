@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import torch
+from conftest import ROOT
 
 from litemono.events import events_in
+from slurm.conftest import read_status
 
+HOG = Path(__file__).with_name("hog")
 ENDLESS = 1000  # epochs: the test stops the run
 
 
@@ -100,3 +105,52 @@ def newest_step(run: Path) -> int:
         return json.loads((run / "status.json").read_text())["step"]
     except (FileNotFoundError, KeyError):
         return 0
+
+
+def test_a_run_goes_on_from_its_last_checkpoint_after_requeue_out_of_memory_and_kill(slurm, training, tmp_path, log_of):
+    run, hog = tmp_path / "runs/killed", tmp_path / "hog"
+    slurm.environment |= {"PYTHONPATH": f"{HOG}:{ROOT}", "LITEMONO_TEST_HOG": str(hog)}
+    try:
+        job = slurm.submit(
+            *training("killed", ENDLESS, "--checkpoint_minutes", 0.01), "--partition", "gpu", "--mem", "2G"
+        )
+    finally:
+        slurm.environment["PYTHONPATH"] = str(ROOT)
+        del slurm.environment["LITEMONO_TEST_HOG"]
+    log = log_of("killed", job)
+
+    def strike(what: str, blow) -> None:
+        slurm.wait_for("a checkpoint", lambda: checkpoints(run), log)
+        slurm.wait_step(run, newest_step(run) + 3, log)
+        saved, before = int(checkpoints(run)[-1][5:13]), restarts(slurm, job)
+        blow()
+        slurm.wait_for(f"requeue after {what}", lambda: restarts(slurm, job) > before, log)
+        slurm.wait_for(f"start after {what}", lambda: log.read_text().count("resumed at step") > before, log)
+        resumed = int(log.read_text().rsplit("resumed at step ", 1)[1].split()[0])
+        assert resumed >= saved, f"{what}: resumed at step {resumed}, though step {saved} was saved"
+
+    strike("scontrol requeue", lambda: slurm.call("scontrol", "requeue", job))
+    strike("kill -9", lambda: os.kill(read_status(run)["pid"], signal.SIGKILL))
+    strike("running out of memory", hog.touch)
+    step = slurm.wait_step(run, newest_step(run) + 3, log)
+
+    # scancel is respected, and saves what there is.
+    slurm.call("scancel", job)
+    assert slurm.wait_end(job) == "CANCELLED"
+    assert int(checkpoints(run)[-1][5:13]) >= step
+    # The same command goes on, and finishes; a finished run is not queued again.
+    epochs = int(checkpoints(run)[-1][5:13]) // 16 + 1
+    again = slurm.submit(*training("killed", epochs), "--partition", "gpu", "--mem", "2G")
+    assert slurm.wait_end(again, log_of("killed", again)) == "COMPLETED"
+    assert slurm.starts(again) == ["COMPLETED"] and read_status(run)["state"] == "finished"
+    assert logged_steps(run) == list(range(1, 16 * epochs + 1))
+
+
+def test_a_run_that_cannot_get_any_further_stops_after_three_tries_and_says_why(slurm, training, tmp_path, log_of):
+    """Out of memory as soon as it starts."""
+    job = slurm.submit(*training("fat", 1), "--partition", "gpu", "--mem", "100M")
+    assert slurm.wait_end(job, log_of("fat", job)) == "FAILED"
+    assert slurm.exit_code(job).startswith("137:")
+    assert slurm.starts(job) == ["REQUEUED", "REQUEUED", "FAILED"]
+    last = log_of("fat", job).read_text().strip().splitlines()[-1]
+    assert "stopped: 3 tries in a row ended at step 0 (killed, usually for using more memory than --mem allows)" in last
