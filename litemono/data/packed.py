@@ -163,6 +163,11 @@ class PackedStore:
             f"{path} has no frame {frame}: pack this split too (python -m litemono.prepare pack --output {self.root})"
         )
 
+    def place(self, folder: str, frame: int, side: str) -> tuple[Path, int, int]:
+        """(file, first byte, number of bytes) of a packed frame."""
+        path = frames_file(self.root, self.dataset, folder, side)
+        return path, self._row(folder, frame, side) * self.index.frame_bytes, self.index.frame_bytes
+
     def check(self, folder: str, frame: int, side: str) -> str | None:
         """What is wrong with a packed frame's bytes, if anything."""
         row = self._row(folder, frame, side)

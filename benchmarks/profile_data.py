@@ -1,0 +1,190 @@
+"""Whether disk, processor or training device is the limit of a training on a user's own data."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from rich.console import Console
+
+from litemono.build import build_model, build_optimizers
+from litemono.config import (
+    DataConfig,
+    Dataset,
+    ModelConfig,
+    OptimConfig,
+    RunConfig,
+    TrainConfig,
+    check,
+    default_workers,
+)
+from litemono.data import packed
+from litemono.data.frames import FrameStore
+from litemono.data.loader import EpochBatches, Loader
+from litemono.data.triplets import Batch, TripletDataset, open_dataset
+from litemono.device import choose_device
+from litemono.errors import UserError
+from litemono.step import Guard, train_step
+
+SECONDS = 8.0  # for each part
+WARM_UP_STEPS = 3
+
+
+@dataclass(frozen=True)
+class ProfileConfig:
+    """How you train (with --profile)."""
+
+    dataset: Dataset = "kitti"
+    """As in training."""
+    split: str | None = None
+    """As in training."""
+    png: bool = False
+    """As in training."""
+    skip_missing: bool = False
+    """As in training."""
+    intrinsics: str = "published"
+    """As in training."""
+    model: Literal["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"] = "lite-mono"
+    """Depth network."""
+    batch_size: int = 12
+    """Samples per step."""
+    num_workers: int = field(default_factory=default_workers)
+    """Threads that read frames."""
+    device: Literal["cpu", "cuda"] | None = None
+    """Default: cuda if there is one."""
+
+
+def profile(data_path: Path, how: ProfileConfig, height: int, width: int) -> dict[str, object]:
+    """Time disk, processor and training device on their own; the slowest is the limit.  All in samples per second."""
+    config = TrainConfig(
+        data=DataConfig(
+            data_path=data_path,
+            dataset=how.dataset,
+            split=how.split,
+            png=how.png,
+            skip_missing=how.skip_missing,
+            intrinsics=how.intrinsics,
+            num_workers=how.num_workers,
+        ),
+        model=ModelConfig(model=how.model, height=height, width=width, weights_init="scratch"),
+        optim=OptimConfig(batch_size=how.batch_size),
+        run=RunConfig(device=how.device),
+    )
+    check(config)
+    if how.num_workers < 1:
+        raise UserError(f"--num_workers {how.num_workers}: must be at least 1")
+    dataset = open_dataset(config, "train")
+    batches = EpochBatches(len(dataset), how.batch_size, seed=0)
+    disk, megabytes = disk_rate(dataset, batches, how.num_workers)
+    processor, cpu_ms, batch = processor_rate(dataset, batches, how.num_workers)
+    device = choose_device(how.device)
+    rates = {"disk": disk, "processor": processor, "device": device_rate(config, batch, device)}
+    report = {
+        "data_path": str(data_path),
+        "packed": isinstance(dataset.store, packed.PackedStore),
+        "num_workers": how.num_workers,
+        "device": str(device),
+        "cpu_ms_per_sample": cpu_ms,
+        "disk_mb_per_s": megabytes,
+        "samples_per_s": rates,
+        "limit": min(rates, key=rates.get),
+    }
+    show(report)
+    return report
+
+
+def disk_rate(dataset: TripletDataset, batches: EpochBatches, num_workers: int) -> tuple[float, float]:
+    """(samples/s, MB/s) of reading the files' bytes with as many threads, after asking the system to forget them."""
+    keys = (key for batch in batches for key in batch)
+    start, count, read = time.perf_counter(), 0, 0
+    with ThreadPoolExecutor(num_workers) as threads:
+        while count == 0 or time.perf_counter() - start < SECONDS:
+            some = list(itertools.islice(keys, 8 * num_workers))
+            if not some:
+                break
+            read += sum(threads.map(lambda key: _read_cold(dataset, key), some))
+            count += len(some)
+    seconds = time.perf_counter() - start
+    return count / seconds, read / seconds / 1e6
+
+
+def _read_cold(dataset: TripletDataset, key: tuple[int, int]) -> int:
+    line, size = dataset.lines[key[1]], 0
+    for offset in dataset.frame_ids:
+        path, start, length = _place(dataset.store, line.folder, line.frame + offset, line.side)
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.posix_fadvise(file, start, length, os.POSIX_FADV_DONTNEED)
+            size += len(os.pread(file, length or os.fstat(file).st_size, start))
+        finally:
+            os.close(file)
+    return size
+
+
+def _place(store: FrameStore, folder: str, frame: int, side: str) -> tuple[Path, int, int]:
+    """(file, first byte, bytes or 0 for all) of a frame."""
+    return (
+        store.place(folder, frame, side)
+        if isinstance(store, packed.PackedStore)
+        else (store.path(folder, frame, side), 0, 0)
+    )
+
+
+def processor_rate(dataset: TripletDataset, batches: EpochBatches, num_workers: int) -> tuple[float, float, Batch]:
+    """(samples/s that the cores allow, CPU milliseconds per sample, a batch), waiting for the disk not counted."""
+    start, cpu, count = time.perf_counter(), time.process_time(), 0
+    loaded: Iterator[Batch] = iter(Loader(dataset, batches, num_workers, "cpu"))
+    for batch in loaded:
+        count += len(batch.index)
+        if time.perf_counter() - start > SECONDS:
+            break
+    seconds = (time.process_time() - cpu) / count
+    usable = min(num_workers, len(os.sched_getaffinity(0)))
+    return usable / seconds, 1000 * seconds, batch
+
+
+def device_rate(config: TrainConfig, batch: Batch, device: torch.device) -> float:
+    """Samples/s of training steps on one batch that is there already."""
+    model = build_model(config).to(device)
+    optimizers = build_optimizers(config, model)
+    guard = Guard()
+
+    def step() -> None:
+        train_step(model, optimizers, batch, config.loss, guard, device=device, accumulate=1, spike_factor=0.0)
+
+    for _ in range(WARM_UP_STEPS if device.type == "cuda" else 1):
+        step()
+    start, steps = time.perf_counter(), 0
+    while steps == 0 or time.perf_counter() - start < SECONDS:
+        step()
+        steps += 1
+    return steps * len(batch.index) / (time.perf_counter() - start)
+
+
+def show(report: dict[str, object]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    rates, limit = report["samples_per_s"], report["limit"]
+    details = {
+        "disk": f"{report['disk_mb_per_s']:.0f} MB/s, not from the system's memory",
+        "processor": f"{report['cpu_ms_per_sample']:.2f} ms of CPU per sample, {report['num_workers']} threads",
+        "device": f"training steps on {report['device']}",
+    }
+    for name, detail in details.items():
+        console.print(
+            f"{name:>10}: {rates[name]:8.1f} samples/s  ({detail}){'  <- the limit' if name == limit else ''}"
+        )
+    advice = {
+        "disk": "the disk is the limit: put the data on a faster one, or into the job's local scratch",
+        "processor": "the processor is the limit: ask for more cores (--cpus-per-task), with --num_workers as many",
+        "device": "the training device is the limit: the data keeps up with it",
+    }[limit]
+    if limit != "device" and not report["packed"]:
+        advice += "; packed frames need a fraction of it (python -m litemono.prepare pack)"
+    console.print(advice)
