@@ -32,6 +32,7 @@ TRIES = 3
 PREEMPTED = 128 + signal.SIGTERM
 WARNED = 128 + signal.SIGUSR2  # the time limit comes near
 PREFLIGHT_STEPS = 20
+PREFLIGHT_VALIDATION = 16  # samples
 
 
 # ---------------------------------------------------------------- inside the processes
@@ -68,10 +69,13 @@ class PreflightJob(TrainJob):
     """A short training that shows whether the long one can start; leaves nothing but its log."""
 
     def __call__(self) -> str:
+        lists = self.config.folder.with_name("preflight_split")
         try:
+            self.config = with_short_lists(self.config, lists)
             answer = super().__call__()
         finally:
-            shutil.rmtree(self.config.folder, ignore_errors=True)
+            for folder in (self.config.folder, lists):
+                shutil.rmtree(folder, ignore_errors=True)
         print("preflight: training works", flush=True)
         return answer
 
@@ -104,6 +108,38 @@ def set_ranks() -> None:
 def newest_step(folder: Path) -> int:
     """Step of the newest checkpoint, 0 if there is none."""
     return max((int(path.stem.split("_")[1]) for path in folder.glob("checkpoints/step_*.pt")), default=0)
+
+
+# ---------------------------------------------------------------- the preflight's training
+
+
+def preflight_config(config: TrainConfig, on_cpu: bool) -> TrainConfig:
+    """The same training cut down to a few steps, in a folder inside the run folder; on a CPU with two samples a step."""
+    optim = replace(config.optim, batch_size=2, accumulate=1) if on_cpu else config.optim
+    run = replace(
+        config.run, log_dir=config.folder, model_name="preflight", max_steps=PREFLIGHT_STEPS,
+        device="cpu" if on_cpu else config.run.device,
+    )  # fmt: skip
+    return replace(config, optim=optim, run=run)
+
+
+def with_short_lists(config: TrainConfig, folder: Path) -> TrainConfig:
+    """The same with a few samples from all over the split, so that validation is short too; `folder` gets their lists.
+
+    A folder of videos has no lists and stays as it is.
+    """
+    from litemono.data.kitti import read_split, split_file
+    from litemono.data.triplets import DEFAULT_SPLIT
+
+    split = config.data.split or DEFAULT_SPLIT.get(config.data.dataset)
+    if split is None:
+        return config
+    for which, count in (("train", PREFLIGHT_STEPS * config.optim.batch_size), ("val", PREFLIGHT_VALIDATION)):
+        lines = read_split(split_file(split, which))
+        chosen = lines[:: max(1, len(lines) // count)][:count]
+        text = "".join(f"{line.folder} {line.frame} {line.side}\n" for line in chosen)
+        write_atomically(folder / f"{which}_files.txt", text.encode())
+    return replace(config, data=replace(config.data, split=str(folder)))
 
 
 # ---------------------------------------------------------------- after the processes
@@ -170,16 +206,6 @@ def meaning(status: int) -> str:
 
 def say(text: str) -> None:
     print(f"litemono.job: {text}", flush=True)
-
-
-def preflight_config(config: TrainConfig, on_cpu: bool) -> TrainConfig:
-    """The same training cut down to a few steps, in a folder inside the run folder; on a CPU with two samples a step."""
-    optim = replace(config.optim, batch_size=2, accumulate=1) if on_cpu else config.optim
-    run = replace(
-        config.run, log_dir=config.folder, model_name="preflight", max_steps=PREFLIGHT_STEPS,
-        device="cpu" if on_cpu else config.run.device,
-    )  # fmt: skip
-    return replace(config, optim=optim, run=run)
 
 
 def main() -> None:

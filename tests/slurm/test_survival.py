@@ -59,7 +59,7 @@ def test_a_run_through_three_time_limits_two_preemptions_and_a_dead_node_ends_as
         slurm.preemption(kind)
         step = slurm.wait_step(run, newest_step(run) + 3, log)
         before = restarts(slurm, job)
-        first = slurm.sbatch("-p", "gpu", "-N", 2, "--gpus-per-node=4", "-t", 5, "--wrap", "sleep 1")
+        first = slurm.sbatch("-p", "gpu", "-N", 2, "--gpus-per-node=4", "-t", 5, "-o", "/dev/null", "--wrap", "sleep 1")
         slurm.wait_for(f"preemption by {kind}", lambda n=before: restarts(slurm, job) > n, log)
         assert newest_step(run) >= step, "the step at which the preemption came was not saved"
         slurm.wait_end(first)
@@ -150,7 +150,7 @@ def test_a_run_that_cannot_get_any_further_stops_after_three_tries_and_says_why(
     """Out of memory as soon as it starts."""
     job = slurm.submit(*training("fat", 1), "--partition", "gpu", "--mem", "100M")
     assert slurm.wait_end(job, log_of("fat", job)) == "FAILED"
-    assert slurm.exit_code(job).startswith("137:")
+    assert slurm.exit_code(job) in ("9:0", "137:0")  # 128 + 9; sacct leaves the 128 out
     assert slurm.starts(job) == ["REQUEUED", "REQUEUED", "FAILED"]
     last = log_of("fat", job).read_text().strip().splitlines()[-1]
     assert "stopped: 3 tries in a row ended at step 0 (killed, usually for using more memory than --mem allows)" in last

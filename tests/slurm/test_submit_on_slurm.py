@@ -1,0 +1,128 @@
+"""litemono.submit on a real Slurm: what it refuses, what it queues, and how that ends."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import pytest
+
+from slurm.conftest import read_status
+
+
+def test_a_submitted_run_is_followed_until_it_is_finished(slurm, training, tmp_path, log_of):
+    done = slurm.python("litemono.submit", *training("mytrain", 1), "--partition", "gpu", "--mem", "4G", "--wait")
+    job = done.stdout.split("job ")[1].split(":")[0]
+    assert f"run folder  {tmp_path}/runs/mytrain" in done.stdout and str(log_of("mytrain", job)) in done.stdout
+    assert "litemono.status" in done.stdout and f"scancel {job}" in done.stdout
+    assert f"[job {job}: completed]" in done.stdout
+    assert "finished: weights in" in log_of("mytrain", job).read_text()
+    assert slurm.starts(job) == ["COMPLETED"] and slurm.exit_code(job) == "0:0"
+    assert read_status(tmp_path / "runs/mytrain")["state"] == "finished"
+    assert (tmp_path / "runs/mytrain/models/last/depth.pth").exists()
+    table = slurm.python("litemono.status", "--log_dir", tmp_path / "runs").stdout
+    assert "mytrain" in table and "finished" in table and job in table
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--partition", "gup"], ["no such partition", "gpu (2 nodes with 4 v100, up to 1-00:00:00)"]),
+        ([], ["default partition compute has no GPUs", "gpu-short"]),
+        (["--partition", "gpu-short"], ["--time 1-00:00:00", "allows 00:05:00"]),
+        (["--partition", "gpu", "--gpus_per_node", "5"], ["--gpus_per_node: 5", "(4)"]),
+        (["--partition", "gpu", "--cpus_per_task", "9"], ["9 CPUs", "(8)"]),
+        (["--partition", "gpu", "--mem", "17G"], ["17408 MB", "(16000)"]),
+        (["--partition", "gpu", "--nodes", "3"], ["--nodes 3", "2 at most"]),
+        (["--partition", "gpu", "--constraint", "a100"], ["feature a100", "v100"]),
+        (["--partition", "gpu", "--data_path", "/nonexistent"], ["--data_path /nonexistent: no such folder"]),
+        (["--partition", "gpu", "--split", "/nonexistent"], ["--split", "/nonexistent"]),
+        (["--partition", "gpu", "--mypretrain", "/nonexistent"], ["--mypretrain /nonexistent"]),
+    ],
+)
+def test_what_could_never_start_is_not_queued(slurm, training, flags, words, tmp_path):
+    memory = [] if "--mem" in flags else ["--mem", "4G"]
+    done = slurm.python("litemono.submit", *training("bad", 1), *memory, *flags, check=False)
+    assert done.returncode == 2 and all(word in done.stderr for word in words), done.stderr
+    assert "Traceback" not in done.stderr and not slurm.call("squeue", "-h").stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_partition_of_other_accounts_and_dead_nodes_are_refused(slurm, training):
+    flags = [*training("bad", 1), "--partition", "gpu", "--mem", "4G", "--dry_run"]
+    slurm.call("scontrol", "update", "PartitionName=gpu", "AllowAccounts=research")
+    try:
+        done = slurm.python("litemono.submit", *flags, check=False)
+        assert done.returncode == 2 and "partition gpu runs jobs of these accounts only: research" in done.stderr
+    finally:
+        slurm.call("scontrol", "update", "PartitionName=gpu", "AllowAccounts=ALL")
+    slurm.call("scontrol", "update", "NodeName=gpu[001-002]", "State=DRAIN", "Reason=test")
+    try:
+        done = slurm.python("litemono.submit", *flags, check=False)
+        assert done.returncode == 2 and "until its nodes are back: gpu001 drained" in done.stderr
+    finally:
+        slurm.call("scontrol", "update", "NodeName=gpu[001-002]", "State=RESUME")
+
+
+def test_a_run_is_not_queued_twice(slurm, training):
+    slurm.call("scontrol", "update", "PartitionName=gpu", "State=DOWN")
+    slurm.call("scontrol", "update", "PartitionName=gpu", "State=UP")
+    holder = slurm.sbatch("-p", "gpu", "-N", 2, "--exclusive", "-t", 5, "-o", "/dev/null", "--wrap", "sleep 100")
+    job = slurm.submit(*training("twice", 1), "--partition", "gpu", "--mem", "4G")
+    done = slurm.python("litemono.submit", *training("twice", 1), "--partition", "gpu", "--mem", "4G", check=False)
+    assert done.returncode == 2 and f"has job {job} in the queue already (PENDING)" in done.stderr
+    slurm.call("scancel", holder, job)
+
+
+def test_a_preflight_that_works_lets_the_run_start(slurm, training, tmp_path):
+    done = slurm.python("litemono.submit", *training("careful", 1), "--partition", "gpu", "--mem", "4G", "--preflight")
+    preflight, job = (done.stdout.split(word)[1].split(":")[0] for word in ("preflight  job ", "\njob "))
+    assert "gpu-short" in slurm.call("scontrol", "show", "job", preflight).stdout, "the shortest queue that fits"
+    assert slurm.wait_end(preflight) == "COMPLETED"
+    assert slurm.wait_end(job) == "COMPLETED"
+    assert "preflight: training works" in (tmp_path / f"runs/careful/slurm/{preflight}_0_log.out").read_text()
+    assert not (tmp_path / "runs/careful/preflight").exists()
+
+
+def test_a_preflight_that_fails_on_a_cpu_cancels_the_run(slurm, training, world, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(world, broken)
+    for frame in broken.rglob("image_02/data/*.png"):
+        frame.write_bytes(frame.read_bytes()[:100])  # there, but not whole: only reading finds out
+    flags = [str(broken) if flag == str(world) else flag for flag in training("careless", 1)]
+    done = slurm.python(
+        "litemono.submit",
+        *flags,
+        "--partition",
+        "gpu",
+        "--mem",
+        "4G",
+        "--preflight",
+        "--preflight_partition",
+        "compute",
+    )
+    preflight, job = (done.stdout.split(word)[1].split(":")[0] for word in ("preflight  job ", "\njob "))
+    assert slurm.wait_end(preflight) == "FAILED"
+    assert slurm.wait_end(job) == "CANCELLED"
+    assert "truncated" in (tmp_path / f"runs/careless/slurm/{preflight}_0_log.out").read_text().lower()
+    assert not (tmp_path / "runs/careless/preflight").exists()
+
+
+def test_a_sweep_of_four_runs_two_at_a_time_and_status_compares_them(slurm, training, tmp_path):
+    job = slurm.submit(
+        *training("sweep", 1), "--partition", "gpu", "--mem", "4G", "--array_parallelism", 2, "--sweep", "lr=1e-4,5e-5",
+        "batch_size=2,4",
+    )  # fmt: skip
+    most, finished = 0, 0
+    while finished < 4:
+        states = slurm.call("squeue", "-h", "-r", "-j", job, "-o", "%T", check=False).stdout.split()
+        most = max(most, states.count("RUNNING"))
+        finished = 4 - sum(state in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING") for state in states)
+        time.sleep(0.5)
+    assert most == 2
+    runs = tmp_path / "runs/sweep"
+    names = {"lr=1e-4_batch_size=2", "lr=1e-4_batch_size=4", "lr=5e-5_batch_size=2", "lr=5e-5_batch_size=4"}
+    assert {path.name for path in runs.iterdir()} == names | {"slurm"}
+    assert all(read_status(runs / name)["state"] == "finished" for name in names)
+    table = slurm.python("litemono.status", "--log_dir", runs).stdout
+    assert all(name in table for name in names) and table.count("finished") == 4

@@ -1,0 +1,116 @@
+"""slurm/*.sh on a real Slurm, as a user submits them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from slurm.conftest import read_status
+
+SMALL = ("--cpus-per-task=1", "--mem=4G")
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """What a job needs of the checkout, with a logs folder of its own."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in ("litemono", "networks", "evaluate", "export_gt", "splits", "slurm"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "logs").mkdir()
+    return folder
+
+
+def log_text(checkout: Path, name: str, job: str) -> str:
+    return (checkout / "logs" / f"{name}-{job}.out").read_text()
+
+
+def test_train_v100_trains_to_the_end_and_its_log_says_on_what(slurm, training, checkout, tmp_path):
+    job = slurm.sbatch(*SMALL, "--job-name=tiny", "slurm/train_v100.sh", *training(None, 1), cwd=checkout)
+    assert slurm.wait_end(job) == "COMPLETED" and slurm.exit_code(job) == "0:0"
+    assert slurm.starts(job) == ["COMPLETED"]
+    text = log_text(checkout, "tiny", job)
+    for words in (
+        f"job {job} (tiny), start number 1, on gpu00",
+        "torch    2.",
+        "modules",
+        "driver",
+        "finished: weights in",
+    ):
+        assert words in text
+    assert (tmp_path / "runs/tiny/models/last/encoder.pth").exists()
+
+
+def test_train_v100_goes_on_after_its_time_limit_preemption_by_sigterm_and_kill(slurm, training, checkout, tmp_path):
+    slurm.preemption("sigterm")
+    job = slurm.sbatch(
+        *SMALL, "--job-name=hunted", "--partition=gpu-preempt", "slurm/train_v100.sh",
+        *training(None, 1000, "--checkpoint_minutes", 0.01), cwd=checkout,
+    )  # fmt: skip
+    run, log = tmp_path / "runs/hunted", checkout / f"logs/hunted-{job}.out"
+
+    def resumed(times: int) -> bool:
+        return log.read_text().count("resumed at step") >= times
+
+    step = slurm.wait_step(run, 3, log)
+    slurm.call("scontrol", "update", f"JobId={job}", "TimeLimit=1")  # warned at Slurm's next look
+    slurm.wait_for("start after the time limit", lambda: resumed(1), log)
+    assert f"saved at step {step}" in log.read_text() or read_status(run)["step"] > step
+    slurm.call("scontrol", "update", f"JobId={job}", "TimeLimit=60")
+
+    slurm.wait_step(run, read_status(run)["step"] + 3, log)
+    urgent = slurm.sbatch("-p", "gpu", "-N", 2, "--gpus-per-node=4", "-t", 5, "-o", "/dev/null", "--wrap", "sleep 1")
+    slurm.wait_for("start after the preemption", lambda: resumed(2), log)
+    assert "SIGTERM: saved at step" in log.read_text() and slurm.state(urgent) == "COMPLETED"
+
+    slurm.wait_step(run, read_status(run)["step"] + 3, log)
+    os.kill(read_status(run)["pid"], signal.SIGKILL)
+    slurm.wait_for("start after kill -9", lambda: resumed(3), log)
+    slurm.wait_step(run, read_status(run)["step"] + 1, log)
+    slurm.call("scancel", job)
+    assert slurm.wait_end(job) == "CANCELLED"
+    assert log.read_text().count("start number 1,") == 1, "the log was begun anew"
+
+
+def test_wrong_flags_end_the_job_with_their_exit_status(slurm, training, checkout):
+    job = slurm.sbatch(*SMALL, "slurm/train_v100.sh", *training(None, 1, "--height", 33), cwd=checkout)
+    assert slurm.wait_end(job) == "FAILED" and slurm.exit_code(job) == "2:0"
+    assert slurm.starts(job) == ["FAILED"]
+    assert "--height 33: must be a multiple of 32" in log_text(checkout, "lite-mono", job)
+
+
+def test_paper_tables_goes_from_scans_to_a_table(slurm, training, world, checkout, tmp_path):
+    """The whole chain with dependencies: export_gt.sh, train_v100.sh, evaluate.sh, tables."""
+    flags = training(None, 1)
+    drop = {"--model", "--log_dir"}
+    flags = [f for i, f in enumerate(flags) if f not in drop and (i == 0 or flags[i - 1] not in drop)]
+    slurm.environment |= {
+        "MODELS": "lite-mono-tiny",
+        "LOG_DIR": str(tmp_path / "paper"),
+        "TEST_SPLIT": str(world / "street"),
+        "CPU": " ".join(SMALL),
+        "GPU": " ".join(SMALL),
+    }
+    try:
+        text = slurm.call("bash", "slurm/paper_tables.sh", *flags, cwd=checkout).stdout
+    finally:
+        for name in ("MODELS", "LOG_DIR", "TEST_SPLIT", "CPU", "GPU"):
+            del slurm.environment[name]
+    jobs = [line.split("job ")[1].split()[0].strip(",") for line in text.splitlines() if "job " in line]
+    assert len(jobs) == 3, text
+    assert slurm.wait_end(jobs[-1]) == "COMPLETED", [path.read_text() for path in (checkout / "logs").iterdir()]
+    assert (tmp_path / "paper/lite-mono-tiny/models/last").is_dir()
+    assert "abs_rel" in (tmp_path / "paper/tables.md").read_text().lower().replace(" ", "_")
+
+
+def test_prepare_data_packs_frames(slurm, world, checkout, tmp_path):
+    job = slurm.sbatch(
+        *SMALL, "slurm/prepare_data.sh", "--from", world, "--split", world / "street", "--output", tmp_path / "pack",
+        "--size", "64x32", cwd=checkout,
+    )  # fmt: skip
+    assert slurm.wait_end(job) == "COMPLETED", log_text(checkout, "prepare", job)
+    assert "frames at 64x32" in log_text(checkout, "prepare", job)
