@@ -117,8 +117,10 @@ def test_first_gradients_equal_the_published_ones(expected, training):
     assert sorted(without) == sorted(expected["parameters_without_gradient"])
     largest = max(l2 for l2, _ in expected["grad_l2_sum"].values())
     for name, (l2, _) in expected["grad_l2_sum"].items():
-        # 2e-3: one thread against two differ by 5.5e-4. Biases in front of a BatchNorm have no gradient but rounding.
-        assert gradients[name].norm().item() == pytest.approx(l2, rel=2e-3, abs=1e-6 * largest), name
+        # 2e-3: one thread against two differ by 5.5e-4 (parity README 3). Gradients below 1e-5 of the largest (attention
+        # temperatures and the like) are what is left of sums that cancel: the largest deviation seen is 2.1e-3.
+        tolerance = 2e-3 if l2 > 1e-5 * largest else 1e-2
+        assert gradients[name].norm().item() == pytest.approx(l2, rel=tolerance), name
 
 
 def test_batchnorm_sees_two_pose_passes_and_one_depth_pass(expected, training):
@@ -134,6 +136,12 @@ def test_batchnorm_sees_two_pose_passes_and_one_depth_pass(expected, training):
 
 def test_three_updates_follow_the_published_losses(expected, training):
     assert list(training["rates"]) == pytest.approx(expected["lr_epoch0"], rel=1e-9)
-    for step, (ours, theirs) in enumerate(zip(training["losses"], expected["losses"], strict=True)):
-        # 1e-3: AdamW's first steps take the sign of every gradient, however small; threads alone make 2.2e-4.
-        assert ours == pytest.approx([theirs[k] for k in LOSSES], rel=1e-3), f"after {step} updates"
+    # AdamW's first steps take the sign of every gradient, however small, so rounding grows with each update. Up to the
+    # second 1e-3 holds (parity README 3; at most 6e-4 seen). After the third it does not hold for anybody: one thread
+    # or two, our inverse of K or the published one, SSIM by hand or by autograd give the coarsest scale, which falls
+    # by 12 % in that update, anything from -4.3e-3 to +3.3e-3.
+    tolerances = (1e-4, 1e-3, 1e-3, 1e-2)
+    for step, (ours, theirs, tolerance) in enumerate(
+        zip(training["losses"], expected["losses"], tolerances, strict=True)
+    ):
+        assert ours == pytest.approx([theirs[k] for k in LOSSES], rel=tolerance), f"after {step} updates"
