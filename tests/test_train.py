@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -302,3 +303,52 @@ def test_a_truncated_frame_stops_the_run_with_its_name(tmp_path, command):
     result = command("litemono.train", *flags(root, tmp_path / "runs"), "--num_workers", "1")
     assert result.returncode == 2, result.stderr
     assert str(frame) in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_cut_scan_or_a_calibration_without_its_matrix_stops_the_run_before_it_starts(tmp_path, parity, capsys):
+    """Validation reads scans after the first epoch: hours too late for such news."""
+    root = tmp_path / "data"
+    shutil.copytree(parity / "mini_kitti" / "2011_09_26", root / "2011_09_26")
+    for which in ("train", "val"):
+        (root / f"{which}_files.txt").write_text(f"{DRIVE} 5 l\n")
+    arguments = [*flags(root, tmp_path / "runs"), "--batch_size", "1"]
+    scan = next(root.rglob("*.bin"))
+    whole = scan.read_bytes()
+    scan.write_bytes(whole[:-5])
+    assert_refused(invoke(main, capsys, *arguments), str(scan), "extract its archive again")
+    scan.write_bytes(whole)
+    calibration = root / "2011_09_26" / "calib_cam_to_cam.txt"
+    calibration.write_text(calibration.read_text().replace("P_rect_02", "P_lost_02"))
+    assert_refused(invoke(main, capsys, *arguments), str(calibration), "P_rect_02")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_any_folder_of_frames_trains_with_its_own_camera(street, tmp_path, capsys):
+    frames = next(street.rglob("image_02/data"))
+    base = [*flags(frames, tmp_path), "--dataset", "frames", "--split", "None", "--max_steps", "2", "--batch_size", "1"]
+    assert invoke(main, capsys, *base, "--intrinsics", "40,41,32,16").code == 0
+    assert (tmp_path / "run" / "models" / "last" / "depth.pth").is_file()
+    assert_refused(invoke(main, capsys, *base, "--model_name", "other"), "--intrinsics fx,fy,cx,cy")
+
+
+def test_odometry_sequences_train_with_their_calibration(street, tmp_path, capsys):
+    sequence = tmp_path / "odometry" / "sequences" / "00"
+    (sequence / "image_2").mkdir(parents=True)
+    for frame in next(street.rglob("image_02/data")).iterdir():
+        shutil.copy(frame, sequence / "image_2" / f"{int(frame.stem):06d}.png")
+    (sequence / "calib.txt").write_text("P2: 40 0 32 0 0 41 16 0 0 0 1 0\n")
+    for which in ("train", "val"):
+        (tmp_path / f"{which}_files.txt").write_text("".join(f"0 {frame} l\n" for frame in range(1, 6)))
+    base = [*flags(tmp_path / "odometry", tmp_path / "runs"), "--dataset", "kitti_odom", "--split", tmp_path]
+    assert invoke(main, capsys, *base, "--intrinsics", "calib", "--max_steps", "1").code == 0
+
+
+def test_an_imagenet_backbone_starts_the_encoder(street, tmp_path, uninterrupted, capsys):
+    encoder = torch.load(uninterrupted / "models" / "last" / "encoder.pth", weights_only=True)
+    backbone = {key: value for key, value in encoder.items() if isinstance(value, torch.Tensor)}
+    torch.save({"model": {**backbone, "head.weight": torch.zeros(3)}, "epoch": 7}, tmp_path / "pretrain.pth")
+    outcome = invoke(
+        main, capsys, *flags(street, tmp_path), "--mypretrain", tmp_path / "pretrain.pth", "--max_steps", "1"
+    )
+    assert outcome.code == 0, outcome.err
+    assert "head.weight" in outcome.err

@@ -91,6 +91,7 @@ def frame_path(root: Path, dataset: str, folder: str, frame: int, side: str, ext
     return Path(root) / directory / (stem + ext)
 
 
+POINT_BYTES = 16  # x, y, z, reflectance as float32
 SCANS_ARCHIVE = "velodyne_points.zip"
 
 
@@ -232,7 +233,7 @@ def load_scan(path: Path | zipfile.Path | str) -> np.ndarray:
 
 def scan_points(raw: bytes, where: object) -> np.ndarray:
     """(N, 4) points of a scan file's content; `where` names it in messages."""
-    if len(raw) % 16:
+    if len(raw) % POINT_BYTES:
         raise UserError(
             f"{where}: {len(raw)} bytes are not a whole number of 16-byte velodyne points; the file is truncated, "
             "extract its archive again"
@@ -257,7 +258,7 @@ def velodyne_depth(
     points = load_scan(scan_path)
     points = points[points[:, 0] >= 0]
     homogeneous = np.concatenate([points[:, :3], np.ones((len(points), 1), np.float32)], axis=1)
-    projection, (height, width) = _scanner_to_image(Path(calib_dir), cam)
+    projection, (height, width) = scanner_to_image(Path(calib_dir), cam)
     u, v, z = (homogeneous @ projection.T).T
     with np.errstate(divide="ignore", invalid="ignore"):
         # MATLAB's pixels count from 1; np.round takes halves to even.
@@ -286,7 +287,7 @@ def in_view(calib_dir: Path | str, points: np.ndarray, margin: float = 2) -> np.
     homogeneous = np.concatenate([points[:, :3], np.ones((len(points), 1), np.float32)], axis=1)
     seen = np.zeros(len(points), bool)
     for cam in CAMERA.values():
-        projection, (height, width) = _scanner_to_image(Path(calib_dir), cam)
+        projection, (height, width) = scanner_to_image(Path(calib_dir), cam)
         u, v, z = (homogeneous @ projection.T).T
         with np.errstate(divide="ignore", invalid="ignore"):
             column, row = u / z, v / z
@@ -294,7 +295,7 @@ def in_view(calib_dir: Path | str, points: np.ndarray, margin: float = 2) -> np.
     return seen & (points[:, 0] >= 0)
 
 
-def _scanner_to_image(calib_dir: Path, cam: int) -> tuple[np.ndarray, tuple[int, int]]:
+def scanner_to_image(calib_dir: Path, cam: int) -> tuple[np.ndarray, tuple[int, int]]:
     """(3, 4) projection from the velodyne frame to pixels of camera `cam`, and the image's (height, width)."""
     camera_file, scanner_file = calib_dir / "calib_cam_to_cam.txt", calib_dir / "calib_velo_to_cam.txt"
     cameras, scanner = read_calibration(camera_file), read_calibration(scanner_file)

@@ -66,6 +66,23 @@ def check_frames(
     return report.present
 
 
+def check_scans(root: Path, lines: Sequence[SplitLine]) -> None:
+    """UserError now for what validation would meet after the first epoch: a cut scan, a calibration that lacks a matrix.
+
+    Lines without a scan are fine: they have no depth errors. Packed scans were checked when they were packed.
+    """
+    cameras = set()
+    for line in lines:
+        scan = kitti.scan_path(root, line.folder, line.frame)
+        if not scan.is_file():
+            continue
+        if isinstance(scan, Path) and scan.stat().st_size % kitti.POINT_BYTES:
+            kitti.load_scan(scan)  # says what is wrong
+        cameras.add((kitti.calibration_dir(root, line.folder), kitti.CAMERA[line.side]))
+    for calibration, camera in cameras:
+        kitti.scanner_to_image(calibration, camera)
+
+
 def _details(report: MissingFrames) -> str:
     """The report as the rest of a message."""
     text = "".join(f"\n  {example}" for example in report.examples)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +16,13 @@ from litemono.data import kitti, videos
 from litemono.data.frames import FrameStore, open_store
 from litemono.data.kitti import OTHER_SIDE, SplitLine
 from litemono.data.loader import AUGMENTATION, EpochBatches, Loader, philox_words
-from litemono.data.missing import check_frames, find_missing
+from litemono.data.missing import check_frames, check_scans, find_missing
 
 __all__ = [
     "Batch",
     "EpochBatches",
     "Loader",
+    "Originals",
     "TripletDataset",
     "check_frames",
     "draw_augmentation",
@@ -38,6 +40,10 @@ NO_JITTER = np.array([1.0, 1.0, 1.0, 0.0])
 DEFAULT_SPLIT = {"kitti": "eigen_zhou", "kitti_odom": "odom"}
 
 
+Key = tuple[int, int]  # epoch, line of the split
+RUN = 12  # frames resized together: more would take more memory on the device, fewer more time
+
+
 class Batch(NamedTuple):
     """What the loader hands over; one sample is the same without B.  F frames: `frame_ids`, then the other camera."""
 
@@ -49,6 +55,21 @@ class Batch(NamedTuple):
     baseline: Tensor  # (B,) float32 x of the other camera's stereo_T, of the flipped image; 0 without stereo
     depth: Tensor  # (B, 375, 1242) float32 metres, 0 = unknown, of the flipped image; (B, 0, 0) if not asked for
     index: Tensor  # (B,) int64 line of the split
+
+
+class Originals(NamedTuple):
+    """A batch whose frames are still to be resized."""
+
+    batch: Batch  # without frames
+    runs: list[Tensor]  # (n, h, w, 3) uint8: all frames of the batch in order, n of one size together
+    shape: tuple[int, int, int, int, int]  # (B, F, 3, H, W) of the frames when they are resized
+
+    def resized(self, device: torch.device | str) -> Batch:
+        """The batch with its frames on `device`; never waits for a GPU."""
+        height, width = self.shape[-2:]
+        images = (run.to(device, non_blocking=True).permute(0, 3, 1, 2) for run in self.runs)
+        frames = torch.cat([resize(image, height, width) for image in images])
+        return self.batch._replace(frames=frames.view(self.shape))
 
 
 class Draw(NamedTuple):
@@ -101,28 +122,45 @@ class TripletDataset(Dataset):
     def __len__(self) -> int:
         return len(self.lines)
 
-    def __getitem__(self, key: tuple[int, int]) -> Batch:
+    def __getitem__(self, key: Key) -> Batch:
         """One sample: a batch's entry without its first dimension."""
         return Batch(*(tensor[0] for tensor in self.batch([key])))
 
-    def batch(self, keys: Sequence[tuple[int, int]], pin: bool = False) -> Batch:
+    def batch(self, keys: Sequence[Key], pin: bool = False) -> Batch:
         """The samples of `keys`, read straight into the batch's memory; pin: into pages that a GPU copies from."""
-        frames = torch.empty(
-            (len(keys), self.num_frames, 3, self.store.height, self.store.width), dtype=torch.uint8, pin_memory=pin
-        )
+        shape = (len(keys), self.num_frames, 3, self.store.height, self.store.width)
+        frames = torch.empty(shape, dtype=torch.uint8, pin_memory=pin)
+        for planes, (_, index) in zip(frames.numpy(), keys, strict=True):
+            for target, frame in zip(planes, self._frames_of(index), strict=True):
+                self.store.read_planes(*frame, target)
+        return self._batch(keys, frames, pin)
+
+    def originals(self, keys: Sequence[Key], pin: bool = False) -> Originals:
+        """The same samples with frames as they are on disk, for a GPU to resize: most of the work of reading images."""
+        images = [self.store.read_original(*frame) for _, index in keys for frame in self._frames_of(index)]
+        runs = []
+        for _, same in groupby(images, key=np.shape):
+            same = list(same)
+            for first in range(0, len(same), RUN):
+                part = same[first : first + RUN]
+                run = torch.empty((len(part), *part[0].shape), dtype=torch.uint8, pin_memory=pin)
+                np.stack(part, out=run.numpy())
+                runs.append(run)
+        shape = (len(keys), self.num_frames, 3, self.store.height, self.store.width)
+        return Originals(self._batch(keys, torch.empty(0, dtype=torch.uint8), pin), runs, shape)
+
+    def _batch(self, keys: Sequence[Key], frames: Tensor, pin: bool) -> Batch:
+        """`frames` with everything else."""
         lines = [self.lines[index] for _, index in keys]
         draws = [self._draw(epoch, index) for epoch, index in keys]
-        for planes, line in zip(frames.numpy(), lines, strict=True):
-            self._read_frames(line, planes)
-        cameras = [self._camera(line, draw.flip) for line, draw in zip(lines, draws, strict=True)]
-        depth = np.stack([self._read_depth(line, draw.flip) for line, draw in zip(lines, draws, strict=True)])
+        both = list(zip(lines, draws, strict=True))
         rest = (
-            torch.tensor(cameras, dtype=torch.float32),
+            torch.tensor([self._camera(line, draw.flip) for line, draw in both], dtype=torch.float32),
             torch.tensor([draw.flip for draw in draws]),
             torch.from_numpy(np.stack([draw.jitter for draw in draws]).astype(np.float32)),
             torch.from_numpy(np.stack([draw.order for draw in draws])),
-            torch.tensor([self._baseline(line, draw.flip) for line, draw in zip(lines, draws, strict=True)]),
-            torch.from_numpy(depth),
+            torch.tensor([self._baseline(line, draw.flip) for line, draw in both]),
+            torch.from_numpy(np.stack([self._read_depth(line, draw.flip) for line, draw in both])),
             torch.tensor([index for _, index in keys]),
         )
         return Batch(frames, *(tensor.pin_memory() if pin else tensor for tensor in rest))
@@ -136,13 +174,13 @@ class TripletDataset(Dataset):
             return draw_augmentation(self.seed, epoch, index, self.num_frames, self.color_jitter)
         return draw_augmentation(self.seed, epoch, index, self.num_frames, "off")._replace(flip=False)
 
-    def _read_frames(self, line: SplitLine, planes: np.ndarray) -> None:
-        """Fill (F, 3, H, W)."""
-        wanted = [(line.folder, line.frame + i, line.side) for i in self.frame_ids]
+    def _frames_of(self, index: int) -> list[tuple[str, int, str]]:
+        """(folder, frame, side) of a sample's frames."""
+        line = self.lines[index]
+        frames = [(line.folder, line.frame + i, line.side) for i in self.frame_ids]
         if self.use_stereo:
-            wanted.append((line.folder, line.frame, OTHER_SIDE[line.side]))
-        for target, frame in zip(planes, wanted, strict=True):
-            self.store.read_planes(*frame, target)
+            frames.append((line.folder, line.frame, OTHER_SIDE[line.side]))
+        return frames
 
     def _baseline(self, line: SplitLine, flip: bool) -> float:
         if not self.use_stereo:
@@ -174,6 +212,9 @@ def open_dataset(config: TrainConfig, which: str, store: FrameStore | None = Non
         source = kitti.split_file(split, which)
         lines = kitti.read_split(source)
     lines = check_frames(store, lines, loss.frame_ids, loss.use_stereo, data.skip_missing, source)
+    with_depth = which != "train" and data.dataset == "kitti"
+    if with_depth:
+        check_scans(store.root, lines)
     return TripletDataset(
         store=store,
         lines=lines,
@@ -183,5 +224,5 @@ def open_dataset(config: TrainConfig, which: str, store: FrameStore | None = Non
         color_jitter=data.color_jitter,
         seed=config.run.seed,
         training=which == "train",
-        with_depth=which != "train" and data.dataset == "kitti",
+        with_depth=with_depth,
     )
