@@ -136,12 +136,13 @@ def test_batchnorm_sees_two_pose_passes_and_one_depth_pass(expected, training):
 
 def test_three_updates_follow_the_published_losses(expected, training):
     assert list(training["rates"]) == pytest.approx(expected["lr_epoch0"], rel=1e-9)
-    # AdamW's first steps take the sign of every gradient, however small, so rounding grows with each update. Up to the
-    # second 1e-3 holds (parity README 3; at most 6e-4 seen). After the third it does not hold for anybody: one thread
-    # or two, our inverse of K or the published one, SSIM by hand or by autograd give the coarsest scale, which falls
-    # by 12 % in that update, anything from -4.3e-3 to +3.3e-3.
-    tolerances = (1e-4, 1e-3, 1e-3, 1e-2)
-    for step, (ours, theirs, tolerance) in enumerate(
-        zip(training["losses"], expected["losses"], tolerances, strict=True)
-    ):
-        assert ours == pytest.approx([theirs[k] for k in LOSSES], rel=tolerance), f"after {step} updates"
+    # Parity README 3: 1e-3 for the losses after updates.
+    for step, (ours, theirs) in enumerate(zip(training["losses"], expected["losses"], strict=True)):
+        assert ours[-1] == pytest.approx(theirs["loss"], abs=1e-3), f"total after {step} updates"
+    # AdamW's first steps take the sign of every gradient, however small, so rounding grows with each update. By scale,
+    # 1e-3 holds up to the second update (at most 6e-4 seen). In the third the coarsest scale falls by 12 %, and one
+    # thread or two, our inverse of K or the published one, SSIM by hand or by autograd end anywhere from -4.3e-3 to
+    # +3.3e-3 of it.
+    for step, tolerance in enumerate((1e-4, 1e-3, 1e-3, 1e-2)):
+        theirs = [expected["losses"][step][k] for k in LOSSES]
+        assert training["losses"][step] == pytest.approx(theirs, rel=tolerance), f"after {step} updates"
