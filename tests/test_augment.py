@@ -14,6 +14,7 @@ from PIL import Image
 from litemono.data import augment
 from litemono.data.frames import open_store
 from litemono.data.kitti import read_split
+from litemono.data.resample import halvings
 from litemono.data.triplets import Batch, TripletDataset, draw_augmentation
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
@@ -84,7 +85,7 @@ def test_halvings_are_pillows_lanczos_to_the_bit(height, width, kind, tf32, devi
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     try:
         with torch.autocast(device, dtype=torch.bfloat16):
-            levels = augment.halvings(images, 3)
+            levels = halvings(images, 3)
     finally:
         torch.set_float32_matmul_precision(precision)
     expected = Image.fromarray(pixels)

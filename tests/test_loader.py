@@ -124,7 +124,7 @@ def test_a_damaged_frame_in_a_loader_thread_is_one_plain_sentence(tmp_path, work
 def test_the_rest_of_an_epoch_is_not_read_when_a_training_stops(tmp_path):
     data = dataset_at(write_drive(tmp_path, range(12)), range(1, 11))
     read = []
-    data.batch = lambda keys, pin: read.append(keys)
+    data.batch = read.append
     batches = iter(Loader(data, EpochBatches(10, 1, seed=0), 1, "cpu"))
     next(batches)
     batches.close()

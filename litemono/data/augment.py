@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from litemono.data.resample import halvings
 from litemono.data.triplets import Batch
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
@@ -146,54 +144,3 @@ def _shift_hue(images: Tensor, shift: Tensor) -> Tensor:
     hue = hue + 6 * shift.view(-1, 1, 1)
     k = torch.remainder(torch.stack([hue + 5, hue + 3, hue + 1], dim=1), 6)
     return value.unsqueeze(1) - chroma.unsqueeze(1) * torch.minimum(k, 4 - k).clamp_(0, 1)
-
-
-# ---------------------------------------------------------------- image pyramid
-
-
-def halvings(images: Tensor, levels: int) -> list[Tensor]:
-    """`levels` successive Lanczos halvings of (..., H, W) uint8, each as Pillow makes it from the one before."""
-    result = []
-    for _ in range(levels):
-        height, width = images.shape[-2:]
-        images = _resample(images, width // 2)
-        images = _resample(images.transpose(-1, -2), height // 2).transpose(-1, -2)
-        result.append(images)
-    return result
-
-
-def _resample(images: Tensor, size: int) -> Tensor:
-    """Resize the last axis of uint8 images, rounded to whole levels: exactly Pillow's horizontal or vertical pass."""
-    coarse, fine = _device_weights(images.shape[-1], size, images.device)
-    with torch.autocast(images.device.type, enabled=False):
-        pixels = images.float()
-        coarse_sum, fine_sum = pixels @ coarse + 0.5, pixels @ fine
-    whole = coarse_sum.floor()
-    return (whole + (coarse_sum - whole + fine_sum).floor()).clamp_(0, 255).to(torch.uint8)
-
-
-@lru_cache(maxsize=32)
-def _device_weights(size_in: int, size_out: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """(size_in, size_out) multiples of 1/2^11 and remainders in multiples of 1/2^22 that add up to Pillow's weights.
-
-    Pillow's weights have 22 bits after the point.  Split like this, products with 8-bit pixels and all their partial
-    sums fit float32, and the factors fit TF32: the result is exact on every device, however matmul precision is set.
-    """
-    fixed_point = np.rint(lanczos_weights(size_in, size_out).T * 2**22)
-    coarse = np.rint(fixed_point / 2**11)
-    fine = fixed_point - coarse * 2**11
-    return tuple(torch.from_numpy(w).float().to(device) for w in (coarse / 2**11, fine / 2**22))
-
-
-def lanczos_weights(size_in: int, size_out: int) -> np.ndarray:
-    """(size_out, size_in) float64 rows that sum to 1: Pillow's Lanczos reduction of one axis."""
-    scale = size_in / size_out
-    support = 3 * scale
-    weights = np.zeros((size_out, size_in))
-    for row, centre in zip(weights, (np.arange(size_out) + 0.5) * scale, strict=True):
-        start = max(math.floor(centre - support + 0.5), 0)
-        stop = min(math.floor(centre + support + 0.5), size_in)
-        x = (np.arange(start, stop) + 0.5 - centre) / scale
-        taps = np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
-        row[start:stop] = taps / taps.sum()
-    return weights

@@ -25,6 +25,7 @@ class FrameStore(Protocol):
     root: Path  # calibration files and velodyne scans lie below it in KITTI's layout
     height: int
     width: int
+    holds_originals: bool  # whether `read` decodes and resizes
 
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
         """(height, width, 3) uint8 RGB, Lanczos-resized straight from the original size."""
@@ -34,6 +35,9 @@ class FrameStore(Protocol):
 
     def has(self, folder: str, frame: int, side: str) -> bool:
         """Whether the frame is there; cheap enough for every line of a split."""
+
+    def read_original(self, folder: str, frame: int, side: str) -> np.ndarray:
+        """(h, w, 3) uint8 RGB from which resample.resize makes what `read` gives; only where `holds_originals`."""
 
     def native_size(self, folder: str, frame: int, side: str) -> tuple[int, int]:
         """(height, width) of the original image."""
@@ -67,6 +71,8 @@ def resized(image: Image.Image, height: int, width: int) -> np.ndarray:
 class FolderStore:
     """Images of KITTI raw or odometry on disk."""
 
+    holds_originals = True
+
     def __init__(self, dataset: str, root: Path, extension: str, height: int, width: int) -> None:
         self.dataset, self.root, self.extension = dataset, Path(root), extension
         self.height, self.width = height, width
@@ -92,6 +98,12 @@ class FolderStore:
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
         with self._open(folder, frame, side) as image:
             return resized(image, self.height, self.width)
+
+    def read_original(self, folder: str, frame: int, side: str) -> np.ndarray:
+        with self._open(folder, frame, side) as image:
+            if image.width <= self.width:  # which axis Pillow enlarges first depends on its version
+                return resized(image, self.height, self.width)
+            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
     def read_planes(self, folder: str, frame: int, side: str, planes: np.ndarray) -> None:
         planes[:] = self.read(folder, frame, side).transpose(2, 0, 1)

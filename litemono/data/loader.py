@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from litemono.errors import UserError
 from litemono.parallel import ordered_map
 
 if TYPE_CHECKING:
-    from litemono.data.triplets import Batch, TripletDataset
+    from litemono.data.triplets import Batch, Key, Originals, TripletDataset
 
 
+Result = TypeVar("Result")
 AHEAD = 2  # batches read before they are asked for, per thread
 
 # What the random words of a (seed, epoch) are for.
@@ -107,11 +108,13 @@ class Loader:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        on_gpu = self.device.type == "cuda"
-        batches = self._read(partial(self.dataset.batch, pin=on_gpu))
-        return copied_ahead(batches, self.device) if on_gpu else batches
+        if self.device.type == "cuda":
+            read = self.dataset.originals if self.dataset.store.holds_originals else self.dataset.batch
+            return sent_ahead(self.read(partial(read, pin=True)), self.device)
+        return self.read(self.dataset.batch)
 
-    def _read(self, read: Callable[[list[tuple[int, int]]], Batch]) -> Iterator[Batch]:
+    def read(self, read: Callable[[list[Key]], Result]) -> Iterator[Result]:
+        """read(keys) of each batch, in order."""
         if self.num_workers == 0:
             yield from map(read, self.batches)
             return
@@ -119,21 +122,21 @@ class Loader:
             yield from ordered_map(threads, read, self.batches, ahead=AHEAD * self.num_workers)
 
 
-def copied_ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
-    """The batches with their frames on a CUDA device; the next one is copied while the current one is used.
+def sent_ahead(batches: Iterator[Batch | Originals], device: torch.device) -> Iterator[Batch]:
+    """The batches with their frames on a CUDA device; the next one is sent (and resized) while the current one is used.
 
     The rest stays in (pinned) host memory, where augmentation looks at it without waiting for the device.
     """
     stream = torch.cuda.Stream(device)
 
-    def send(batch: Batch) -> tuple[Batch, torch.cuda.Event]:
+    def send(batch: Batch | Originals) -> tuple[Batch, torch.cuda.Event]:
         with torch.cuda.stream(stream):
-            sent = batch._replace(frames=batch.frames.to(device, non_blocking=True))
+            sent = batch.on(device)
         return sent, stream.record_event()
 
-    def receive(batch: Batch, copied: torch.cuda.Event) -> Batch:
+    def receive(batch: Batch, sent: torch.cuda.Event) -> Batch:
         current = torch.cuda.current_stream(device)
-        current.wait_event(copied)
+        current.wait_event(sent)
         batch.frames.record_stream(current)  # its memory may be reused only when the current stream is done with it
         return batch
 

@@ -123,6 +123,8 @@ def zip_is_whole(path: Path) -> bool:
 class PackedStore:
     """FrameStore of a folder made by `litemono.prepare pack`."""
 
+    holds_originals = False
+
     def __init__(self, dataset: str, root: Path, height: int, width: int) -> None:
         self.dataset, self.root = dataset, Path(root)
         self.height, self.width = height, width

@@ -17,6 +17,7 @@ from litemono.data.frames import FrameStore, open_store
 from litemono.data.kitti import OTHER_SIDE, SplitLine
 from litemono.data.loader import AUGMENTATION, EpochBatches, Loader, philox_words
 from litemono.data.missing import check_frames, check_scans, find_missing
+from litemono.data.resample import resize
 
 __all__ = [
     "Batch",
@@ -56,6 +57,10 @@ class Batch(NamedTuple):
     depth: Tensor  # (B, 375, 1242) float32 metres, 0 = unknown, of the flipped image; (B, 0, 0) if not asked for
     index: Tensor  # (B,) int64 line of the split
 
+    def on(self, device: torch.device | str) -> Batch:
+        """The batch with its frames on `device`; never waits for a GPU."""
+        return self._replace(frames=self.frames.to(device, non_blocking=True))
+
 
 class Originals(NamedTuple):
     """A batch whose frames are still to be resized."""
@@ -64,11 +69,11 @@ class Originals(NamedTuple):
     runs: list[Tensor]  # (n, h, w, 3) uint8: all frames of the batch in order, n of one size together
     shape: tuple[int, int, int, int, int]  # (B, F, 3, H, W) of the frames when they are resized
 
-    def resized(self, device: torch.device | str) -> Batch:
+    def on(self, device: torch.device | str) -> Batch:
         """The batch with its frames on `device`; never waits for a GPU."""
         height, width = self.shape[-2:]
-        images = (run.to(device, non_blocking=True).permute(0, 3, 1, 2) for run in self.runs)
-        frames = torch.cat([resize(image, height, width) for image in images])
+        runs = (run.to(device, non_blocking=True).permute(0, 3, 1, 2).contiguous() for run in self.runs)
+        frames = torch.cat([resize(run, height, width) for run in runs])
         return self.batch._replace(frames=frames.view(self.shape))
 
 
