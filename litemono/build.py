@@ -16,7 +16,6 @@ from litemono.data.frames import open_store
 from litemono.data.loader import EpochBatches, Loader
 from litemono.data.triplets import Batch, open_dataset
 from litemono.distributed import World
-from litemono.errors import UserError
 from litemono.model import DepthPoseModel
 from networks import weights
 
@@ -67,8 +66,6 @@ def load_initial_weights(config: TrainConfig, model: DepthPoseModel) -> None:
     m = config.model
     if m.load_weights is not None:
         weights.load_into(m.load_weights, model.depth, model.pose)
-        if m.mypretrain is not None:
-            raise UserError("--mypretrain would overwrite the encoder of --load_weights; give one of the two")
         return
     if m.mypretrain is not None:
         ignored = weights.load_imagenet_encoder(model.depth, m.mypretrain)

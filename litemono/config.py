@@ -184,64 +184,70 @@ MAY_CHANGE = {
 }
 
 
+def demand(ok: bool, message: str) -> None:
+    if not ok:
+        raise UserError(message)
+
+
 def check(config: TrainConfig) -> None:
     """Raise UserError for values that no training can have, before anything is written or queued."""
-
-    def demand(ok: bool, message: str) -> None:
-        if not ok:
-            raise UserError(message)
-
-    model, loss, optim, run = config.model, config.loss, config.optim, config.run
-    demand(config.data.data_path.is_dir(), f"--data_path {config.data.data_path}: no such folder")
-    for name, value in (("height", model.height), ("width", model.width)):
+    data, model, loss = config.data, config.model, config.loss
+    demand(data.data_path.is_dir(), f"--data_path {data.data_path}: no such folder")
+    demand(data.num_workers >= 0, f"--num_workers {data.num_workers}: must not be negative")
+    if data.dataset == "frames":
         demand(
-            value > 0 and value % 32 == 0, f"--{name} {value}: must be a multiple of 32 (for example {_near(value)})"
+            "," in data.intrinsics, "--dataset frames needs --intrinsics fx,fy,cx,cy (pixels of the original images)"
         )
+        demand(not loss.use_stereo, "--use_stereo needs a stereo pair: --dataset kitti or kitti_odom")
+    for name, value in (("height", model.height), ("width", model.width)):
+        near = max(32, round(value / 32) * 32)
+        demand(value > 0 and value % 32 == 0, f"--{name} {value}: must be a multiple of 32 (for example {near})")
+    demand(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
+    for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):
+        demand(path is None or path.exists(), f"--{name} {path}: no such file or folder")
     demand(
-        len(optim.lr) in (1, 6), f"--lr takes 1 or 6 values, not {len(optim.lr)}: max min cycle for depth, then pose"
+        model.load_weights is None or model.mypretrain is None,
+        "--mypretrain would overwrite the encoder of --load_weights; give one of the two",
+    )
+    check_loss(loss)
+    check_counts(config.optim, config.run)
+
+
+def check_loss(loss: LossConfig) -> None:
+    """UserError for an objective without a source view, or with scales that the networks do not have."""
+    ids, scales = loss.frame_ids, loss.scales
+    demand(
+        bool(ids) and ids[0] == 0 and len(set(ids)) == len(ids),
+        f"--frame_ids {ids}: the target 0 comes first and every frame once, for example 0 -1 1",
+    )
+    demand(len(ids) > 1 or loss.use_stereo, "--frame_ids 0 leaves nothing to compare with: add -1 1, or --use_stereo")
+    demand(
+        bool(scales) and set(scales) <= {0, 1, 2} and len(set(scales)) == len(scales),
+        f"--scales {scales}: choose from 0 1 2, each once; the depth network has no others",
+    )
+    demand(
+        0 < loss.min_depth < loss.max_depth,
+        f"--min_depth {loss.min_depth} --max_depth {loss.max_depth}: depths are positive and the first is smaller",
+    )
+
+
+def check_counts(optim: OptimConfig, run: RunConfig) -> None:
+    """UserError for rates, sizes and intervals that make no training."""
+    demand(
+        len(optim.lr) in (1, 6), f"--lr takes 1 or 6 values, not {len(optim.lr)}: max min cycle, for depth, then pose"
     )
     demand(all(value > 0 for value in optim.lr), "--lr: every value must be positive")
-    for name, value in (
-        ("batch_size", optim.batch_size),
-        ("accumulate", optim.accumulate),
-        ("num_epochs", optim.num_epochs),
-        ("max_bad_steps", optim.max_bad_steps),
-        ("keep_checkpoints", run.keep_checkpoints),
-        ("log_every", run.log_every),
-        ("images_every", run.images_every),
+    for group, names in (
+        (optim, ("batch_size", "accumulate", "num_epochs", "max_bad_steps")),
+        (run, ("keep_checkpoints", "log_every", "images_every", "max_steps")),
     ):
-        demand(value >= 1, f"--{name} {value}: must be at least 1")
-    demand(run.max_steps is None or run.max_steps >= 1, f"--max_steps {run.max_steps}: must be at least 1")
-    demand(config.data.num_workers >= 0, f"--num_workers {config.data.num_workers}: must not be negative")
+        for name in names:
+            value = getattr(group, name)
+            demand(value is None or value >= 1, f"--{name} {value}: must be at least 1")
     demand(
         optim.batch_size % optim.accumulate == 0,
         f"--accumulate {optim.accumulate} must divide --batch_size {optim.batch_size}",
     )
-    demand(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
-    ids = loss.frame_ids
-    demand(bool(ids) and ids[0] == 0, f"--frame_ids {ids}: the target frame 0 must come first")
-    demand(len(set(ids)) == len(ids), f"--frame_ids {ids}: each frame once")
-    demand(len(ids) > 1 or loss.use_stereo, "--frame_ids 0 alone has no source view: add -1 1, or --use_stereo")
-    demand(
-        bool(loss.scales) and set(loss.scales) <= {0, 1, 2},
-        f"--scales {loss.scales}: the decoder has scales 0, 1 and 2",
-    )
-    demand(
-        0 < loss.min_depth < loss.max_depth, f"--min_depth {loss.min_depth} must be below --max_depth {loss.max_depth}"
-    )
-    demand(
-        config.data.dataset != "frames" or "," in config.data.intrinsics,
-        "--dataset frames needs --intrinsics fx,fy,cx,cy (pixels of the original images)",
-    )
-    demand(
-        config.data.dataset != "frames" or not loss.use_stereo, "--use_stereo needs a stereo pair: kitti or kitti_odom"
-    )
-    for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):
-        demand(path is None or path.exists(), f"--{name} {path}: no such file or folder")
-
-
-def _near(value: int) -> int:
-    return max(32, round(value / 32) * 32)
 
 
 def to_json(config: TrainConfig) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from litemono import geometry, losses
-from litemono.config import LossConfig
+from litemono.config import LossConfig, check_loss
 from litemono.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class DepthPoseModel(nn.Module):
 
     def __init__(self, depth: nn.Module, pose: nn.Module | None, loss: LossConfig):
         super().__init__()
-        check(loss)
+        check_loss(loss)
         if pose is None and loss.frame_ids != (0,):
             raise UserError(
                 f"--frame_ids {loss.frame_ids} needs a pose network; without one: --frame_ids 0 --use_stereo"
@@ -130,21 +129,6 @@ class Synthesis:
 def scaled_to(views: Views, scale: int) -> Tensor:
     """Intrinsics (B, 3, 3) of the pyramid's level `scale`, in its pixels."""
     return geometry.scale_intrinsics(views.K, 0.5**scale, 0.5**scale)
-
-
-def check(loss: LossConfig) -> None:
-    """Stop with a UserError at a loss that has no source view or asks for scales the networks do not have."""
-    frames: Sequence[int] = loss.frame_ids
-    if not frames or frames[0] != 0 or len(set(frames)) != len(frames):
-        raise UserError(f"--frame_ids {frames}: the target 0 comes first and every frame once, for example 0 -1 1")
-    if len(frames) == 1 and not loss.use_stereo:
-        raise UserError("--frame_ids 0 leaves nothing to compare with: add frames (0 -1 1) or --use_stereo")
-    if not loss.scales or not set(loss.scales) <= {0, 1, 2} or len(set(loss.scales)) != len(loss.scales):
-        raise UserError(f"--scales {loss.scales}: choose from 0 1 2, each once; the depth network has no others")
-    if not 0 < loss.min_depth < loss.max_depth:
-        raise UserError(
-            f"--min_depth {loss.min_depth} --max_depth {loss.max_depth}: depths are positive and the first is smaller"
-        )
 
 
 def _full_precision(x: Tensor) -> Tensor:
