@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from litemono import slurm
@@ -31,8 +30,6 @@ FINAL = (0, 2, 3)
 TRIES = 3
 PREEMPTED = 128 + signal.SIGTERM
 WARNED = 128 + signal.SIGUSR2  # the time limit comes near
-PREFLIGHT_STEPS = 20
-PREFLIGHT_VALIDATION = 16  # samples
 
 
 # ---------------------------------------------------------------- inside the processes
@@ -64,22 +61,6 @@ class TrainJob:
         return DelayedSubmission(self)
 
 
-@dataclass
-class PreflightJob(TrainJob):
-    """A short training that shows whether the long one can start; leaves nothing but its log."""
-
-    def __call__(self) -> str:
-        lists = self.config.folder.with_name("preflight_split")
-        try:
-            self.config = with_short_lists(self.config, lists)
-            answer = super().__call__()
-        finally:
-            for folder in (self.config.folder, lists):
-                shutil.rmtree(folder, ignore_errors=True)
-        print("preflight: training works", flush=True)
-        return answer
-
-
 def run_training(config: TrainConfig) -> int:
     """`python -m litemono.train` without its own process."""
     from litemono.train import train
@@ -108,38 +89,6 @@ def set_ranks() -> None:
 def newest_step(folder: Path) -> int:
     """Step of the newest checkpoint, 0 if there is none."""
     return max((int(path.stem.split("_")[1]) for path in folder.glob("checkpoints/step_*.pt")), default=0)
-
-
-# ---------------------------------------------------------------- the preflight's training
-
-
-def preflight_config(config: TrainConfig, on_cpu: bool) -> TrainConfig:
-    """The same training cut down to a few steps, in a folder inside the run folder; on a CPU with two samples a step."""
-    optim = replace(config.optim, batch_size=2, accumulate=1) if on_cpu else config.optim
-    run = replace(
-        config.run, log_dir=config.folder, model_name="preflight", max_steps=PREFLIGHT_STEPS,
-        device="cpu" if on_cpu else config.run.device,
-    )  # fmt: skip
-    return replace(config, optim=optim, run=run)
-
-
-def with_short_lists(config: TrainConfig, folder: Path) -> TrainConfig:
-    """The same with a few samples from all over the split, so that validation is short too; `folder` gets their lists.
-
-    A folder of videos has no lists and stays as it is.
-    """
-    from litemono.data.kitti import read_split, split_file
-    from litemono.data.triplets import DEFAULT_SPLIT
-
-    split = config.data.split or DEFAULT_SPLIT.get(config.data.dataset)
-    if split is None:
-        return config
-    for which, count in (("train", PREFLIGHT_STEPS * config.optim.batch_size), ("val", PREFLIGHT_VALIDATION)):
-        lines = read_split(split_file(split, which))
-        chosen = lines[:: max(1, len(lines) // count)][:count]
-        text = "".join(f"{line.folder} {line.frame} {line.side}\n" for line in chosen)
-        write_atomically(folder / f"{which}_files.txt", text.encode())
-    return replace(config, data=replace(config.data, split=str(folder)))
 
 
 # ---------------------------------------------------------------- after the processes

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from drives import DRIVE, write_drive
 
-from litemono import job, slurm, submit, sweep
+from litemono import job, preflight, slurm, submit, sweep
 from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig
 from litemono.errors import UserError
-from litemono.submit import JobDataConfig, SlurmConfig, SubmitConfig
+from litemono.sbatch import SlurmConfig
+from litemono.submit import JobDataConfig, SubmitConfig
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,7 @@ def test_loader_processes_follow_the_cores_of_the_job(config):
         ({"preflight": True, "sweep": ("lr=1e-4,1e-5",)}, "--preflight tries one run"),
         ({"cluster": "local", "dry_run": True}, "has no queue"),
         ({"cluster": "local", "nodes": 2}, "--nodes 1"),
+        ({"cluster": "local", "sweep": ("lr=1e-4,1e-5",)}, "leave out --sweep"),
         ({}, "there is no Slurm on this machine"),
     ],
 )
@@ -233,7 +235,7 @@ def test_a_new_job_may_try_three_times_again(in_job, tmp_path, monkeypatch):
 
 def test_a_preflight_is_the_same_training_but_short_and_elsewhere(config):
     train = config().train
-    short = job.preflight_config(train, on_cpu=True)
+    short = preflight.preflight_config(train, on_cpu=True)
     assert short.run.max_steps == 20 and short.folder == train.folder / "preflight" and short.run.device == "cpu"
     assert short.model == train.model and short.loss == train.loss
 
