@@ -53,6 +53,8 @@ def run(function: Callable[[Config], object], config_type: type[Config], prog: s
     try:
         config = parse(config_type, prog, inspect.cleandoc(function.__doc__ or ""))
         status = function(config)
+    except SystemExit:  # of --help: must not ask for user_errors
+        raise
     except user_errors() as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)

@@ -75,12 +75,14 @@ def submit(settings: SlurmConfig, offer: Cluster, run: TrainConfig, folder: Path
     small = replace(
         request, partition=name, nodes=1, gpus=gpus, cpus=settings.cpus_per_task, minutes=MINUTES,
         memory=min(request.memory, slurm.megabytes(settings.mem or MEMORY_PER_GPU)),
+        constraint=None if on_cpu else request.constraint,
     )  # fmt: skip
     partition = preflight_partition(offer, small, settings.partition)
     small = replace(small, partition=partition.name, minutes=min(small.minutes, partition.max_minutes))
     check_request(offer, small)
     short = preflight_config(run, on_cpu)
-    parameters = slurm_parameters(replace(settings, partition=partition.name, warning_seconds=30), small, [short])
+    own = replace(settings, partition=partition.name, constraint=small.constraint, warning_seconds=30)
+    parameters = slurm_parameters(own, small, [short])
     parameters |= {"job_name": f"{run.folder.name}-preflight", "teardown": None, "additional_parameters": None}
     executor = submitit.SlurmExecutor(folder, max_num_timeout=0)
     executor.update_parameters(**{key: value for key, value in parameters.items() if value is not None})
