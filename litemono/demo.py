@@ -34,6 +34,7 @@ from networks import weights
 
 RUN = "street"
 SHOWN = 4  # test images in the closing picture
+BRIGHT = 6.0  # metres from which on its depth is shown in the brightest colour
 GUESSES = np.geomspace(1, MAX_DEPTH, 200)  # depths in metres that the best fixed constant is chosen from
 RESUMABLE = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
 
@@ -56,10 +57,11 @@ class DemoConfig:
     """Network input width, a multiple of 32."""
     batch_size: int = 4
     """Samples per training step."""
-    num_epochs: int = 10
+    num_epochs: int = 8
     """Epochs to train; more of them, better depth."""
-    lr: float = 5e-4
-    """Highest learning rate; it falls to a fiftieth of that along a cosine."""
+    lr: tuple[float, float] = (2e-4, 5e-4)
+    """Highest learning rates of the depth and the pose network; they fall to a fiftieth of that along a cosine. Without
+    ImageNet weights the pose has to learn faster: wrong motion teaches the depth to be far away everywhere."""
     seed: int = 0
     """Another seed, another world and another training."""
     num_workers: int = field(default_factory=default_workers)
@@ -126,22 +128,29 @@ def trained_weights(config: DemoConfig) -> Path:
 
 def story(config: DemoConfig, world: World) -> list[list[object]]:
     """Module and flags of each command, in order."""
-    data = ["--data_path", world.folder]
-    test = [*data, "--split", world.split]
-    untrained = config.output / "untrained"
+    data = ["--data_path", world.folder, "--split", world.split]
+    workers = ["--num_workers", config.num_workers]
+    untrained, trained = config.output / "untrained", trained_weights(config)
     save_untrained(config, untrained)
-    evaluate = ["evaluate", *test, "--png", "--model", config.model, "--num_workers", config.num_workers]
-    rates = [config.lr, config.lr / 50, config.num_epochs + 1]  # the cosine ends just before it would start again
+    evaluate = ["evaluate", *data, "--png", "--model", config.model, *workers]
+    test_drive = world.drive(config.drives - 1) / "image_02" / "data"
     return [
-        ["litemono.train", *test, "--png", "--model", config.model, "--height", config.height, "--width", config.width,
-         "--batch_size", config.batch_size, "--num_epochs", config.num_epochs, "--lr", *rates, *rates,
-         "--weights_init", "scratch", "--log_dir", config.output / "runs", "--model_name", RUN, "--seed", config.seed,
-         "--num_workers", config.num_workers],
-        ["export_gt", *test, "--num_workers", config.num_workers],
+        ["litemono.train", *data, "--png", *training_flags(config), *workers],
+        ["export_gt", *data, *workers],
         [*evaluate, "--load_weights", untrained],
-        [*evaluate, "--load_weights", trained_weights(config)],
-        ["litemono.predict", "--load_weights", trained_weights(config), "--model", config.model, "--save_npy",
-         "--input", world.drive(config.drives - 1) / "image_02" / "data", "--output", config.output / "pictures"],
+        [*evaluate, "--load_weights", trained],
+        ["litemono.predict", "--load_weights", trained, "--model", config.model, "--input", test_drive,
+         "--output", config.output / "pictures", "--save_npy"],
+    ]  # fmt: skip
+
+
+def training_flags(config: DemoConfig) -> list[object]:
+    """A short training from scratch: no regularisation that costs steps, and cosines that end just before a restart."""
+    rates = [value for rate in config.lr for value in (rate, rate / 50, config.num_epochs + 1)]
+    return [
+        "--model", config.model, "--height", config.height, "--width", config.width, "--batch_size", config.batch_size,
+        "--num_epochs", config.num_epochs, "--lr", *rates, "--weights_init", "scratch", "--drop_path", 0,
+        "--color_jitter", "off", "--log_dir", config.output / "runs", "--model_name", RUN, "--seed", config.seed,
     ]  # fmt: skip
 
 
@@ -232,6 +241,7 @@ def draw(config: DemoConfig, world: World, path: Path) -> None:
     lines = read_split(split_file(str(world.split), "test"))
     truth = GroundTruth(default_path(world.folder, world.split.name))
     chosen = np.linspace(0, len(lines) - 1, min(SHOWN, len(lines))).round().astype(int)
+    shades = {"cmap": "magma", "vmin": 0, "vmax": 1 / BRIGHT}
     titles = ("image", f"{config.model}: depth", "lidar")
     figure, axes = plt.subplots(len(chosen), 3, figsize=(12, 1.35 * len(chosen)), squeeze=False, layout="constrained")
     for row, index in zip(axes, chosen, strict=True):
@@ -241,7 +251,6 @@ def draw(config: DemoConfig, world: World, path: Path) -> None:
         disparity = resize_disparity(disparity, *measured.shape)
         seen = measured > 0
         scale = np.median(disparity[seen]) * np.median(measured[seen])  # as median scaling does in evaluate
-        shades = {"cmap": "magma", "vmin": 0, "vmax": float(np.percentile(1 / measured[seen], 95))}
         row[0].imshow(image)
         row[1].imshow(disparity / scale, **shades)
         row[2].imshow(np.zeros_like(measured), **shades)
@@ -279,8 +288,9 @@ def summarise_demo(
         world.folder: "the rendered world in KITTI's layout",
     }
     say(f"Done in {seconds / 60:.1f} minutes. Look at:")
+    width = max(len(str(path)) for path in files)
     for path, what in files.items():
-        print(f"  {str(path):<38} {what}")
+        print(f"  {str(path):<{width}}  {what}")
 
 
 def main() -> None:

@@ -71,7 +71,7 @@ def test_the_story_runs_from_rendering_to_pictures(tmp_path, command):
 
 
 def test_a_command_that_fails_ends_the_demo_with_its_own_words_and_status(tmp_path, command):
-    done = command("litemono.demo", "--output", tmp_path / "demo", *TINY, "--lr=-1")
+    done = command("litemono.demo", "--output", tmp_path / "demo", *TINY, "--lr", "-1", "1")
     assert done.returncode == 2
     assert "--lr" in done.stderr and "Traceback" not in done.stderr
 

@@ -61,7 +61,7 @@ class Settings:
     drives: int = 8
     """Streets, at least 3: the last is for testing, the one before for validation, the others for training."""
     frames_per_drive: int = 60
-    """Frames of each drive, about 0.75 m apart."""
+    """Frames of each drive, about 0.55 m apart."""
     seed: int = 0
     """Another seed, another world."""
     stereo: bool = True

@@ -91,7 +91,7 @@ class Street:
             (rng.uniform(6, 16), 150.0, rng.uniform(0, 6.28)),
         ]
         time = np.arange(frames)
-        speed = rng.uniform(0.65, 0.85) + 0.15 * np.sin(time / rng.uniform(9, 16) + rng.uniform(0, 6.28))
+        speed = rng.uniform(0.48, 0.62) + 0.1 * np.sin(time / rng.uniform(9, 16) + rng.uniform(0, 6.28))
         self.along = np.cumsum(speed) - speed[0]
         self.sway = 0.25 * np.sin(time / rng.uniform(14, 25) + rng.uniform(0, 6.28))
         self.pitch = np.radians(0.25) * np.sin(time / rng.uniform(4, 7) + rng.uniform(0, 6.28))
