@@ -6,12 +6,14 @@ import json
 import os
 import pickle
 import shutil
+import sys
 
 import numpy as np
 import pytest
 import torch
 from packing_helpers import DAY, DRIVE, assert_fails, run_prepare, small_split, zip_drive
 
+from export_gt import __main__ as export_gt
 from litemono import prepare
 from litemono.data import kitti, packed
 from litemono.data.frames import open_store
@@ -223,3 +225,21 @@ def test_verify_decodes_images_when_asked(kitti_sample, tmp_path, verify):
 
 def test_verify_of_nothing_is_an_error(verify, tmp_path):
     assert_fails(verify(tmp_path / "nowhere"), "--data_path", "no such folder")
+
+
+# ---------------------------------------------------------------- the commands on a pack
+
+
+def test_ground_truth_exported_from_a_pack_is_that_of_the_folder(pack, kitti_sample, tmp_path, monkeypatch):
+    split = tmp_path / "scans"
+    split.mkdir()
+    (split / "test_files.txt").write_text(f"{DRIVE} 8 l\n{DRIVE} 16 l\n")
+    files = []
+    for number, root in enumerate((pack, kitti_sample)):
+        files.append(tmp_path / f"{number}.npz")
+        flags = ["--data_path", root, "--split", split, "--output", files[-1], "--num_workers", "1"]
+        monkeypatch.setattr(sys, "argv", ["export_gt", *map(str, flags)])
+        with pytest.raises(SystemExit) as end:
+            export_gt.main()
+        assert not end.value.code
+    assert files[0].read_bytes() == files[1].read_bytes()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -95,17 +96,40 @@ POINT_BYTES = 16  # x, y, z, reflectance as float32
 SCANS_ARCHIVE = "velodyne_points.zip"
 
 
-def scan_path(root: Path, folder: str, frame: int) -> Path | zipfile.Path:
-    """Velodyne scan taken with a frame of a raw drive; in packed drives it is a member of their velodyne_points.zip."""
-    drive, name = Path(root) / folder, scan_name(frame)
-    archive = drive / SCANS_ARCHIVE
-    if (drive / name).is_file() or not archive.is_file():
-        return drive / name
+class PackedScan(NamedTuple):
+    """A scan in a packed drive's zip, with what its users need of a Path."""
+
+    archive: Path
+    name: str
+
+    def is_file(self) -> bool:
+        return self.name in _members(self.archive, self.archive.stat().st_mtime_ns)
+
+    def read_bytes(self) -> bytes:
+        with zipfile.ZipFile(self.archive) as file:
+            return file.read(self.name)
+
+    def __str__(self) -> str:
+        return f"{self.archive}, member {self.name}"
+
+
+@lru_cache(maxsize=256)
+def _members(archive: Path, changed: int) -> frozenset[str]:
+    """Names in a zip, read again when it has changed: a split asks for hundreds of scans of a drive."""
     try:
-        member = zipfile.Path(str(archive), name)
+        with zipfile.ZipFile(archive) as file:
+            return frozenset(file.namelist())
     except (OSError, zipfile.BadZipFile) as error:
         raise UserError(f"{archive}: not a complete zip ({error}); delete it and pack its drive again") from None
-    return member if member.is_file() else drive / name
+
+
+def scan_path(root: Path, folder: str, frame: int) -> Path | PackedScan:
+    """Velodyne scan taken with a frame of a raw drive; in packed drives it is a member of their velodyne_points.zip."""
+    drive, name = Path(root) / folder, scan_name(frame)
+    packed = PackedScan(drive / SCANS_ARCHIVE, name)
+    if not (drive / name).is_file() and packed.archive.is_file() and packed.is_file():
+        return packed
+    return drive / name
 
 
 def scan_name(frame: int) -> str:
@@ -220,7 +244,7 @@ def _calibrated_camera(store: FrameStore, line: SplitLine) -> tuple[Intrinsics, 
 # ---------------------------------------------------------------- velodyne
 
 
-def load_scan(path: Path | zipfile.Path | str) -> np.ndarray:
+def load_scan(path: Path | PackedScan | str) -> np.ndarray:
     """(N, 4) float32: x forward, y left, z up in metres of the scanner's frame, and reflectance."""
     try:
         raw = (Path(path) if isinstance(path, str) else path).read_bytes()
@@ -243,7 +267,7 @@ def scan_points(raw: bytes, where: object) -> np.ndarray:
 
 def velodyne_depth(
     calib_dir: Path | str,
-    scan_path: Path | zipfile.Path | str,
+    scan_path: Path | PackedScan | str,
     cam: int = 2,
     vel_depth: bool = False,
     correct_duplicates: bool = False,
