@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from golden import assert_close, assert_close_l2, assert_stats, strided
+from goldens import assert_l2_close, assert_stats, assert_within, strided
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parity_recipes import fill, model_input, triplet
@@ -110,7 +110,7 @@ def test_the_weight_recipe_is_the_kits(stats):
     tensors = {**net.encoder.state_dict(), **net.decoder.state_dict()}
     for key, check in stats["fill_checks"].items():
         assert [*tensors[key].shape] == check["shape"]
-        assert_close(tensors[key].numpy().ravel()[:4], check["first4"], f"{key} first values", atol=0)
+        assert_within(tensors[key].numpy().ravel()[:4], check["first4"], f"{key} first values", atol=0)
         assert math.isclose(tensors[key].double().sum().item(), check["sum"], rel_tol=1e-6), key
 
 
@@ -153,9 +153,9 @@ def test_outputs_are_the_published_ones(parity, run):
             maps = run.disps if key.startswith("disp") else run.features
             actual = strided(maps[int(key[4])], key)
             if key.startswith("disp"):
-                assert_close(actual, golden[key], f"{run.case} {key}", atol=DISPARITY_ATOL)
+                assert_within(actual, golden[key], f"{run.case} {key}", atol=DISPARITY_ATOL)
             else:
-                assert_close_l2(actual, golden[key], f"{run.case} {key}", rtol=FEATURE_RTOL)
+                assert_l2_close(actual, golden[key], FEATURE_RTOL, f"{run.case} {key}")
     for kind, maps in (("features", run.features), ("disp", run.disps)):
         for i, (tensor, expected) in enumerate(zip(maps, run.stats[kind], strict=True)):
             assert [*tensor.shape] == expected["shape"]
@@ -194,7 +194,7 @@ def test_training_mode_is_the_published_one(parity):
         if part == "encoder":
             buffer = net.encoder.state_dict()[name].double()
             actual = np.array([buffer.mean().item(), buffer.norm().item()])
-            assert_close(actual, np.array(expected), f"{key} [mean, l2]", atol=1e-6 * max(1, expected[1]))
+            assert_within(actual, np.array(expected), f"{key} [mean, l2]", atol=1e-6 * max(1, expected[1]))
 
 
 def test_only_what_is_never_run_has_no_gradient(parity):
@@ -307,7 +307,7 @@ def test_channels_last_gives_the_same_disparity():
         plain = net(image)
         last = net.to(memory_format=torch.channels_last)(image.to(memory_format=torch.channels_last))
     for p, q in zip(plain, last, strict=True):
-        assert_close(q.numpy(), p.numpy(), "disparity", atol=DISPARITY_ATOL)
+        assert_within(q.numpy(), p.numpy(), "disparity", atol=DISPARITY_ATOL)
 
 
 @pytest.mark.filterwarnings("ignore:In CPU autocast")
@@ -321,7 +321,7 @@ def test_mixed_precision_stays_close(dtype):
             mixed = net(image)
     for p, q in zip(exact, mixed, strict=True):
         # 18 blocks of rounding at 2^-11 or 2^-8 each, in a sigmoid of slope 1/4
-        assert_close(q.float().numpy(), p.numpy(), "disparity", atol=5e-3 if dtype == torch.float16 else 4e-2)
+        assert_within(q.float().numpy(), p.numpy(), "disparity", atol=5e-3 if dtype == torch.float16 else 4e-2)
 
 
 def test_attention_survives_half_precision_tokens_whose_squares_overflow():
@@ -331,7 +331,7 @@ def test_attention_survives_half_precision_tokens_whose_squares_overflow():
         exact = attention(tokens)
         half = attention.half()(tokens.half())
     assert torch.isfinite(half).all()
-    assert_close_l2(half.float().numpy(), exact.numpy(), "attention", rtol=1e-2)  # rounding at 2^-11, three products
+    assert_l2_close(half.float().numpy(), exact.numpy(), 1e-2, "attention")  # rounding at 2^-11, three products
 
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
@@ -346,4 +346,4 @@ def test_it_can_be_traced_exported_and_compiled_as_one_graph():
             torch.compile(net, backend="eager", fullgraph=True),
         ):
             for p, q in zip(expected, run(image), strict=True):
-                assert_close(q.numpy(), p.numpy(), "disparity", atol=DISPARITY_ATOL)
+                assert_within(q.numpy(), p.numpy(), "disparity", atol=DISPARITY_ATOL)

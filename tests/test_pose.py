@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from golden import assert_close, assert_close_l2, assert_stats, strided
+from goldens import assert_l2_close, assert_stats, assert_within, strided
 from parity_recipes import fill, triplet
 from torch import nn
 
@@ -66,11 +66,11 @@ def test_motion_and_features_are_the_published_ones(parity, pose, which):
         for name, vector in vectors.items():
             expected = golden[f"{which}_{name}"]
             assert vector.shape == expected.shape == (2, 2, 1, 3)
-            assert_close(vector.numpy(), expected, f"{which} {name}", atol=VECTOR_ATOL)
-            assert_close(used[name].numpy(), expected[:, 0, 0], f"{which} {name} as returned", atol=VECTOR_ATOL)
+            assert_within(vector.numpy(), expected, f"{which} {name}", atol=VECTOR_ATOL)
+            assert_within(used[name].numpy(), expected[:, 0, 0], f"{which} {name} as returned", atol=VECTOR_ATOL)
         for i, feature in enumerate(features):
             key = f"{which}_feat{i}_every29"
-            assert_close_l2(strided(feature, key), golden[key], key, rtol=FEATURE_RTOL)
+            assert_l2_close(strided(feature, key), golden[key], FEATURE_RTOL, key)
             assert [*feature.shape] == stats["features"][i]["shape"]
             assert_stats(feature, stats["features"][i], f"{which} feature {i}", rtol=FEATURE_RTOL)
 
@@ -85,8 +85,8 @@ def test_its_vectors_make_the_published_matrices(parity, pose, which):
         for b in range(2):
             R, t = rodrigues(axisangle[b].double().numpy()), translation[b].double().numpy()
             T = np.block([[R, t[:, None]], [np.zeros((1, 3)), np.ones((1, 1))]])
-            assert_close(T, golden[f"{which}_T_invert0"][b], f"{which} T", atol=MATRIX_ATOL)
-            assert_close(np.linalg.inv(T), golden[f"{which}_T_invert1"][b], f"{which} inverse", atol=MATRIX_ATOL)
+            assert_within(T, golden[f"{which}_T_invert0"][b], f"{which} T", atol=MATRIX_ATOL)
+            assert_within(np.linalg.inv(T), golden[f"{which}_T_invert1"][b], f"{which} inverse", atol=MATRIX_ATOL)
 
 
 def rodrigues(v: np.ndarray) -> np.ndarray:
@@ -110,13 +110,13 @@ def test_training_mode_is_the_published_one(parity):
             vectors = net.decoder(net.encoder(torch.cat(pair, dim=1))[-1])
             for name, vector in zip(("axisangle", "translation"), vectors, strict=True):
                 expected = np.array(golden["pose_out"][f"{name}_{side}"])
-                assert_close(vector.numpy(), expected, f"{name}_{side}", atol=VECTOR_ATOL)
+                assert_within(vector.numpy(), expected, f"{name}_{side}", atol=VECTOR_ATOL)
     for key, expected in golden["bn_buffers_after_step1_mean_l2"].items():
         part, _, name = key.partition("/")
         if part == "pose_encoder":
             buffer = net.encoder.state_dict()[name].double()
             actual = np.array([buffer.mean().item(), buffer.norm().item()])
-            assert_close(actual, np.array(expected), f"{key} [mean, l2]", atol=1e-6 * max(1, expected[1]))
+            assert_within(actual, np.array(expected), f"{key} [mean, l2]", atol=1e-6 * max(1, expected[1]))
 
 
 def test_only_the_unused_classifier_has_no_gradient(parity):
