@@ -85,6 +85,13 @@ def test_batches_of_loader_processes_are_those_of_the_folder(pack, kitti_sample)
         assert_same(first, second)
 
 
+def test_a_frame_read_for_evaluation_has_the_pixels_and_the_layout_of_the_folders(pack, kitti_sample):
+    """The layout as well: a network's convolutions round differently on another one."""
+    first, second = (store.read(DRIVE, 16, "l") for store in both(pack, kitti_sample))
+    assert np.array_equal(first, second)
+    assert first.strides == second.strides
+
+
 def test_validation_samples_with_scans_are_those_of_the_folder(pack, kitti_sample):
     lines = [SplitLine(DRIVE, 8, "l")]
     first, second = (dataset(store, lines, training=False)[0, 0] for store in both(pack, kitti_sample))
