@@ -139,7 +139,8 @@ class PackedStore:
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
         planes = np.empty((3, self.height, self.width), np.uint8)
         self.read_planes(folder, frame, side, planes)
-        return np.ascontiguousarray(planes.transpose(1, 2, 0))  # the layout of a decoded image: convolutions round by it
+        # The layout of a decoded image as well: convolutions round differently on another one.
+        return np.ascontiguousarray(planes.transpose(1, 2, 0))
 
     def read_planes(self, folder: str, frame: int, side: str, planes: np.ndarray) -> None:
         row = self._row(folder, frame, side)
