@@ -45,6 +45,10 @@ for model in $models; do
   evaluations=$evaluations${evaluations:+:}$evaluation
   echo "$model    train job $train, evaluation job $evaluation"
 done
-tables=$(submit "$evaluations" ${CPU:-} --job-name=tables --output=logs/%x-%j.out --open-mode=append --time=00:10:00 \
-  --wrap "source slurm/environment.sh && python -m evaluate.tables --runs '$runs' --format markdown --output '$runs/tables.md'")
+tables=$(submit "$evaluations" ${CPU:-} --job-name=tables --output=logs/%x-%j.out --open-mode=append --time=00:10:00 <<JOB
+#!/bin/bash
+source slurm/environment.sh
+exec python -m evaluate.tables --runs '$runs' --format markdown --output '$runs/tables.md'
+JOB
+)
 echo "tables    job $tables writes $runs/tables.md"
