@@ -130,7 +130,7 @@ def test_only_packed_frames_are_there(pack):
     assert [frame for frame in range(-2, 45) if store.has(DRIVE, frame, "l")] == FRAMES
     assert not store.has(DRIVE, 5, "r")
     assert not store.has("elsewhere", 5, "l")
-    with pytest.raises(UserError, match="has no frame 12.*prepare pack"):
+    with pytest.raises(UserError, match="frame 12 is not packed in .*image_02.bin; .*prepare pack"):
         store.read(DRIVE, 12, "l")
 
 
@@ -210,7 +210,7 @@ def test_verify_names_missing_frames_and_a_broken_scan_archive(damaged, verify):
     (damaged / DRIVE / "velodyne_points.zip").write_bytes(b"PK")
     process = verify(damaged)
     assert process.returncode == 1
-    assert "has no frame 17" in process.stdout
+    assert "frame 17 is not packed in" in process.stdout
     assert "velodyne_points.zip: not a complete zip" in process.stdout
 
 

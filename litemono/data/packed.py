@@ -145,7 +145,7 @@ class PackedStore:
     def read_planes(self, folder: str, frame: int, side: str, planes: np.ndarray) -> None:
         row = self._row(folder, frame, side)
         if row < 0:
-            raise UserError(f"frame {frame} {side} of {folder}: {self.missing(folder, frame, side)}")
+            raise self._not_packed(folder, frame, side)
         file = self._file(folder, side)
         if os.preadv(file, [planes], row * self.index.frame_bytes) != self.index.frame_bytes:
             path = frames_file(self.root, self.dataset, folder, side)
@@ -156,15 +156,12 @@ class PackedStore:
 
     def native_size(self, folder: str, frame: int, side: str) -> tuple[int, int]:
         if not self.has(folder, frame, side):
-            raise UserError(f"frame {frame} {side} of {folder}: {self.missing(folder, frame, side)}")
+            raise self._not_packed(folder, frame, side)
         height, width = self.index.drives[self._name(folder)].cameras[side].native_size
         return height, width
 
     def missing(self, folder: str, frame: int, side: str) -> str:
-        path = frames_file(self.root, self.dataset, folder, side)
-        return (
-            f"{path} has no frame {frame}: pack this split too (python -m litemono.prepare pack --output {self.root})"
-        )
+        return f"frame {frame} is not packed in {frames_file(self.root, self.dataset, folder, side)}"
 
     def place(self, folder: str, frame: int, side: str) -> tuple[Path, int, int]:
         """(file, first byte, number of bytes) of a packed frame."""
@@ -180,6 +177,12 @@ class PackedStore:
         if zlib.crc32(planes) != stored:
             return f"{frames_file(self.root, self.dataset, folder, side)}: frame {frame} (row {row}) is damaged"
         return None
+
+    def _not_packed(self, folder: str, frame: int, side: str) -> UserError:
+        return UserError(
+            f"{self.missing(folder, frame, side)}; pack the split that needs it into the same folder: "
+            f"python -m litemono.prepare pack --from ZIPS_OR_FOLDER --split SPLIT --output {self.root}"
+        )
 
     def _check_settings(self) -> None:
         index, root = self.index, self.root
