@@ -15,6 +15,7 @@ from range_server import serve
 
 from litemono.data import download as downloads
 from litemono.data import packed, remote
+from networks.imagenet import WEIGHTS_FOLDER
 
 DRIVE = f"{DAY}/{DAY}_drive_0001_sync"  # one that KITTI's list has
 NAME = f"{DAY}_drive_0001_sync.zip"
@@ -284,3 +285,14 @@ def test_a_remote_file_reads_as_the_local_one(mirror, server):
         assert far.namelist() == near.namelist()
         for name in reversed(near.namelist()):
             assert far.read(name) == near.read(name)
+
+
+# ---------------------------------------------------------------- weights
+
+
+def test_weights_go_to_the_folder_where_training_looks(capfd, monkeypatch):
+    asked = []
+    monkeypatch.setattr("networks.weights.fetch_pose_imagenet", lambda *what: asked.append(what) or "the file")
+    assert "the file" in run_prepare(capfd, "weights").stdout
+    assert run_prepare(capfd, "weights", "--num_layers", "50", "--output", "elsewhere").returncode == 0
+    assert asked == [(18, WEIGHTS_FOLDER), (50, Path("elsewhere"))]
