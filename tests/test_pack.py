@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import resource
@@ -10,13 +11,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import ROOT
 from packing_helpers import CALIB_ZIP, DRIVE, DRIVE_ZIP, assert_fails, run_prepare, small_split, write_split, zip_drive
+from PIL import Image
 
 from litemono.data import packed
 from litemono.data.frames import open_store
@@ -100,6 +104,59 @@ def test_a_zip_that_could_not_be_packed_is_kept(kitti_sample, pack, tmp_path):
     assert archive.is_file()
 
 
+def write_images(file: zipfile.ZipFile, names: Iterable[str], size: tuple[int, int]) -> None:
+    for number, name in enumerate(names):
+        pixels = np.random.default_rng(number).integers(0, 256, (*size, 3), dtype=np.uint8)
+        content = io.BytesIO()
+        Image.fromarray(pixels).save(content, "PNG")
+        file.writestr(name, content.getvalue())
+
+
+def test_the_other_camera_is_packed_for_stereo(kitti_sample, pack, tmp_path):
+    archive = zip_drive(kitti_sample, tmp_path / "zips", range(20))
+    with zipfile.ZipFile(archive, "a") as file:
+        write_images(file, (f"{DRIVE}/image_03/data/{frame:010d}.png" for frame in (4, 5, 7, 8)), (375, 1242))
+    process = pack(tmp_path / "zips", tmp_path / "pack", "--use_stereo")
+    assert "14 of 14 frames" in process.stdout, process.stderr
+    store = open_store("kitti", tmp_path / "pack", False, 96, 160)
+    assert [frame for frame in range(20) if store.has(DRIVE, frame, "r")] == [4, 5, 7, 8]
+
+
+def test_odometry_sequences_are_packed_from_their_archives(capfd, tmp_path):
+    zips, split = tmp_path / "zips", tmp_path / "split"
+    zips.mkdir()
+    split.mkdir()
+    with zipfile.ZipFile(zips / "data_odometry_color.zip", "w") as file:
+        for sequence in ("00", "09"):
+            names = (f"dataset/sequences/{sequence}/image_2/{frame:06d}.png" for frame in range(5))
+            write_images(file, names, (60, 200))
+    with zipfile.ZipFile(zips / "data_odometry_calib.zip", "w") as file:
+        for sequence in ("00", "09"):
+            file.writestr(f"dataset/sequences/{sequence}/calib.txt", "P2: 1 2 3")
+    (split / "train_files.txt").write_text("0 1 l\n00 2 l\n")
+    (split / "test_files_09.txt").write_text("9 0 l\n9 1 l\n")
+    flags = [
+        "--from",
+        zips,
+        "--output",
+        tmp_path / "pack",
+        "--dataset",
+        "kitti_odom",
+        "--split",
+        split,
+        "--size",
+        "96x32",
+    ]
+    process = run_prepare(capfd, "pack", *flags, "--delete_zips")
+    assert "7 of 7 frames at 96x32" in process.stdout, process.stderr
+    assert [path.name for path in zips.iterdir()] == ["data_odometry_calib.zip"]
+    store = open_store("kitti_odom", tmp_path / "pack", False, 32, 96)
+    assert [frame for frame in range(5) if store.has("0", frame, "l")] == [0, 1, 2, 3]
+    assert [frame for frame in range(5) if store.has("09", frame, "l")] == [0, 1, 2]
+    assert (tmp_path / "pack/sequences/09/calib.txt").read_text() == "P2: 1 2 3"
+    assert store.native_size("9", 1, "l") == (60, 200)
+
+
 # ---------------------------------------------------------------- killed, twice at once
 
 
@@ -140,6 +197,26 @@ def test_a_killed_run_leaves_a_sound_pack_and_the_same_command_completes_it(kitt
     first, second = content(output), content(clean)
     assert json.loads(first.pop("packed.json"))["drives"] == json.loads(second.pop("packed.json"))["drives"]
     assert first == second
+
+
+def test_ctrl_c_ends_the_pack_and_says_how_to_go_on(zips, tmp_path):
+    split = write_split(tmp_path / "split", train=range(1, 19))
+    flags = ["--from", zips, "--output", tmp_path / "pack", "--split", split, "--size", "1600x480"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "litemono.prepare", "pack", *map(str, flags)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    frames = tmp_path / "pack" / DRIVE / "image_02.bin"
+    while not frames.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "interrupted; the same command goes on" in output and "Traceback" not in errors
+    assert not frames.exists()
 
 
 def test_two_packs_into_one_folder_are_refused(zips, pack, tmp_path):
