@@ -7,6 +7,7 @@ MASTER_PORT. Without them there is one process and none of the calls below does 
 from __future__ import annotations
 
 import os
+import time
 
 import torch
 import torch.distributed as dist
@@ -50,4 +51,7 @@ class World:
 
     def close(self) -> None:
         if self.size > 1 and dist.is_initialized():
+            # A thread of gloo needs Python's lock to let go of the last exchange. The end of the group waits for that
+            # thread while it holds the lock, so give the thread its turn first.
+            time.sleep(1)
             dist.destroy_process_group()
