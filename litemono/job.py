@@ -101,6 +101,8 @@ def after(status: int, folder: Path) -> int:
     job_id = os.environ["SLURM_JOB_ID"]
     if not still_mine(job_id):
         return status
+    if finished_by(folder, job_id):
+        return 0  # killed while it was leaving
     step = newest_step(folder)
     if status != PREEMPTED:  # being preempted again and again is no failure
         tries = count_try(folder, job_id, step)
@@ -123,6 +125,15 @@ def still_mine(job_id: str) -> bool:
     """
     job = slurm.job_now(job_id)
     return job.get("JobState") == "RUNNING" or job.get("Reason") == "TimeLimit"
+
+
+def finished_by(folder: Path, job_id: str) -> bool:
+    """Whether the run says that it was finished, by this job."""
+    try:
+        told = json.loads((folder / "status.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return told.get("state") == "finished" and told.get("job_id") == job_id
 
 
 def count_try(folder: Path, job_id: str, step: int) -> int:

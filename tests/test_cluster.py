@@ -99,7 +99,8 @@ def test_minutes_are_written_as_slurm_reads_them():
 
 
 @pytest.mark.parametrize(
-    ("text", "megabytes"), [("16G", 16384), ("16GB", 16384), ("500M", 500), ("500", 500), ("1T", 1048576), ("much", None)]
+    ("text", "megabytes"),
+    [("16G", 16384), ("16GB", 16384), ("500M", 500), ("500", 500), ("1T", 1048576), ("much", None)],
 )
 def test_slurm_memory_is_megabytes(text, megabytes):
     assert slurm.megabytes(text) == megabytes

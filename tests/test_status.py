@@ -105,7 +105,9 @@ def test_a_requeued_run_is_queued_although_its_folder_says_interrupted(tmp_path,
     assert only(tmp_path).state == "queued"
 
 
-@pytest.mark.parametrize(("ended", "word"), [("CANCELLED", "cancelled"), ("TIMEOUT", "timed out"), ("NODE_FAIL", "failed")])
+@pytest.mark.parametrize(
+    ("ended", "word"), [("CANCELLED", "cancelled"), ("TIMEOUT", "timed out"), ("NODE_FAIL", "failed")]
+)
 def test_accounting_tells_how_a_run_ended_that_could_not_say_so_itself(tmp_path, fake_slurm, ended, word):
     write_run(tmp_path / "a", job_id="9")
     fake_slurm({}, {"9": JobState("9", ended, "gpu001", "", None, 1440)})

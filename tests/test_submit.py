@@ -185,6 +185,14 @@ def test_finished_runs_and_those_the_user_must_mend_are_not_requeued(in_job, tmp
     assert in_job[1] == []
 
 
+def test_a_run_that_was_killed_after_its_end_is_finished(in_job, tmp_path):
+    status = tmp_path / "status.json"
+    status.write_text(json.dumps({"state": "finished", "job_id": "12"}))
+    assert job.after(137, tmp_path) == 0 and in_job[1] == []
+    status.write_text(json.dumps({"state": "finished", "job_id": "11"}))  # by an earlier job, with fewer epochs
+    assert job.after(137, tmp_path) == 137 and in_job[1] == ["12"]
+
+
 @pytest.mark.parametrize("status", [1, 128 + signal.SIGUSR2, 128 + signal.SIGTERM, 128 + signal.SIGKILL, 255])
 def test_interrupted_and_crashed_runs_are_requeued(in_job, tmp_path, status):
     assert job.after(status, tmp_path) == status

@@ -50,6 +50,7 @@ def test_four_processes_see_each_sample_once_an_epoch_and_one_process_goes_on(
     finally:
         slurm.environment["PYTHONPATH"] = str(ROOT)
         del slurm.environment["LITEMONO_TEST_SAMPLES"]
+    assert slurm.starts(job) == ["COMPLETED"], "a process did not end by itself"
     assert len(list(records.glob("rank_*"))) == 4
     epochs = samples_by_epoch(records)
     assert epochs == {epoch: Counter(range(32)) for epoch in (0, 1)}, "not every sample exactly once in each epoch"
