@@ -219,31 +219,57 @@ def duration(seconds: float) -> str:
 
 
 def make_table(runs: list[Run]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    left = ("run", "state", "job", "node")
-    right = ("restarts", "epoch: step", "img/s", "data wait", "loss", "abs_rel", "to go", "fits limit")
-    for name in (*left, *right, "message"):
-        table.add_column(name, justify="right" if name in right else "left", no_wrap=name != "message")
+    """Without the columns that would be empty: terminals are narrow."""
     best = min((run.abs_rel for run in runs if run.abs_rel is not None), default=None)
-    for run in runs:
-        abs_rel = Text("" if run.abs_rel is None else f"{run.abs_rel:.3f}")
-        if run.abs_rel is not None and run.abs_rel == best and len(runs) > 1:
-            abs_rel.stylize("bold green")
-        state = Text(run.state, style=COLOURS.get(run.state, "red"))
-        plain = (run.progress, run.speed, run.data_wait, run.loss)
-        table.add_row(
-            Text(run.name),
-            state,
-            run.job,
-            run.node,
-            str(run.restarts),
-            *plain,
-            abs_rel,
-            run.eta,
-            run.fits,
-            Text(run.message),
-        )
+    rows = [cells(run, best if len(runs) > 1 else None) for run in runs]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    shown = [name for name in COLUMNS if any(row[name] for row in rows)]
+    for name in shown:
+        table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=name != "message")
+    for row in rows:
+        table.add_row(*(row[name] for name in shown))
     return table
+
+
+COLUMNS = (
+    "run",
+    "state",
+    "job",
+    "node",
+    "restarts",
+    "epoch: step",
+    "img/s",
+    "wait",
+    "loss",
+    "abs_rel",
+    "to go",
+    "fits",
+    "message",
+)
+LEFT = ("run", "state", "job", "node", "message")
+
+
+def cells(run: Run, best: float | None) -> dict[str, Text]:
+    """A run's line by column. wait: share of time spent waiting for data; fits: in this job, or how many more it takes."""
+    abs_rel = "" if run.abs_rel is None else f"{run.abs_rel:.3f}"
+    restarts = str(run.restarts) if run.restarts else ""
+    plain = (
+        run.name,
+        run.state,
+        run.job,
+        run.node,
+        restarts,
+        run.progress,
+        run.speed,
+        run.data_wait,
+        run.loss,
+        abs_rel,
+    )
+    row = {name: Text(value) for name, value in zip(COLUMNS, (*plain, run.eta, run.fits, run.message), strict=True)}
+    row["state"].stylize(COLOURS.get(run.state, "red"))
+    if best is not None and run.abs_rel == best:
+        row["abs_rel"].stylize("bold green")
+    return row
 
 
 def main() -> None:
