@@ -11,6 +11,7 @@ from litemono import demo
 from litemono.data import synthetic
 
 H, W = 96, 320
+UNSCALED = Protocol(median_scaling=False)
 
 
 def maps_of(*metres: float) -> list[np.ndarray]:
@@ -18,21 +19,21 @@ def maps_of(*metres: float) -> list[np.ndarray]:
 
 
 def test_the_best_constant_for_one_wall_is_its_distance():
-    metres, errors = demo.best_constant(maps_of(12.0))
-    assert metres == pytest.approx(12.0, rel=0.02)  # the step between two guesses
-    assert errors.abs_rel < 0.02
+    metres, errors = demo.best_guess(maps_of(12.0), demo.constant, UNSCALED)
+    assert metres == pytest.approx(12.0, rel=0.03)  # half the step between two guesses
+    assert errors.abs_rel < 0.03
 
 
 def test_the_best_constant_for_two_walls_is_the_nearer_one():
     # At depth c between 10 and 30: (c - 10) / 10 + (30 - c) / 30 grows with c.
-    metres, errors = demo.best_constant(maps_of(10.0, 30.0))
-    assert metres == pytest.approx(10.0, rel=0.02)
-    assert errors.abs_rel == pytest.approx((0 + 20 / 30) / 2, abs=0.02)
+    metres, errors = demo.best_guess(maps_of(10.0, 30.0), demo.constant, UNSCALED)
+    assert metres == pytest.approx(10.0, rel=0.03)
+    assert errors.abs_rel == pytest.approx((0 + 20 / 30) / 2, abs=0.03)
 
 
 def test_a_median_scaled_constant_is_exact_where_every_image_is_one_wall():
-    ones = [np.ones((H, W), np.float32)] * 2
-    assert demo.mean_errors(maps_of(10.0, 30.0), ones, Protocol()).abs_rel == pytest.approx(0, abs=1e-6)
+    guess = [demo.constant(H, W)] * 2
+    assert demo.mean_errors(maps_of(10.0, 30.0), guess, Protocol()).abs_rel == pytest.approx(0, abs=1e-6)
 
 
 def test_the_flat_road_is_as_far_as_the_rendered_one():
@@ -48,8 +49,15 @@ def test_the_flat_road_is_as_far_as_the_rendered_one():
 def test_the_flat_road_is_exact_on_a_flat_road():
     rows = np.arange(H)[:, None] - 0.5 * H
     plane = np.where(rows > 2, 1.92 * H * 1.65 / np.maximum(rows, 1e-9), 0) * np.ones((1, W))
-    errors = demo.mean_errors([plane.astype(np.float32)], [demo.flat_road(H, W)], Protocol(median_scaling=False))
+    errors = demo.mean_errors([plane.astype(np.float32)], [demo.flat_road(H, W)], UNSCALED)
     assert errors.abs_rel < 1e-5
+
+
+def test_the_best_wall_at_the_end_of_a_flat_road_is_found():
+    truth = 1 / demo.flat_road(H, W, 15.0)
+    end, errors = demo.best_guess([truth], demo.flat_road, UNSCALED)
+    assert end == pytest.approx(15.0, rel=0.03)
+    assert errors.abs_rel < 0.03
 
 
 TINY = ("--drives=3", "--frames_per_drive=4", "--height=32", "--width=96", "--num_epochs=1", "--batch_size=2",
@@ -62,7 +70,7 @@ def test_the_story_runs_from_rendering_to_pictures(tmp_path, command):
     assert done.returncode == 0, done.stdout + done.stderr
     for module in ("litemono.train", "export_gt", "evaluate", "litemono.predict"):
         assert f"$ python -m {module} " in done.stdout
-    for name in ("trained here", "untrained", "median", "best", "flat road"):
+    for name in ("trained here", "untrained", "one depth", "the best", "flat road"):
         assert name in done.stdout
     untrained = json.loads((tiny / "untrained" / "eval_street.json").read_text())["metrics"]["abs_rel"]
     assert f"{untrained:.3f}" in done.stdout
