@@ -110,6 +110,8 @@ class OptimConfig:
     accumulate: int = 1
     """Split each batch into this many equal parts and add up their gradients: less memory, same batch size.
     BatchNorm then sees the parts."""
+    sync_bn: bool = False
+    """Several GPUs: BatchNorm statistics over the batches of all processes, instead of each process's own."""
     num_epochs: int = 30
     """Epochs to train."""
     lr: tuple[float, ...] = PUBLISHED_LR

@@ -192,6 +192,8 @@ class Training:
 @contextlib.contextmanager
 def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
     """Everything a run needs, checked before its folder is touched; resumed from the newest whole checkpoint."""
+    if config.optim.sync_bn and world.device.type == "cpu":
+        raise UserError("--sync_bn works on GPUs only (torch has it for CUDA alone); leave it out")
     torch.manual_seed(config.run.seed)
     data = build_data(config, world)
     model = build_model(config)
@@ -212,7 +214,7 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
             run,
             report,
             Progress(),
-            parallelise(model, world),
+            parallelise(model, world, config.optim.sync_bn),
         )
         state = checkpoint.load_newest(checkpoints, warn=report.say)
         if state is not None:
@@ -234,9 +236,12 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
             run.close()
 
 
-def parallelise(model: DepthPoseModel, world: World) -> nn.Module:
+def parallelise(model: DepthPoseModel, world: World, sync_bn: bool) -> nn.Module:
+    """The model as it trains on this process."""
     if world.size == 1:
         return model
+    if sync_bn:
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # in place, with the same parameters
     devices = [world.device.index] if world.device.type == "cuda" else None
     # Every trainable tensor gets a gradient, unless --scales leaves out a head of the decoder.
     heads_left_out = set(model.loss.scales) != {0, 1, 2}

@@ -252,6 +252,7 @@ def test_weights_of_a_run_start_another(street, tmp_path, uninterrupted):
         (["--batch_size", "0"], "--batch_size 0"),
         (["--batch_size", "9"], "lower --batch_size"),
         (["--accumulate", "3"], "--accumulate 3 must divide"),
+        (["--sync_bn"], "--sync_bn works on GPUs only"),
         (["--frame_ids", "0"], "--use_stereo"),
         (["--lr", "1e-4", "1e-5"], "--lr takes 1 or 6 values"),
         (["--weights_init", "nowhere.pth"], "nowhere.pth"),
