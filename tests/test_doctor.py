@@ -65,7 +65,7 @@ def test_a_split_or_folder_that_is_not_there_is_a_finding_not_a_crash(split):
 
 def test_a_full_disk_and_exhausted_inodes_are_bad(tmp_path, monkeypatch):
     assert all(finding.good for finding in doctor.check_disk(tmp_path / "runs"))
-    monkeypatch.setattr(doctor, "CHECKPOINT_GB", 1e9)
+    monkeypatch.setattr(doctor, "RUN_GB", 1e9)
     monkeypatch.setattr(doctor, "FILES_OF_A_RUN", 10**15)
     assert not any(finding.good for finding in doctor.check_disk(tmp_path / "runs"))
 
