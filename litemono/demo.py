@@ -57,7 +57,7 @@ class DemoConfig:
     """Network input width, a multiple of 32."""
     batch_size: int = 4
     """Samples per training step."""
-    num_epochs: int = 8
+    num_epochs: int = 6
     """Epochs to train; more of them, better depth."""
     lr: tuple[float, float] = (2e-4, 5e-4)
     """Highest learning rates of the depth and the pose network; they fall to a fiftieth of that along a cosine. Without
