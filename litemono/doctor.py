@@ -186,9 +186,7 @@ def check_disk(log_dir: Path) -> Iterator[Finding]:
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free / 1e9
-    yield Finding(
-        free >= RUN_GB, "disk", f"{free:.1f} GB free at {place}; a run needs about {RUN_GB:.0f} GB"
-    )
+    yield Finding(free >= RUN_GB, "disk", f"{free:.1f} GB free at {place}; a run needs about {RUN_GB:.0f} GB")
     inodes = os.statvfs(place)
     if inodes.f_files:  # some file systems have no fixed number
         yield Finding(inodes.f_favail >= FILES_OF_A_RUN, "inodes", f"{inodes.f_favail} free at {place}")
