@@ -47,3 +47,14 @@ def command():
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def street(tmp_path_factory) -> Path:
+    """A data folder with a drive of ten frames on both cameras, and its split."""
+    from drives import DRIVE, write_drive
+
+    root = write_drive(tmp_path_factory.mktemp("street"), range(10), sides="lr")
+    for which, frames in (("train", range(1, 9)), ("val", range(4, 7))):
+        (root / f"{which}_files.txt").write_text("".join(f"{DRIVE} {frame} l\n" for frame in frames))
+    return root

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from conftest import ROOT
-from test_train import final_state, flags, scalars, street  # noqa: F401 - street is a fixture
+from test_train import final_state, flags, scalars
 
 
 def torchrun(processes: int, arguments: list[str]) -> subprocess.CompletedProcess:
@@ -18,7 +18,7 @@ def torchrun(processes: int, arguments: list[str]) -> subprocess.CompletedProces
     return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=500)
 
 
-def test_two_processes_share_the_batch_write_once_and_one_process_resumes_them(street, tmp_path):  # noqa: F811
+def test_two_processes_share_the_batch_write_once_and_one_process_resumes_them(street, tmp_path):
     arguments = [*flags(street, tmp_path), "--num_epochs", "1"]
     together = torchrun(2, [*arguments, "--max_steps", "1"])
     assert together.returncode == 0, together.stderr
@@ -32,7 +32,7 @@ def test_two_processes_share_the_batch_write_once_and_one_process_resumes_them(s
     assert [step for step, _ in scalars(tmp_path / "run" / "train", "loss")] == [1, 2]
 
 
-def test_the_first_loss_of_two_processes_is_close_to_that_of_one(street, tmp_path):  # noqa: F811
+def test_the_first_loss_of_two_processes_is_close_to_that_of_one(street, tmp_path):
     """Not equal: each process has its own BatchNorm statistics and drop path, and logs its own half of the batch."""
     base = [*flags(street, tmp_path, "two"), "--drop_path", "0", "--max_steps", "1"]
     assert torchrun(2, base).returncode == 0

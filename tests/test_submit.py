@@ -10,21 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from drives import DRIVE, write_drive
+from drives import write_drive
 
 from litemono import job, preflight, slurm, submit, sweep
 from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig
 from litemono.errors import UserError
 from litemono.sbatch import SlurmConfig
 from litemono.submit import JobDataConfig, SubmitConfig
-
-
-@pytest.fixture(scope="module")
-def street(tmp_path_factory) -> Path:
-    root = write_drive(tmp_path_factory.mktemp("street"), range(10), sides="lr")
-    for which, frames in (("train", range(1, 9)), ("val", range(4, 7))):
-        (root / f"{which}_files.txt").write_text("".join(f"{DRIVE} {frame} l\n" for frame in frames))
-    return root
 
 
 @pytest.fixture

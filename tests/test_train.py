@@ -34,15 +34,6 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="module")
-def street(tmp_path_factory) -> Path:
-    """A data folder with a drive of ten frames on both cameras, and its split."""
-    root = write_drive(tmp_path_factory.mktemp("street"), range(10), sides="lr")
-    for which, frames in (("train", range(1, 9)), ("val", range(4, 7))):
-        (root / f"{which}_files.txt").write_text("".join(f"{DRIVE} {frame} l\n" for frame in frames))
-    return root
-
-
 def settings(street: Path, log_dir: Path, name: str = "run", *, data=None, model=None, loss=None, optim=None, run=None):
     """The smallest training there is: 8 samples of 64x32, lite-mono-tiny, 2 epochs of 4 steps."""
     return TrainConfig(
