@@ -53,6 +53,14 @@ class Slurm:
     def preemption(self, kind: str) -> None:
         self.call(CLUSTER, "up", "--preemption", kind)
 
+    def bring_back(self, nodes: str) -> None:
+        """Resume nodes set DOWN or drained; one that Slurm brought back by itself meanwhile refuses, and is fine."""
+        self.call("scontrol", "update", f"NodeName={nodes}", "State=RESUME", check=False)
+        self.wait_for(
+            f"{nodes} back in service",
+            lambda: not re.search("down|drain|drng", self.call("sinfo", "-hN", "-n", nodes, "-o", "%t").stdout),
+        )
+
     def state(self, job: str) -> str:
         """Of its last start, from accounting."""
         lines = self.call("sacct", "-X", "-nP", "-o", "State", "-j", job).stdout.split("\n")

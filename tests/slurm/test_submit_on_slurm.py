@@ -61,7 +61,7 @@ def test_a_partition_of_other_accounts_and_dead_nodes_are_refused(slurm, trainin
         done = slurm.python("litemono.submit", *flags, check=False)
         assert done.returncode == 2 and "until its nodes are back: gpu001 drained" in done.stderr
     finally:
-        slurm.call("scontrol", "update", "NodeName=gpu[001-002]", "State=RESUME")
+        slurm.bring_back("gpu[001-002]")
 
 
 def test_a_run_is_not_queued_twice(slurm, training):
