@@ -30,7 +30,9 @@ from litemono.data.loader import EpochBatches, Loader
 from litemono.data.triplets import Batch, TripletDataset, open_dataset
 from litemono.device import choose_device
 from litemono.errors import UserError
-from litemono.step import Guard, train_step
+from litemono.guard import Guard
+from litemono.precision import apply_precision, choose_precision
+from litemono.step import train_step
 
 SECONDS = 8.0  # for each part
 WARM_UP_STEPS = 3
@@ -157,10 +159,23 @@ def device_rate(config: TrainConfig, batch: Batch, device: torch.device) -> floa
     """Samples/s of training steps on one batch that is there already."""
     model = build_model(config).to(device)
     optimizers = build_optimizers(config, model)
-    guard = Guard()
+    precision = choose_precision(config.optim.precision, device)
+    apply_precision(precision)
+    guard = Guard(device, precision)
 
     def step() -> None:
-        train_step(model, optimizers, batch, config.loss, guard, device=device, accumulate=1, spike_factor=0.0)
+        result = train_step(
+            model,
+            optimizers,
+            batch,
+            config.loss,
+            guard,
+            device=device,
+            precision=precision,
+            accumulate=1,
+            spike_factor=0.0,
+        )
+        result.numbers.tolist()  # waits for the device
 
     for _ in range(WARM_UP_STEPS if device.type == "cuda" else 1):
         step()

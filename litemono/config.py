@@ -17,6 +17,7 @@ from litemono.errors import UserError
 
 Dataset = Literal["kitti", "kitti_odom", "frames"]
 ColorJitter = Literal["per_image", "per_triplet", "off"]
+Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 
 # The published six-value schedule: (max, min, cycle in epochs) for the depth nets, then for the pose nets.
 PUBLISHED_LR = (1e-4, 5e-6, 31.0, 1e-4, 1e-5, 31.0)
@@ -110,6 +111,9 @@ class OptimConfig:
     accumulate: int = 1
     """Split each batch into this many equal parts and add up their gradients: less memory, same batch size.
     BatchNorm then sees the parts."""
+    precision: Precision | None = None
+    """Numbers the networks compute in; geometry and loss are float32 always. Default: fp16 with loss scaling on V100 and
+    T4, bf16 on newer GPUs, fp32 on older ones and on a CPU. tf32: float32 storage, 10-bit products (newer GPUs)."""
     sync_bn: bool = False
     """Several GPUs: BatchNorm statistics over the batches of all processes, instead of each process's own."""
     num_epochs: int = 30
@@ -171,6 +175,7 @@ MAY_CHANGE = {
     "png",
     "num_workers",
     "device",
+    "precision",
     "batch_size",
     "accumulate",
     "num_epochs",

@@ -39,6 +39,10 @@ class World:
             dist.all_reduce(values)
         return values
 
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        """Elementwise mean of `values` over all processes; on a GPU queued, not waited for."""
+        return self.sum(values) / self.size if self.size > 1 else values
+
     def any(self, flag: bool) -> bool:
         """True on every process if it is true on one: all must leave the loop at the same step."""
         if self.size == 1:

@@ -53,9 +53,8 @@ class DepthPoseModel(nn.Module):
         """noise_std: of the tie-breaking noise on the identity errors; 0 makes the result a function of the views."""
         disps = self.depth(views.color_aug[:, 0])
         poses = self._poses(views)
-        # Half precision is for the networks: a pixel coordinate or a variance does not survive it.
+        # Half precision is for the networks, which return float32: a pixel coordinate or a variance does not survive it.
         with torch.autocast(views.color.device.type, enabled=False):
-            disps = [_full_precision(disp) for disp in disps]
             terms = self._objective(disps, poses, views, noise_std)
             _, depth = geometry.disp_to_depth(disps[0].detach(), self.loss.min_depth, self.loss.max_depth)
         return Output(
@@ -81,7 +80,7 @@ class DepthPoseModel(nn.Module):
         earlier = self.loss.frame_ids[index] < 0
         axisangle, translation = self.pose(other, target) if earlier else self.pose(target, other)
         with torch.autocast(target.device.type, enabled=False):
-            T = geometry.pose_matrix(_full_precision(axisangle), _full_precision(translation))
+            T = geometry.pose_matrix(axisangle, translation)
             return geometry.invert_pose(T) if earlier else T
 
     def _objective(self, disps: list[Tensor], poses: Tensor, views: Views, noise_std: float) -> list[ScaleTerm]:
@@ -130,6 +129,3 @@ def scaled_to(views: Views, scale: int) -> Tensor:
     """Intrinsics (B, 3, 3) of the pyramid's level `scale`, in its pixels."""
     return geometry.scale_intrinsics(views.K, 0.5**scale, 0.5**scale)
 
-
-def _full_precision(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -130,14 +130,11 @@ class Reporter:
         if self._terminal:
             print("\r\x1b[K", end="")
 
-    def train_scalars(self, step: int, output: Output, scales: tuple[int, ...], **others: float) -> None:
-        """Loss, loss per scale (published tag names) and whatever else is given."""
+    def train_scalars(self, step: int, values: dict[str, float]) -> None:
+        """A point on each of the training curves, by tag, and one on those of speed and data wait."""
         if not self.run:
             return
-        self.train_curves.scalar("loss", output.loss.item(), step)
-        for scale, loss in zip(scales, output.losses, strict=True):
-            self.train_curves.scalar(f"loss/{scale}", loss.item(), step)
-        for name, value in others.items():
+        for name, value in values.items():
             self.train_curves.scalar(name, value, step)
         self.train_curves.scalar("images_per_second", self.batch_size / self.clock.step_seconds, step)
         self.train_curves.scalar("data_wait", self.clock.data_wait, step)

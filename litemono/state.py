@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -15,16 +15,19 @@ from torch.nn.parallel import DistributedDataParallel
 
 from litemono import checkpoint
 from litemono.build import Data, build_data, build_model, build_optimizers, load_initial_weights
-from litemono.config import TrainConfig
+from litemono.config import Precision, TrainConfig
 from litemono.data.augment import Views
 from litemono.data.triplets import Batch
 from litemono.distributed import World
 from litemono.errors import UserError
 from litemono.files import write_atomically
+from litemono.guard import Guard
 from litemono.model import DepthPoseModel, Output
+from litemono.precision import apply_precision, choose_precision
+from litemono.readback import Readback
 from litemono.report import Reporter
 from litemono.run import RunFolder
-from litemono.step import Guard, StepResult
+from litemono.step import Numbers, StepResult
 from networks import weights
 
 
@@ -40,11 +43,20 @@ class Progress:
     restarts: int = 0
     best: dict[str, float] = field(default_factory=dict)
     """Best validation results so far, by name."""
-    guard: Guard = field(default_factory=Guard)
 
+
+FORMAT = 2  # of the checkpoints' contents
 
 # Validation results that choose best weights (lower is better), and the folder under models/ that keeps them.
 BEST = {"loss": "best_loss", "de/abs_rel": "best_abs_rel"}
+
+
+class Moment(NamedTuple):
+    """When a step was made, for telling about it when its numbers arrive."""
+
+    epoch: int
+    in_epoch: int
+    step: int
 
 
 @dataclass
@@ -61,6 +73,13 @@ class Training:
     progress: Progress
     parallel: nn.Module
     """The model, wrapped where there are several processes."""
+    precision: Precision
+    guard: Guard
+    readback: Readback[Moment]
+    known: Numbers = Numbers(0, 0, 0, 0, 0, 1, ())
+    """Of the newest step whose numbers have arrived from the device."""
+    stop_asked: bool = False
+    """A signal reached one of the processes; true on all of them after the same step."""
     last_save: float = field(default_factory=time.monotonic)
 
     @property
@@ -103,35 +122,51 @@ class Training:
                 return
             yield time.perf_counter() - start, batch
 
-    def advance(self, result: StepResult, waited: float) -> None:
-        """Count a step and tell about it."""
-        progress, every = self.progress, self.config.run
+    def advance(self, result: StepResult, waited: float, stop: bool) -> None:
+        """Count a step, and tell about those whose numbers are here by now."""
+        progress = self.progress
         progress.step += 1
         progress.samples += self.global_batch
-        in_epoch = progress.samples // self.global_batch
         self.report.clock.step(waited)
-        self.report.progress(
-            progress.epoch, self.config.optim.num_epochs, in_epoch, self.steps_per_epoch, progress.step, result.loss
-        )
-        if result.skipped:
-            self.report.say(
-                f"step {progress.step} skipped: loss {result.loss:.4g}, gradient norm {result.grad_norm:.4g}"
-            )
-        elif progress.step % every.log_every == 0:
+        stopping = result.numbers.new_tensor([float(stop)])
+        numbers = self.world.mean(torch.cat([stopping, result.numbers]))
+        self.readback.push(numbers, Moment(progress.epoch, progress.samples // self.global_batch, progress.step))
+        self._hear(self.readback.ripe())
+        if progress.step % self.config.run.images_every == 0:
+            self.report.pictures("train", progress.step, result.views.color[:, 0], result.output)
+
+    def _hear(self, arrived: Iterable[tuple[list[float], Moment]]) -> None:
+        for (stopping, *numbers), moment in arrived:
+            self.known = Numbers.read(numbers)
+            self.stop_asked = self.stop_asked or stopping > 0
+            self._tell(moment, self.known)
+
+    def _tell(self, moment: Moment, numbers: Numbers) -> None:
+        """The progress line, a skipped step, and every so many steps a point on the curves."""
+        epoch, in_epoch, step = moment
+        self.report.progress(epoch, self.config.optim.num_epochs, in_epoch, self.steps_per_epoch, step, numbers.loss)
+        if numbers.forbidden:
+            reason = f"loss {numbers.loss:.4g}, gradient norm {numbers.grad_norm:.4g}"
+            self.report.say(f"step {step} skipped: {reason}" + self._scaling(numbers.loss_scale))
+        elif step % self.config.run.log_every == 0:
+            names = [f"loss/{scale}" for scale in self.config.loss.scales]
             rates = {
                 f"lr/{name}": o.param_groups[0]["lr"]
                 for name, o in zip(("depth", "pose"), self.optimizers, strict=False)
             }
-            self.report.train_scalars(
-                progress.step,
-                result.output,
-                self.config.loss.scales,
-                grad_norm=result.grad_norm,
-                skipped_steps=progress.guard.skipped,
+            values = {
+                "loss": numbers.loss,
+                **dict(zip(names, numbers.losses, strict=True)),
+                "grad_norm": numbers.grad_norm,
+                "skipped_steps": numbers.skipped,
                 **rates,
-            )
-        if progress.step % every.images_every == 0 and not result.skipped:
-            self.report.pictures("train", progress.step, result.views.color[:, 0], result.output)
+            }
+            if self.guard.scaling:
+                values["loss_scale"] = numbers.loss_scale
+            self.report.train_scalars(step, values)
+
+    def _scaling(self, loss_scale: float) -> str:
+        return f", loss scale {loss_scale:.0f}" if self.guard.scaling else ""
 
     def checkpoint_due(self) -> bool:
         """Time for one, and not at the epoch's last step, which is saved together with its validation."""
@@ -140,6 +175,7 @@ class Training:
 
     def save(self) -> None:
         """Write a checkpoint, after everything that must not be missing when it is resumed from."""
+        self._hear(self.readback.drain())
         self.report.flush()
         if self.run:
             checkpoint.save(self.run.checkpoints, self.progress.step, self._state(), self.config.run.keep_checkpoints)
@@ -148,13 +184,20 @@ class Training:
 
     def _state(self) -> dict[str, Any]:
         return {
+            "format": FORMAT,
             "progress": asdict(self.progress),
+            "guard": self.guard.state_dict(),
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "data": self.data.fingerprint,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
+        if state.get("format") != FORMAT:
+            raise UserError(
+                f"{self.config.folder}/checkpoints are of an older litemono: finish the run with that version, or start "
+                "another --model_name from its --load_weights models/last"
+            )
         if state["data"] != self.data.fingerprint:
             raise UserError(
                 f"{self.config.folder} was trained on another list of samples ({state['data']}, now {self.data.fingerprint}): "
@@ -163,8 +206,8 @@ class Training:
         self.model.load_state_dict(state["model"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        guard = Guard(**state["progress"].pop("guard"))
-        self.progress = Progress(**state["progress"], guard=guard)
+        self.guard.load_state_dict(state["guard"])
+        self.progress = Progress(**state["progress"])
         self.progress.restarts += 1
 
     def close_epoch(self, results: dict[str, float], views: Views, output: Output) -> None:
@@ -194,6 +237,8 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
     """Everything a run needs, checked before its folder is touched; resumed from the newest whole checkpoint."""
     if config.optim.sync_bn and world.device.type == "cpu":
         raise UserError("--sync_bn works on GPUs only (torch has it for CUDA alone); leave it out")
+    precision = choose_precision(config.optim.precision, world.device)
+    apply_precision(precision)
     torch.manual_seed(config.run.seed)
     data = build_data(config, world)
     model = build_model(config)
@@ -215,6 +260,9 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
             report,
             Progress(),
             parallelise(model, world, config.optim.sync_bn),
+            precision,
+            Guard(world.device, precision),
+            Readback(world.device),
         )
         state = checkpoint.load_newest(checkpoints, warn=report.say)
         if state is not None:
@@ -259,5 +307,6 @@ def describe(t: Training) -> str:
     start = f"resumed at step {progress.step} (epoch {progress.epoch + 1})" if progress.restarts else "starts"
     return (
         f"{c.folder}: {c.model.model} {c.model.width}x{c.model.height}, {t.data.train_samples} training and "
-        f"{t.data.val_samples} validation samples, batch {t.global_batch}, {c.optim.num_epochs} epochs, {device}; {start}"
+        f"{t.data.val_samples} validation samples, batch {t.global_batch}, {c.optim.num_epochs} epochs, {device}, "
+        f"{t.precision}; {start}"
     )

@@ -1,22 +1,46 @@
-"""One optimiser step: gradients added up over the parts of a batch, bad steps skipped without a trace."""
+"""One optimiser step: gradients added up over the parts of a batch, bad steps skipped without a trace.
+
+Nothing here waits for the device: whether a step is taken is decided there, and its numbers are read later.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from litemono.config import LossConfig
+from litemono.config import LossConfig, Precision
 from litemono.data.augment import Views, prepare
 from litemono.data.triplets import Batch
+from litemono.guard import Guard
 from litemono.model import Output
+from litemono.precision import autocast
 
-GRAD_NORM_MEMORY = 100  # steps over which the running mean of the gradient norm reaches back
+
+class Numbers(NamedTuple):
+    """Of one step; on the device a vector in this order."""
+
+    loss: float
+    grad_norm: float
+    forbidden: float
+    """1 if the step was not taken."""
+    skipped: float
+    """Bad steps of the run so far."""
+    skipped_in_a_row: float
+    loss_scale: float
+    losses: tuple[float, ...]
+    """Per scale."""
+
+    @classmethod
+    def read(cls, vector: list[float]) -> Numbers:
+        *singles, losses = cls._fields
+        return cls(*vector[: len(singles)], losses=tuple(vector[len(singles) :]))
 
 
 @dataclass
@@ -24,33 +48,8 @@ class StepResult:
     output: Output
     views: Views
     """Of the last part of the batch."""
-    loss: float
-    grad_norm: float
-    skipped: bool
-
-
-@dataclass
-class Guard:
-    """Decides which steps are bad, from numbers that are saved with the checkpoint."""
-
-    grad_norm_mean: float = 0.0
-    good_steps: int = 0
-    skipped: int = 0
-    skipped_in_a_row: int = 0
-
-    def is_bad(self, loss: float, grad_norm: float, spike_factor: float) -> bool:
-        """Count the step, and say whether it must not be taken: not finite, or a gradient far above the running mean."""
-        bad = not (math.isfinite(loss) and math.isfinite(grad_norm))
-        if spike_factor and self.good_steps >= GRAD_NORM_MEMORY:
-            bad = bad or grad_norm > spike_factor * self.grad_norm_mean
-        if bad:
-            self.skipped += 1
-            self.skipped_in_a_row += 1
-        else:
-            self.good_steps += 1
-            self.skipped_in_a_row = 0
-            self.grad_norm_mean += (grad_norm - self.grad_norm_mean) / min(self.good_steps, GRAD_NORM_MEMORY)
-        return bad
+    numbers: Tensor
+    """(N,) float64 on the device, see Numbers."""
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:
@@ -64,6 +63,26 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
     return [Batch(*(chunk[i] for chunk in chunks)) for i in range(parts)]
 
 
+class Statistics:
+    """BatchNorm's running statistics as they were, to go back to without asking the host. Few kernels, whatever their number."""
+
+    def __init__(self, buffers: Iterable[Tensor]) -> None:
+        by_dtype: dict[torch.dtype, list[Tensor]] = {}
+        for buffer in buffers:
+            by_dtype.setdefault(buffer.dtype, []).append(buffer)
+        self._groups = [(group, _flat(group)) for group in by_dtype.values()]
+
+    def put_back(self, forbidden: Tensor) -> None:
+        """Undo all changes since, if forbidden (0-dim bool)."""
+        for group, before in self._groups:
+            kept = torch.where(forbidden, before, _flat(group)).split([buffer.numel() for buffer in group])
+            torch._foreach_copy_(group, [value.view_as(buffer) for value, buffer in zip(kept, group, strict=True)])
+
+
+def _flat(tensors: list[Tensor]) -> Tensor:
+    return torch.cat([tensor.flatten() for tensor in tensors])
+
+
 def train_step(
     model: nn.Module,
     optimizers: list[torch.optim.Optimizer],
@@ -72,34 +91,46 @@ def train_step(
     guard: Guard,
     *,
     device: torch.device,
+    precision: Precision,
     accumulate: int,
     spike_factor: float,
 ) -> StepResult:
     """Forward, backward, and the two AdamW updates unless the guard forbids them.
 
     A skipped step leaves no trace: BatchNorm statistics are put back too. `model` is the DepthPoseModel, or it wrapped
-    in DistributedDataParallel, whose gradients are exchanged with the last part only.
+    in DistributedDataParallel, whose gradients are exchanged with the last part only. `optimizers` must be fused.
     """
-    buffers = list(model.buffers())
-    before = [buffer.clone() for buffer in buffers]
+    statistics = Statistics(model.buffers())
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
-    total = torch.zeros((), device=device)
+    scale = guard.loss_scale
+    losses = []
     parts = split_batch(batch, accumulate)
     for i, part in enumerate(parts):
         views = prepare(part, device, loss_config.scales, all_frames=loss_config.v1_multiscale)
         waits = isinstance(model, DistributedDataParallel) and i + 1 < len(parts)
         with model.no_sync() if waits else contextlib.nullcontext():
-            output = model(views)
-            (output.loss / len(parts)).backward()
-        total += output.loss.detach() / len(parts)
+            with autocast(precision, device):
+                output = model(views)
+            (output.loss * (scale / len(parts))).backward()
+        losses.append(torch.stack([output.loss.detach(), *output.losses]))
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    loss, grad_norm = torch.stack([total, torch.nn.utils.get_total_norm(gradients)]).tolist()
-    skipped = guard.is_bad(loss, grad_norm, spike_factor)
-    if skipped:
-        for buffer, old in zip(buffers, before, strict=True):
-            buffer.copy_(old)
-    else:
-        for optimizer in optimizers:
-            optimizer.step()
-    return StepResult(output, views, loss, grad_norm, skipped)
+    grad_norm = torch.nn.utils.get_total_norm(gradients) / scale
+    forbidden = guard.forbids(grad_norm, spike_factor)
+    for optimizer in optimizers:
+        update(optimizer, scale if guard.scaling else None, forbidden)
+    statistics.put_back(forbidden)
+    total, *by_scale = torch.stack(losses).mean(0).double()
+    state = guard.state
+    numbers = (total, grad_norm, forbidden, state.skipped, state.skipped_in_a_row, scale, *by_scale)
+    return StepResult(output, views, torch.stack([number.double() for number in numbers]))
+
+
+def update(optimizer: torch.optim.Optimizer, scale: Tensor | None, forbidden: Tensor) -> None:
+    """A fused optimiser's step, with gradients that are `scale` times too large; no step at all if forbidden.
+
+    Through the two attributes that torch.amp.GradScaler sets for the same purpose.
+    """
+    optimizer.grad_scale, optimizer.found_inf = scale, forbidden.float()
+    optimizer.step()
+    del optimizer.grad_scale, optimizer.found_inf

@@ -56,15 +56,16 @@ def loop(t: Training, stop: StopFlag) -> int:
                 t.optimizers,
                 batch,
                 config.loss,
-                progress.guard,
+                t.guard,
                 device=world.device,
+                precision=t.precision,
                 accumulate=config.optim.accumulate,
                 spike_factor=config.optim.spike_factor,
             )
-            t.advance(result, waited)
-            if progress.guard.skipped_in_a_row >= config.optim.max_bad_steps:
+            t.advance(result, waited, bool(stop))
+            if t.known.skipped_in_a_row >= config.optim.max_bad_steps:
                 return give_up(t)
-            if world.any(bool(stop)):
+            if t.stop_asked:
                 return interrupted(t, stop)
             if t.finished:  # --max_steps
                 break
@@ -92,7 +93,7 @@ def give_up(t: Training) -> int:
     """Loss or gradients stay broken: stop before the run folder holds nothing else."""
     message = (
         f"stopped at step {t.progress.step}: loss or gradient was not finite, or far above its mean, "
-        f"{t.progress.guard.skipped_in_a_row} steps in a row ({t.progress.guard.skipped} in all); "
+        f"{t.known.skipped_in_a_row:.0f} steps in a row ({t.known.skipped:.0f} in all); "
         "lower --lr, or look at the frames of this part of the data"
     )
     t.report.say(message)

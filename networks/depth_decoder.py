@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from networks.exact import exactly
+
 
 class DepthDecoder(nn.Module):
     """Features at 1/4, 1/8, 1/16 of the input -> [disp0, disp1, disp2] at 1, 1/2, 1/4, each (B, 1, h, w) in (0, 1)."""
@@ -31,7 +33,7 @@ class DepthDecoder(nn.Module):
         x2 = after2(torch.cat([twice(before2(f2)), f1], dim=1))
         x1 = after1(torch.cat([twice(before1(x2)), f0], dim=1))
         x0 = after0(twice(before0(x1)))
-        return [twice(head(x)).sigmoid() for head, x in ((head0, x0), (head1, x1), (head2, x2))]
+        return [twice(exactly(head, x)).sigmoid() for head, x in ((head0, x0), (head1, x1), (head2, x2))]
 
 
 def twice(x: Tensor) -> Tensor:

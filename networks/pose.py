@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from networks.depth_decoder import initialise_decoder
+from networks.exact import exactly
 from networks.normalise import normalise
 
 # layers -> timm's name of the ImageNet weights that the field's numbers were made with (torchvision's first ones)
@@ -27,7 +28,7 @@ class PoseNet(nn.Module):
         self.decoder = PoseDecoder(self.encoder.encoder.num_features)
 
     def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        axisangle, translation = self.decoder(self.encoder(torch.cat([first, second], dim=1))[-1])
+        axisangle, translation = exactly(self.decoder, self.encoder(torch.cat([first, second], dim=1))[-1])
         return axisangle[:, 0, 0], translation[:, 0, 0]
 
 

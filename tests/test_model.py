@@ -334,17 +334,15 @@ def test_tie_break_noise_comes_from_torchs_generator_and_is_tiny():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_loss_is_computed_in_float32_under_autocast(dtype):
-    """The networks' half-precision answers are taken as they are; from there on nothing is rounded to half."""
+    """The networks answer in float32 (tests/test_precision.py); from there on nothing is rounded to half."""
     views = scene()
-    disps = [disp.detach().to(dtype) for disp in disparities(views)]
-    vectors = [tuple(part.to(dtype) for part in motion(i)) for i in (1, 2)]
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = DepthPoseModel(Answers(disps), Answers(*vectors), LossConfig())(views, noise_std=0.0)
-    whole = DepthPoseModel(
-        Answers([disp.float() for disp in disps]),
-        Answers(*(tuple(part.float() for part in pair) for pair in vectors)),
-        LossConfig(),
-    )(views, noise_std=0.0)
+
+    def model() -> DepthPoseModel:
+        return DepthPoseModel(Answers(disparities(views)), Answers(motion(1), motion(2)), LossConfig())
+
+    whole = model()(views, noise_std=0.0)
+    with torch.autocast("cpu", dtype=dtype):
+        half = model()(views, noise_std=0.0)
     assert half.loss.dtype == half.warped.dtype == half.poses.dtype == torch.float32
     assert torch.equal(half.loss, whole.loss)
 
