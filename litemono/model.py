@@ -128,4 +128,3 @@ class Synthesis:
 def scaled_to(views: Views, scale: int) -> Tensor:
     """Intrinsics (B, 3, 3) of the pyramid's level `scale`, in its pixels."""
     return geometry.scale_intrinsics(views.K, 0.5**scale, 0.5**scale)
-
