@@ -1,0 +1,146 @@
+"""The published recipe of a training step, written anew and plainly, to be timed and compared with.
+
+Float32 tensors, autograd for everything, one source view after the other, each scale from the beginning. Where plain
+code can be written in a faster or a slower way this is the faster one, so the comparison does not flatter us. The
+networks and the augmentation are the trainer's own.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from litemono.data.augment import Views, prepare
+from litemono.data.triplets import Batch
+
+SCALES = (0, 1, 2)
+MIN_DEPTH, MAX_DEPTH = 0.1, 100.0
+SMOOTHNESS = 1e-3
+
+
+class PublishedModel(nn.Module):
+    """Both networks and the objective: Views of (t, t-1, t+1) -> the loss, a scalar."""
+
+    def __init__(self, depth: nn.Module, pose: nn.Module, grid: Tensor, noise_std: float = 1e-5):
+        """grid: `pixel_grid` of the full size; noise_std: of the noise that settles ties with the identity errors."""
+        super().__init__()
+        self.depth, self.pose, self.noise_std = depth, pose, noise_std
+        self.register_buffer("grid", grid)
+
+    def forward(self, views: Views) -> Tensor:
+        previous_to_target = self.pose(views.color_aug[:, 1], views.color_aug[:, 0])
+        target_to_next = self.pose(views.color_aug[:, 0], views.color_aug[:, 2])
+        motions = [
+            motion_matrix(*previous_to_target, invert=True),
+            motion_matrix(*target_to_next, invert=False),
+        ]
+        projections = [F.pad(views.K, (0, 1)) @ motion for motion in motions]
+        inv_K = torch.linalg.inv_ex(views.K).inverse
+        disps = self.depth(views.color_aug[:, 0])
+        return sum(self.scale_loss(disps[s], s, inv_K, projections, views) for s in SCALES) / len(SCALES)
+
+    def scale_loss(self, disp: Tensor, scale: int, inv_K: Tensor, projections: list[Tensor], views: Views) -> Tensor:
+        """disp: (B, 1, H/2^s, W/2^s); inv_K: (B, 3, 3); projections: points to pixels of each source, (B, 3, 4)."""
+        target, sources = views.color[:, 0], (views.color[:, 1], views.color[:, 2])
+        full = F.interpolate(disp, target.shape[-2:], mode="bilinear", align_corners=False)
+        depth = 1 / (1 / MAX_DEPTH + (1 / MIN_DEPTH - 1 / MAX_DEPTH) * full)
+        points = depth.flatten(2) * (inv_K @ self.grid)
+        points = torch.cat([points, torch.ones_like(points[:, :1])], dim=1)
+        places = [positions(projection @ points, *target.shape[-2:]) for projection in projections]
+        warped = [
+            F.grid_sample(source, place, mode="bilinear", padding_mode="border", align_corners=True)
+            for source, place in zip(sources, places, strict=True)
+        ]
+        reprojection = torch.cat([photometric(image, target) for image in warped], dim=1)
+        identity = torch.cat([photometric(image, target) for image in sources], dim=1)
+        identity = identity + self.noise_std * torch.randn_like(identity)
+        smallest = torch.cat([identity, reprojection], dim=1).min(dim=1).values
+        return smallest.mean() + SMOOTHNESS / 2**scale * smoothness(disp, views.pyramid[scale][:, 0])
+
+
+def published_optimizers(model: PublishedModel) -> list[torch.optim.Optimizer]:
+    """One AdamW for each network, as torch makes it by default."""
+    return [torch.optim.AdamW(net.parameters(), lr=1e-4, weight_decay=1e-2) for net in (model.depth, model.pose)]
+
+
+def published_step(
+    model: PublishedModel, optimizers: list[torch.optim.Optimizer], batch: Batch, device: torch.device
+) -> float:
+    """One update; the loss, read from the device."""
+    loss = model(prepare(batch, device, SCALES, all_frames=False))
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+    loss.backward()
+    for optimizer in optimizers:
+        optimizer.step()
+    return loss.item()
+
+
+# ---------------------------------------------------------------- geometry
+
+
+def pixel_grid(batch: int, height: int, width: int, device: torch.device, dtype=torch.float32) -> Tensor:
+    """(B, 3, H*W): column, row and 1 of every pixel."""
+    options = {"device": device, "dtype": dtype}
+    rows, columns = torch.meshgrid(torch.arange(height, **options), torch.arange(width, **options), indexing="ij")
+    return torch.stack([columns, rows, torch.ones_like(rows)]).flatten(1).repeat(batch, 1, 1)
+
+
+def motion_matrix(axisangle: Tensor, translation: Tensor, invert: bool) -> Tensor:
+    """Rotation vector and translation (B, 3) to (B, 4, 4): rotate, then move; inverted: move back, then rotate back."""
+    angle = axisangle.norm(dim=1, keepdim=True)
+    x, y, z = (axisangle / (angle + 1e-7)).unbind(1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).view(-1, 3, 3)
+    axis = torch.stack([x, y, z], dim=1)
+    sine, cosine = angle.sin().unsqueeze(2), angle.cos().unsqueeze(2)
+    outer = axis.unsqueeze(2) * axis.unsqueeze(1)
+    R = cosine * torch.eye(3, dtype=x.dtype, device=x.device) + sine * cross + (1 - cosine) * outer
+    t = translation.unsqueeze(2)
+    if invert:
+        R = R.transpose(1, 2)
+        t = -R @ t
+    last = torch.eye(4, dtype=x.dtype, device=x.device)[3:].expand(len(R), 1, 4)
+    return torch.cat([torch.cat([R, t], dim=2), last], dim=1)
+
+
+def positions(projected: Tensor, height: int, width: int) -> Tensor:
+    """Pixels times their depth (B, 3, H*W) to what grid_sample takes: (B, H, W, 2) in -1..1, align_corners=True."""
+    pixels = projected[:, :2] / (projected[:, 2:] + 1e-7)
+    x, y = pixels.view(-1, 2, height, width).unbind(1)
+    return torch.stack([(x / (width - 1) - 0.5) * 2, (y / (height - 1) - 0.5) * 2], dim=-1)
+
+
+# ---------------------------------------------------------------- photometric error and smoothness
+
+
+def photometric(image: Tensor, target: Tensor) -> Tensor:
+    """(B, 3, H, W) each to (B, 1, H, W): 0.85 SSIM + 0.15 L1."""
+    difference = (image - target).abs().mean(1, keepdim=True)
+    return 0.85 * dissimilarity(image, target).mean(1, keepdim=True) + 0.15 * difference
+
+
+def dissimilarity(x: Tensor, y: Tensor) -> Tensor:
+    """(1 - SSIM) / 2 over 3x3 windows with mirrored edges. Wang et al. 2004."""
+    x, y = (F.pad(image, (1, 1, 1, 1), mode="reflect") for image in (x, y))
+    mean_x, mean_y = F.avg_pool2d(x, 3, 1), F.avg_pool2d(y, 3, 1)
+    variance_x = F.avg_pool2d(x * x, 3, 1) - mean_x * mean_x
+    variance_y = F.avg_pool2d(y * y, 3, 1) - mean_y * mean_y
+    covariance = F.avg_pool2d(x * y, 3, 1) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    numerator = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    denominator = (mean_x * mean_x + mean_y * mean_y + c1) * (variance_x + variance_y + c2)
+    return ((1 - numerator / denominator) / 2).clamp(0, 1)
+
+
+def smoothness(disp: Tensor, image: Tensor) -> Tensor:
+    """Steps of the disparity (B, 1, h, w) in units of its mean, cheap where image (B, 3, h, w) has edges."""
+    disp = disp / (disp.mean((2, 3), keepdim=True) + 1e-7)
+    across = (disp[..., :-1] - disp[..., 1:]).abs() * image_edges(image[..., :-1], image[..., 1:])
+    down = (disp[..., :-1, :] - disp[..., 1:, :]).abs() * image_edges(image[..., :-1, :], image[..., 1:, :])
+    return across.mean() + down.mean()
+
+
+def image_edges(a: Tensor, b: Tensor) -> Tensor:
+    return torch.exp(-(a - b).abs().mean(1, keepdim=True))

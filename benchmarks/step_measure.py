@@ -1,0 +1,302 @@
+"""Time and memory of the subjects of one case, taken in processes of their own."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import multiprocessing
+import resource
+import signal
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks.step_subjects import NETWORKS, PARTS, PUBLISHED, STEP, Case, Inputs, Subject, Work, build
+from litemono.config import Precision
+from litemono.precision import HALF, apply_precision
+
+MB = 1e6
+TURN_SECONDS = 0.2  # a subject's turn lasts at least so long, in whole calls
+MOST_CALLS = 50  # of one turn
+FREE_SHARE = 0.9  # of the free memory may be used
+MATMUL_SIZE = {"cuda": 8192, "cpu": 1024}  # large enough for the device's full speed
+# What is compared most is timed closest together: each subject's step and networks, then the rest of all subjects.
+COMPARED = (STEP, NETWORKS)
+OTHER_PARTS = tuple(part for part in PARTS if part not in COMPARED)
+MEASURED, OUT_OF_MEMORY = "measured", "out of memory"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process measures."""
+
+    case: Case
+    subjects: tuple[str, ...]
+    device: str
+    memory_limit: float | None
+    """Bytes that the process may take; None: what is free."""
+    memory: bool
+    """Measure memory, of each subject as it is built."""
+    repeats: int
+    """Rounds of timing, in which all subjects take turns; 0: none."""
+
+
+@dataclass
+class Measured:
+    """What is known of a subject."""
+
+    status: str = MEASURED
+    memory_mb: float | None = None
+    """Peak over two steps beyond the batch: weights, gradients, optimiser states and all that the steps need. On a CPU
+    by the process's resident pages other than of files, on a GPU by torch's allocator."""
+    reserved_mb: float | None = None
+    """On a GPU, what torch's allocator took from the driver for it."""
+    kept_mb: float | None = None
+    """Tensors kept for the backward pass at their peak: the same on all devices and for all allocators."""
+    ms: dict[str, list[float]] = field(default_factory=dict)
+    """Of a whole step and of its parts: milliseconds per call in each round."""
+    matmul_tflops: float | None = None
+    """Speed of a large square matrix product in this precision."""
+
+    def median(self, part: str) -> float:
+        return statistics.median(self.ms[part])
+
+
+def in_own_process(job: Job) -> dict[str, Measured]:
+    """Run the job in a fresh process: by subject what it measured before it ended, however it ended."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_serve, args=(job, sender), daemon=True)
+    process.start()
+    sender.close()
+    found: dict[str, Measured] = {}
+    try:
+        while True:
+            subject, measured = receiver.recv()
+            found[subject] = measured
+    except EOFError:
+        process.join()
+    if process.exitcode:
+        killed = process.exitcode == -signal.SIGKILL  # what the system does to a process that takes all memory
+        status = OUT_OF_MEMORY if killed else f"failed (exit status {process.exitcode})"
+        for subject in job.subjects:
+            found.setdefault(subject, Measured()).status = status
+    return found
+
+
+def _serve(job: Job, sender: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, and with it this process
+    for subject, measured in measure(job).items():
+        sender.send((subject, measured))
+
+
+def measure(job: Job) -> dict[str, Measured]:
+    """All subjects of the job, in this process, whose memory is limited from then on."""
+    device = torch.device(job.device)
+    inputs = Inputs(job.case, device)
+    limit_memory(device, job.memory_limit)
+    found = {name: Measured() for name in job.subjects}
+    alive: dict[str, Subject] = {}
+    for name, measured in found.items():
+        say(f"  {name}: {'memory' if job.memory else 'warm-up'}")
+        with surviving(measured):
+            alive[name] = build_metered(name, inputs, measured) if job.memory else build(name, inputs)
+    if job.repeats:
+        take_turns(alive, found, job.repeats, device)
+    return found
+
+
+# ---------------------------------------------------------------- time
+
+
+def take_turns(alive: dict[str, Subject], found: dict[str, Measured], rounds: int, device: torch.device) -> None:
+    """Time steps and parts of all subjects in rounds, one after the other, so that a slow minute hits them all."""
+    work: dict[str, dict[str, Work]] = {}
+    calls: dict[str, dict[str, int]] = {}
+    for name, subject in alive.items():
+        with surviving(found[name]):
+            subject.enter()
+            work[name] = {STEP: subject.step, **subject.make_parts()}
+            calls[name] = {part: _calls(work[name][part], device) for part in (STEP, *PARTS)}
+            if name != PUBLISHED:
+                found[name].matmul_tflops = matmul_tflops(name, device)
+    for number in range(rounds):
+        say(f"  round {number + 1} of {rounds}")
+        for name, part in itertools.chain(*(itertools.product(alive, parts) for parts in (COMPARED, OTHER_PARTS))):
+            if found[name].status == MEASURED:
+                with surviving(found[name]):
+                    alive[name].enter()
+                    took = _turn(work[name][part], calls[name][part], device)
+                    found[name].ms.setdefault(part, []).append(took)
+
+
+def _calls(work: Work, device: torch.device) -> int:
+    """How many calls make a turn; the first call here warms up."""
+    return max(1, min(MOST_CALLS, round(1000 * TURN_SECONDS / _turn(work, 1, device))))
+
+
+def _turn(work: Work, calls: int, device: torch.device) -> float:
+    """Milliseconds per call. On a GPU one call before them puts the allocator in order after another subject's turn."""
+    if device.type == "cuda":
+        work()
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    for _ in range(calls):
+        work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return 1000 * (time.perf_counter() - start) / calls
+
+
+def matmul_tflops(precision: Precision, device: torch.device) -> float:
+    """10^12 floating-point operations per second in products of two large square matrices, the median of some."""
+    apply_precision(precision)
+    size = MATMUL_SIZE[device.type]
+    a, b = torch.randn(2, size, size, device=device, dtype=HALF.get(precision, torch.float32))
+    calls = _calls(lambda: a @ b, device)
+    return 2 * size**3 / statistics.median(_turn(lambda: a @ b, calls, device) for _ in range(5)) / 1e9
+
+
+# ---------------------------------------------------------------- memory
+
+
+@contextmanager
+def surviving(measured: Measured) -> Iterator[None]:
+    """Running out of memory becomes the subject's status."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        measured.status = OUT_OF_MEMORY
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """torch has a type for it on GPUs only."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    # The last is oneDNN's way of saying it; a step that is not allowed too little memory never says so.
+    words = ("can't allocate memory", "bad_alloc", "out of memory", "could not create a")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+
+
+def limit_memory(device: torch.device, limit: float | None) -> None:
+    """Let allocations fail beyond `limit` bytes (or most of what is free), rather than the machine swap or kill."""
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        if limit is not None:
+            torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total), device)
+        return
+    torch.ones(512, 512) @ torch.ones(512, 512)  # the threads have their stacks now
+    allowed = FREE_SHARE * free_memory() if limit is None else limit
+    resource.setrlimit(resource.RLIMIT_AS, (int(status_bytes("VmSize") + allowed),) * 2)
+
+
+def free_memory() -> float:
+    """Bytes of RAM that can be had without swapping, also within a container or job."""
+    available = next(line for line in Path("/proc/meminfo").read_text().splitlines() if "MemAvailable" in line)
+    free = 1024 * float(available.split()[1])
+    group = Path("/sys/fs/cgroup")
+    for most, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        with_limit = (group / most).is_file() and (group / most).read_text().strip() != "max"
+        if with_limit:
+            free = min(free, float((group / most).read_text()) - float((group / used).read_text()))
+    return max(0.0, free)
+
+
+def status_bytes(name: str) -> float:
+    """A field of /proc/self/status: RssAnon and RssFile, VmHWM (their highest sum so far), VmSize."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * float(next(line for line in lines if line.startswith(f"{name}:")).split()[1])
+
+
+def build_metered(name: str, inputs: Inputs, measured: Measured) -> Subject:
+    """The subject, and what it and its second step take."""
+    meter = MemoryMeter(inputs.device)
+    subject = build(name, inputs)
+    subject.step()
+    measured.memory_mb, measured.reserved_mb = meter.read()
+    measured.kept_mb = kept_for_backward(subject) / MB
+    return subject
+
+
+class MemoryMeter:
+    """Peak of what is taken from here on, in MB."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        gc.collect()
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device)
+            self.before = torch.cuda.memory_allocated(device)
+            self.reserved = torch.cuda.memory_reserved(device)
+        else:
+            self.before = status_bytes("RssAnon")
+
+    def read(self) -> tuple[float, float | None]:
+        """(peak, what torch's allocator reserved for it: None on a CPU)."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+            peak = torch.cuda.max_memory_allocated(self.device) - self.before
+            return peak / MB, (torch.cuda.max_memory_reserved(self.device) - self.reserved) / MB
+        # Pages of the libraries' code, which come with the first call, are not what is asked for.
+        return (status_bytes("VmHWM") - status_bytes("RssFile") - self.before) / MB, None
+
+
+def kept_for_backward(subject: Subject) -> float:
+    """Bytes of the distinct storages that autograd keeps during a step, at their peak, parameters excluded."""
+    keeper = Keeper(subject.parameters)
+    with torch.autograd.graph.saved_tensors_hooks(keeper.pack, keeper.unpack):
+        subject.step()
+    return keeper.peak
+
+
+class Keeper:
+    """Counts storages from when autograd saves a tensor of theirs to when it drops the last one."""
+
+    def __init__(self, parameters: list[Tensor]):
+        self.parameters = {parameter.untyped_storage().data_ptr() for parameter in parameters}
+        self.holders: dict[int, int] = {}
+        self.now = self.peak = 0
+
+    def pack(self, tensor: Tensor) -> Tensor | Kept:
+        return tensor if tensor.untyped_storage().data_ptr() in self.parameters else Kept(self, tensor)
+
+    def unpack(self, kept: Tensor | Kept) -> Tensor:
+        return kept.tensor if isinstance(kept, Kept) else kept
+
+    def take(self, storage: torch.UntypedStorage, change: int) -> None:
+        """change: 1 for one holder more, -1 for one less."""
+        place = storage.data_ptr()
+        before = self.holders.get(place, 0)
+        self.holders[place] = before + change
+        if 0 in (before, before + change):
+            self.now += change * storage.nbytes()
+            self.peak = max(self.peak, self.now)
+
+
+class Kept:
+    """A tensor in autograd's hands."""
+
+    def __init__(self, keeper: Keeper, tensor: Tensor):
+        self.keeper, self.tensor = keeper, tensor
+        keeper.take(tensor.untyped_storage(), 1)
+
+    def __del__(self) -> None:
+        self.keeper.take(self.tensor.untyped_storage(), -1)
+
+
+def say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
