@@ -58,7 +58,7 @@ def build_model(config: TrainConfig) -> DepthPoseModel:
     m, loss = config.model, config.loss
     depth = networks.create(m.model, height=m.height, width=m.width, drop_path=m.drop_path)
     pose = networks.create_pose(m.num_layers) if len(loss.frame_ids) > 1 else None
-    return DepthPoseModel(depth, pose, loss).train()
+    return DepthPoseModel(depth, pose, loss, batched_pose=m.batched_pose).train()
 
 
 def load_initial_weights(config: TrainConfig, model: DepthPoseModel) -> None:

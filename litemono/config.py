@@ -67,6 +67,9 @@ class ModelConfig:
     """Stochastic depth rate of the last encoder block."""
     num_layers: Literal[18, 34, 50] = 18
     """Depth of the pose encoder's ResNet."""
+    batched_pose: bool = False
+    """One pass of the pose network for all frame pairs, instead of the published one after the other. Its BatchNorm then
+    sees them together, which is another (not worse) training; saves little."""
     weights_init: str = "pretrained"
     """Pose encoder: pretrained (ImageNet, from weights/ or timm's cache; fetch with `python -m litemono.prepare weights`),
     scratch, or the path of a ResNet weights file."""
@@ -114,6 +117,9 @@ class OptimConfig:
     precision: Precision | None = None
     """Numbers the networks compute in; geometry and loss are float32 always. Default: fp16 with loss scaling on V100 and
     T4, bf16 on newer GPUs, fp32 on older ones and on a CPU. tf32: float32 storage, 10-bit products (newer GPUs)."""
+    compile: bool = False
+    """Fuse the photometric error into compiled kernels (torch.compile): checked at the start, which takes 20 s the first
+    time; needs a C++ compiler, on a GPU Triton."""
     sync_bn: bool = False
     """Several GPUs: BatchNorm statistics over the batches of all processes, instead of each process's own."""
     num_epochs: int = 30
@@ -176,6 +182,7 @@ MAY_CHANGE = {
     "num_workers",
     "device",
     "precision",
+    "compile",
     "batch_size",
     "accumulate",
     "num_epochs",
@@ -210,6 +217,9 @@ def check(config: TrainConfig) -> None:
         near = max(32, round(value / 32) * 32)
         demand(value > 0 and value % 32 == 0, f"--{name} {value}: must be a multiple of 32 (for example {near})")
     demand(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
+    demand(
+        not (config.optim.compile and loss.no_ssim), "--compile has nothing to fuse with --no_ssim; give one of the two"
+    )
     for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):
         demand(path is None or path.exists(), f"--{name} {path}: no such file or folder")
     demand(

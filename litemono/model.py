@@ -38,7 +38,8 @@ class ScaleTerm(NamedTuple):
 class DepthPoseModel(nn.Module):
     """Trains `depth` (and `pose`, unless the other camera is the only source) to explain the target by its sources."""
 
-    def __init__(self, depth: nn.Module, pose: nn.Module | None, loss: LossConfig):
+    def __init__(self, depth: nn.Module, pose: nn.Module | None, loss: LossConfig, *, batched_pose: bool = False):
+        """batched_pose: all frame pairs in one pass of the pose network."""
         super().__init__()
         check_loss(loss)
         if pose is None and loss.frame_ids != (0,):
@@ -48,6 +49,9 @@ class DepthPoseModel(nn.Module):
         self.depth = depth
         self.pose = pose
         self.loss = loss
+        self.batched_pose = batched_pose
+        self.kernels = losses.EAGER
+        """Of the photometric error in training; --compile puts compiled ones here."""
 
     def forward(self, views: Views, noise_std: float = 1e-5) -> Output:
         """noise_std: of the tie-breaking noise on the identity errors; 0 makes the result a function of the views."""
@@ -69,25 +73,36 @@ class DepthPoseModel(nn.Module):
 
     def _poses(self, views: Views) -> Tensor:
         """T_src_tgt of every source (B, S, 4, 4): estimated between frames, known for the other camera."""
-        poses = [self._pose(views, i) for i in range(1, len(self.loss.frame_ids))]
+        neighbours = self.loss.frame_ids[1:]
+        motions = self._motions(views) if neighbours else []
+        with torch.autocast(views.color.device.type, enabled=False):
+            poses = [geometry.pose_matrix(*motion) for motion in motions]
+            poses = [geometry.invert_pose(T) if id < 0 else T for T, id in zip(poses, neighbours, strict=True)]
         if self.loss.use_stereo:
             poses.append(views.stereo_T)
         return torch.stack(poses, dim=1)
 
-    def _pose(self, views: Views, index: int) -> Tensor:
-        """One pass per pair (BatchNorm sees one pair at a time), always the earlier frame first, as published."""
-        target, other = views.color_aug[:, 0], views.color_aug[:, index]
-        earlier = self.loss.frame_ids[index] < 0
-        axisangle, translation = self.pose(other, target) if earlier else self.pose(target, other)
-        with torch.autocast(target.device.type, enabled=False):
-            T = geometry.pose_matrix(axisangle, translation)
-            return geometry.invert_pose(T) if earlier else T
+    def _motions(self, views: Views) -> list[tuple[Tensor, Tensor]]:
+        """(axisangle, translation), (B, 3) each, from the earlier to the later frame of target and neighbour."""
+        target, *neighbours = views.color_aug[:, : len(self.loss.frame_ids)].unbind(1)
+        pairs = [
+            (other, target) if id < 0 else (target, other)
+            for other, id in zip(neighbours, self.loss.frame_ids[1:], strict=True)
+        ]
+        if not self.batched_pose:  # as published: BatchNorm sees one pair at a time
+            return [self.pose(*pair) for pair in pairs]
+        first, second = (torch.cat(images) for images in zip(*pairs, strict=True))
+        axisangles, translations = (vectors.chunk(len(pairs)) for vectors in self.pose(first, second))
+        return list(zip(axisangles, translations, strict=True))
 
     def _objective(self, disps: list[Tensor], poses: Tensor, views: Views, noise_std: float) -> list[ScaleTerm]:
+        kernels = self.kernels if self.training else losses.EAGER  # validation has batches of other sizes
         if self.loss.v1_multiscale:
-            synthesis = [Synthesis(views.pyramid[s], scaled_to(views, s), poses, self.loss) for s in self.loss.scales]
+            synthesis = [
+                Synthesis(views.pyramid[s], scaled_to(views, s), poses, self.loss, kernels) for s in self.loss.scales
+            ]
         else:
-            synthesis = [Synthesis(views.color, views.K, poses, self.loss)] * len(self.loss.scales)
+            synthesis = [Synthesis(views.color, views.K, poses, self.loss, kernels)] * len(self.loss.scales)
         return [
             part.term(disps[s], views.pyramid[s][:, 0], self.loss.disparity_smoothness / 2**s, noise_std)
             for s, part in zip(self.loss.scales, synthesis, strict=True)
@@ -97,9 +112,9 @@ class DepthPoseModel(nn.Module):
 class Synthesis:
     """The target as its sources see it, for any disparity. Holds what does not depend on the disparity."""
 
-    def __init__(self, images: Tensor, K: Tensor, poses: Tensor, config: LossConfig):
+    def __init__(self, images: Tensor, K: Tensor, poses: Tensor, config: LossConfig, kernels: losses.Kernels):
         """images: (B, 1 + S, 3, H, W), target first; K: (B, 3, 3) pixels at that size; poses: T_src_tgt (B, S, 4, 4)."""
-        self.config = config
+        self.config, self.kernels = config, kernels
         self.size = images.shape[-2:]
         self.sources = images[:, 1:].contiguous()
         self.target = losses.target(images[:, 0])
@@ -108,8 +123,10 @@ class Synthesis:
 
     def _error(self, candidates: Tensor) -> Tensor:
         """(B, S, 3, H, W) to (B, S, H, W), or (B, 1, H, W) where the views are averaged."""
-        measure = losses.l1_error if self.config.no_ssim else losses.photometric_error
-        error = measure(candidates, self.target)
+        if self.config.no_ssim:
+            error = losses.l1_error(candidates, self.target)
+        else:
+            error = losses.photometric_error(candidates, self.target, self.kernels)
         return error.mean(1, keepdim=True) if self.config.avg_reprojection else error
 
     def term(self, disp: Tensor, image: Tensor, smoothness_weight: float, noise_std: float) -> ScaleTerm:

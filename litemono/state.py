@@ -21,6 +21,7 @@ from litemono.data.triplets import Batch
 from litemono.distributed import World
 from litemono.errors import UserError
 from litemono.files import write_atomically
+from litemono.fusion import fused_kernels
 from litemono.guard import Guard
 from litemono.model import DepthPoseModel, Output
 from litemono.precision import apply_precision, choose_precision
@@ -246,6 +247,8 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
     if not checkpoint.saved(checkpoints):
         load_initial_weights(config, model)
     model.to(world.device)
+    if config.optim.compile:
+        model.kernels = fused_kernels(candidates_shape(config), world.device)
     run = RunFolder(config) if world.is_main else None
     world.barrier()
     try:
@@ -282,6 +285,12 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
         if run:
             report.close()
             run.close()
+
+
+def candidates_shape(config: TrainConfig) -> tuple[int, int, int, int, int]:
+    """(B, S, 3, H, W) of the warped views that one forward pass compares with its targets."""
+    sources = len(config.loss.frame_ids) - 1 + config.loss.use_stereo
+    return config.optim.batch_size // config.optim.accumulate, sources, 3, config.model.height, config.model.width
 
 
 def parallelise(model: DepthPoseModel, world: World, sync_bn: bool) -> nn.Module:

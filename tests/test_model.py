@@ -16,6 +16,7 @@ from litemono import geometry
 from litemono.config import LossConfig
 from litemono.data.augment import Views
 from litemono.errors import UserError
+from litemono.losses import EAGER
 from litemono.model import DepthPoseModel, Synthesis
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -147,7 +148,7 @@ def test_warps_positions_masks_and_error_maps_equal_the_published_ones(recorded,
     monkeypatch.setattr(geometry, "invert_intrinsics", published_inverse)
     data = triplet(recorded, 1, torch.float64)
     poses = data.model(LossConfig())(data.views, noise_std=0.0).poses
-    part = Synthesis(data.views.color, data.views.K, poses, LossConfig())
+    part = Synthesis(data.views.color, data.views.K, poses, LossConfig(), EAGER)
     # Recorded as float32 of float64 results.
     rounded = 1e-7
     assert_close(part.identity.flatten()[::5], recorded["B1/f64/identity_losses_every5"], rounded, "identity errors")
@@ -211,6 +212,20 @@ def test_pose_network_sees_augmented_pairs_in_the_order_of_time():
     poses = [geometry.pose_matrix(*motion(i)) for i in range(4)]
     assert_close(output.poses[:, 0] @ poses[0], torch.eye(4).expand(2, 4, 4), 1e-6, "frame -2, float32 rounding")
     assert torch.equal(output.poses[:, 3], poses[3])
+
+
+def test_one_pass_of_the_pose_network_answers_for_all_pairs():
+    views = scene(frames=3)
+    together = tuple(torch.cat(parts) for parts in zip(motion(1), motion(2), strict=True))
+    one, two = (
+        DepthPoseModel(Answers(disparities(views)), Answers(*answers), LossConfig(), batched_pose=batched)
+        for answers, batched in (([together], True), ([motion(1), motion(2)], False))
+    )
+    one_output, two_output = (model(views, noise_std=0.0) for model in (one, two))
+    assert torch.equal(one_output.poses, two_output.poses) and torch.equal(one_output.loss, two_output.loss)
+    (first, second), frames = one.pose.asked[0], views.color_aug.unbind(1)
+    assert torch.equal(first, torch.cat([frames[1], frames[0]]))
+    assert torch.equal(second, torch.cat([frames[0], frames[2]]))
 
 
 def test_loss_compares_pictures_without_colour_jitter():
