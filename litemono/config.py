@@ -157,6 +157,9 @@ class RunConfig:
     """Steps between TensorBoard pictures."""
     max_steps: int | None = None
     """Stop after this many optimiser steps in all (a trial run); default: num_epochs decides."""
+    profile: int | None = None
+    """Record this many steps, after the first few, with torch's profiler: profile/ in the run folder gets a trace and five
+    lines in words on where the time goes. Training goes on afterwards."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,7 @@ MAY_CHANGE = {
     "keep_checkpoints",
     "log_every",
     "images_every",
+    "profile",
     "log_dir",
     "model_name",
 }
@@ -256,7 +260,7 @@ def check_counts(optim: OptimConfig, run: RunConfig) -> None:
     demand(all(value > 0 for value in optim.lr), "--lr: every value must be positive")
     for group, names in (
         (optim, ("batch_size", "accumulate", "num_epochs", "max_bad_steps")),
-        (run, ("keep_checkpoints", "log_every", "images_every", "max_steps")),
+        (run, ("keep_checkpoints", "log_every", "images_every", "max_steps", "profile")),
     ):
         for name in names:
             value = getattr(group, name)

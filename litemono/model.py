@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from litemono import geometry, losses
 from litemono.config import LossConfig, check_loss
@@ -55,10 +56,12 @@ class DepthPoseModel(nn.Module):
 
     def forward(self, views: Views, noise_std: float = 1e-5) -> Output:
         """noise_std: of the tie-breaking noise on the identity errors; 0 makes the result a function of the views."""
-        disps = self.depth(views.color_aug[:, 0])
-        poses = self._poses(views)
+        with record_function("depth network"):  # the labels are for profiling.py
+            disps = self.depth(views.color_aug[:, 0])
+        with record_function("pose network"):
+            poses = self._poses(views)
         # Half precision is for the networks, which return float32: a pixel coordinate or a variance does not survive it.
-        with torch.autocast(views.color.device.type, enabled=False):
+        with record_function("objective"), torch.autocast(views.color.device.type, enabled=False):
             terms = self._objective(disps, poses, views, noise_std)
             _, depth = geometry.disp_to_depth(disps[0].detach(), self.loss.min_depth, self.loss.max_depth)
         return Output(

@@ -3,6 +3,7 @@
 config.json   the settings as used          checkpoints/  exact resume
 status.json   heartbeat for litemono.status models/       weights in the published files, per epoch, best, last
 log.txt       what was printed              train/, val/  TensorBoard
+profile/      trace and summary of --profile
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.profiler import record_function
 
 from litemono.config import LossConfig, Precision
 from litemono.data.augment import Views, prepare
@@ -107,19 +108,22 @@ def train_step(
     losses = []
     parts = split_batch(batch, accumulate)
     for i, part in enumerate(parts):
-        views = prepare(part, device, loss_config.scales, all_frames=loss_config.v1_multiscale)
+        with record_function("augmentation"):  # the labels are for profiling.py
+            views = prepare(part, device, loss_config.scales, all_frames=loss_config.v1_multiscale)
         waits = isinstance(model, DistributedDataParallel) and i + 1 < len(parts)
         with model.no_sync() if waits else contextlib.nullcontext():
             with autocast(precision, device):
                 output = model(views)
-            (output.loss * (scale / len(parts))).backward()
+            with record_function("backward"):
+                (output.loss * (scale / len(parts))).backward()
         losses.append(torch.stack([output.loss.detach(), *output.losses]))
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    grad_norm = torch.nn.utils.get_total_norm(gradients) / scale
-    forbidden = guard.forbids(grad_norm, spike_factor)
-    for optimizer in optimizers:
-        update(optimizer, scale if guard.scaling else None, forbidden)
-    statistics.put_back(forbidden)
+    with record_function("optimisers"):
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        grad_norm = torch.nn.utils.get_total_norm(gradients) / scale
+        forbidden = guard.forbids(grad_norm, spike_factor)
+        for optimizer in optimizers:
+            update(optimizer, scale if guard.scaling else None, forbidden)
+        statistics.put_back(forbidden)
     total, *by_scale = torch.stack(losses).mean(0).double()
     state = guard.state
     numbers = (total, grad_norm, forbidden, state.skipped, state.skipped_in_a_row, scale, *by_scale)

@@ -11,6 +11,7 @@ from litemono.config import TrainConfig, check
 from litemono.distributed import World
 from litemono.errors import UserError
 from litemono.interrupt import StopFlag
+from litemono.profiling import Profiler
 from litemono.schedule import learning_rates
 from litemono.state import Training, open_training
 from litemono.step import seed_step, train_step
@@ -30,11 +31,11 @@ def train(config: TrainConfig) -> int:
     check(config)
     world = World(config.run.device)
     try:
-        with StopFlag() as stop, open_training(config, world) as training:
+        with StopFlag() as stop, open_training(config, world) as training, Profiler(training) as profiler:
             if training.finished:
                 training.report.say(f"{config.folder}: already finished")
                 return FINISHED
-            return loop(training, stop)
+            return loop(training, stop, profiler)
     except torch.OutOfMemoryError as error:
         raise UserError(
             f"out of GPU memory at --batch_size {config.optim.batch_size} --accumulate {config.optim.accumulate}; the "
@@ -44,12 +45,12 @@ def train(config: TrainConfig) -> int:
         world.close()
 
 
-def loop(t: Training, stop: StopFlag) -> int:
+def loop(t: Training, stop: StopFlag, profiler: Profiler) -> int:
     """Epoch by epoch: set the rates, step, validate, write weights. Returns the exit status."""
     config, progress, world = t.config, t.progress, t.world
     while not t.finished:
         t.set_rates(learning_rates(config.optim.lr, progress.epoch))
-        for waited, batch in t.batches():
+        for waited, batch in profiler.watch(t.batches()):
             seed_step(config.run.seed, progress.step, world.rank)
             result = train_step(
                 t.parallel,
