@@ -143,8 +143,8 @@ def summary(t: Training, wanted: int, timing: Timing, measured: Costs) -> list[s
     return [
         what(t, wanted, timing),
         f"Waiting for data: {percent(timing.data_wait)} of the time; {data_verdict(t, timing, measured)}.",
-        parts(t, timing, measured),
-        operations(timing, measured, computing_seconds(timing, measured)),
+        parts(timing, measured),
+        operations(timing, measured),
         limit(t, timing, measured),
     ]
 
@@ -190,7 +190,7 @@ def computing_seconds(timing: Timing, measured: Costs) -> float:
     return sum(measured.parts.values())
 
 
-def parts(t: Training, timing: Timing, measured: Costs) -> str:
+def parts(timing: Timing, measured: Costs) -> str:
     computing = computing_seconds(timing, measured)
     seconds = {part: measured.parts.get(part, 0.0) for part in PARTS}
     seconds[REST] = computing - sum(seconds.values())
@@ -198,7 +198,8 @@ def parts(t: Training, timing: Timing, measured: Costs) -> str:
     return f"{whose}: " + ", ".join(f"{part} {percent(spent / computing)}" for part, spent in seconds.items()) + "."
 
 
-def operations(timing: Timing, measured: Costs, computing: float) -> str:
+def operations(timing: Timing, measured: Costs) -> str:
+    computing = computing_seconds(timing, measured)
     best = (
         f"{name} {percent(seconds / computing)} ({count / timing.steps:.0f} a step)"
         for name, seconds, count in measured.operations[:NAMED]
