@@ -31,7 +31,7 @@ from litemono.data.triplets import Batch, TripletDataset, open_dataset
 from litemono.device import choose_device
 from litemono.errors import UserError
 from litemono.guard import Guard
-from litemono.precision import apply_precision, choose_precision
+from litemono.precision import apply_precision, arrange, choose_precision
 from litemono.step import train_step
 
 SECONDS = 8.0  # for each part
@@ -161,6 +161,7 @@ def device_rate(config: TrainConfig, batch: Batch, device: torch.device) -> floa
     optimizers = build_optimizers(config, model)
     precision = choose_precision(config.optim.precision, device)
     apply_precision(precision)
+    arrange(model, precision, device)
     guard = Guard(device, precision)
 
     def step() -> None:

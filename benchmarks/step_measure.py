@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.step_subjects import NETWORKS, PARTS, PUBLISHED, STEP, Case, Inputs, Subject, Work, build
+from benchmarks.step_subjects import NETWORKS, PARTS, PUBLISHED, STEP, Case, Inputs, Subject, Work, build, precision_of
 from litemono.config import Precision
 from litemono.precision import HALF, apply_precision
 
@@ -127,7 +127,7 @@ def take_turns(alive: dict[str, Subject], found: dict[str, Measured], rounds: in
             work[name] = {STEP: subject.step, **subject.make_parts()}
             calls[name] = {part: _calls(work[name][part], device) for part in (STEP, *PARTS)}
             if name != PUBLISHED:
-                found[name].matmul_tflops = matmul_tflops(name, device)
+                found[name].matmul_tflops = matmul_tflops(precision_of(name), device)
     for number in range(rounds):
         say(f"  round {number + 1} of {rounds}")
         for name, part in itertools.chain(*(itertools.product(alive, parts) for parts in (COMPARED, OTHER_PARTS))):

@@ -21,11 +21,14 @@ from litemono.build import build_model, build_optimizers
 from litemono.config import DataConfig, ModelConfig, OptimConfig, Precision, TrainConfig
 from litemono.data.augment import Views, prepare
 from litemono.data.triplets import JITTER_HIGH, JITTER_LOW, NO_JITTER, Batch
+from litemono.fusion import fused_kernels
 from litemono.guard import Guard
-from litemono.precision import apply_precision, autocast
+from litemono.precision import apply_precision, arrange, autocast
+from litemono.state import candidates_shape
 from litemono.step import Numbers, train_step, update
 
 PUBLISHED = "published"
+COMPILED = " compiled"  # ends the name of a subject of ours that trains with --compile
 # A whole step, then its parts on their own.
 STEP, NETWORKS = "step", "networks"
 PARTS = (NETWORKS, "loss", "optimiser", "data")  # data: flip, jitter and pyramid on the device
@@ -79,9 +82,13 @@ class Subject:
 
 
 def build(name: str, inputs: Inputs) -> Subject:
-    """The subject `name`, PUBLISHED or a precision, settled: its next step is a normal one."""
+    """The subject `name`, PUBLISHED or a precision (COMPILED or not), settled: its next step is a normal one."""
     torch.manual_seed(0)
-    return published(inputs) if name == PUBLISHED else ours(inputs, name)
+    return published(inputs) if name == PUBLISHED else ours(inputs, precision_of(name), name.endswith(COMPILED))
+
+
+def precision_of(name: str) -> Precision:
+    return name.removesuffix(COMPILED)
 
 
 def published(inputs: Inputs) -> Subject:
@@ -119,12 +126,15 @@ def published(inputs: Inputs) -> Subject:
     return Subject(enter, step, make_parts, list(model.parameters()))
 
 
-def ours(inputs: Inputs, precision: Precision) -> Subject:
+def ours(inputs: Inputs, precision: Precision, compiled: bool) -> Subject:
     def enter() -> None:
         apply_precision(precision)
 
     device, loss = inputs.device, inputs.settings.loss
     model = build_model(inputs.settings).to(device)
+    arrange(model, precision, device)
+    if compiled:
+        model.kernels = fused_kernels(candidates_shape(inputs.settings), device)
     optimizers = build_optimizers(inputs.settings, model)
     freeze(optimizers)
     guard = Guard(device, precision)

@@ -22,7 +22,7 @@ from rich.table import Table
 import networks
 from benchmarks import step_plot
 from benchmarks.step_measure import MEASURED, OUT_OF_MEMORY, Job, Measured, in_own_process, say
-from benchmarks.step_subjects import NETWORKS, PARTS, PUBLISHED, STEP, Case, forward_macs
+from benchmarks.step_subjects import COMPILED, NETWORKS, PARTS, PUBLISHED, STEP, Case, forward_macs
 from litemono import cli
 from litemono.config import Precision, demand
 from litemono.device import choose_device
@@ -62,6 +62,8 @@ class StepBenchmarkConfig:
     precision: tuple[Precision, ...] | None = None
     """Of our step: fp32, tf32, fp16, bf16. Default: those the GPU has; fp32 bf16 on a CPU. The published step is float32
     always, with torch's defaults, by which a GPU may use TF32 in convolutions but not in matrix products."""
+    compile: bool = False
+    """Our step also with --compile."""
     repeats: int = 5
     """Rounds of timing, in which all subjects take turns."""
     memory_limit: float | None = None
@@ -104,7 +106,8 @@ def benchmark(config: StepBenchmarkConfig) -> int:
     """
     device = choose_device(config.device)
     cases = list_cases(config, device.type)
-    subjects = (PUBLISHED, *list_precisions(config, device))
+    endings = ("", COMPILED) if config.compile else ("",)
+    subjects = (PUBLISHED, *(name + end for name in list_precisions(config, device) for end in endings))
     check(config)
     report = {"command": shlex.join(["python", "-m", "benchmarks.train_step", *sys.argv[1:]]), **machine(device)}
     save(config, report, device.type, {})

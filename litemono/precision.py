@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import torch
 
 from litemono.config import Precision
 from litemono.errors import UserError
+
+if TYPE_CHECKING:
+    from litemono.model import DepthPoseModel
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 HALF = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -36,6 +39,19 @@ def apply_precision(precision: Precision) -> None:
     """TF32 for what is left in float32 on a GPU, except where fp32 was asked for: then all 23 bits, as the name says."""
     torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"
     torch.backends.cudnn.allow_tf32 = precision != "fp32"
+
+
+def arrange(model: DepthPoseModel, precision: Precision, device: torch.device) -> None:
+    """Convolution weights with channels last, where that is known to be faster; images and features follow.
+
+    On a CPU, for both networks: 10 to 15 % of their time. On a GPU for the pose network in half precision: dense
+    convolutions on tensor cores want it so. The depthwise convolutions of Lite-Mono have not been measured there.
+    """
+    net = model if device.type == "cpu" else model.pose if precision in HALF else None
+    for weight in net.parameters() if net is not None else ():
+        # With one input channel or one pixel both orders are the same in memory, and torch is not sure of their name.
+        if weight.dim() == 4 and weight.shape[1] > 1 and weight.shape[2:].numel() > 1:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[None]:

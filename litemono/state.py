@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from litemono.files import write_atomically
 from litemono.fusion import fused_kernels
 from litemono.guard import Guard
 from litemono.model import DepthPoseModel, Output
-from litemono.precision import apply_precision, choose_precision
+from litemono.precision import apply_precision, arrange, choose_precision
 from litemono.readback import Readback
 from litemono.report import Reporter
 from litemono.run import RunFolder
@@ -207,6 +208,7 @@ class Training:
         self.model.load_state_dict(state["model"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+            match_arrangement(optimizer)
         self.guard.load_state_dict(state["guard"])
         self.progress = Progress(**state["progress"])
         self.progress.restarts += 1
@@ -247,6 +249,7 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
     if not checkpoint.saved(checkpoints):
         load_initial_weights(config, model)
     model.to(world.device)
+    arrange(model, precision, world.device)
     if config.optim.compile:
         model.kernels = fused_kernels(candidates_shape(config), world.device)
     run = RunFolder(config) if world.is_main else None
@@ -287,6 +290,14 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
             run.close()
 
 
+def match_arrangement(optimizer: torch.optim.Optimizer) -> None:
+    """Moments laid out in memory like their weights, as fused updates need them: a checkpoint may be of other hardware."""
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if value.shape == parameter.shape and value.stride() != parameter.stride():
+                moments[name] = torch.empty_like(parameter).copy_(value)
+
+
 def candidates_shape(config: TrainConfig) -> tuple[int, int, int, int, int]:
     """(B, S, 3, H, W) of the warped views that one forward pass compares with its targets."""
     sources = len(config.loss.frame_ids) - 1 + config.loss.use_stereo
@@ -299,6 +310,8 @@ def parallelise(model: DepthPoseModel, world: World, sync_bn: bool) -> nn.Module
         return model
     if sync_bn:
         nn.SyncBatchNorm.convert_sync_batchnorm(model)  # in place, with the same parameters
+    # A 1x1 convolution's gradient has one order in memory and two names for it; torch takes that for two orders.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     devices = [world.device.index] if world.device.type == "cuda" else None
     # Every trainable tensor gets a gradient, unless --scales leaves out a head of the decoder.
     heads_left_out = set(model.loss.scales) != {0, 1, 2}

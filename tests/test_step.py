@@ -16,7 +16,9 @@ from litemono.config import LossConfig
 from litemono.data.triplets import Batch
 from litemono.guard import FIRST_SCALE, GRAD_NORM_MEMORY, SCALE_STEPS, Guard
 from litemono.model import DepthPoseModel
+from litemono.precision import arrange
 from litemono.readback import LAG, Readback
+from litemono.state import match_arrangement
 from litemono.step import Numbers, seed_step, split_batch, train_step
 
 CPU = torch.device("cpu")
@@ -60,6 +62,7 @@ class Bench:
 
     def __init__(self, untrained: DepthPoseModel, precision: str = "fp32") -> None:
         self.model, self.precision = copy.deepcopy(untrained), precision
+        arrange(self.model, precision, CPU)
         self.optimizers = [torch.optim.AdamW(net.parameters(), lr=1e-4, fused=True) for net in self.model.children()]
         self.guard = Guard(CPU, precision)
 
@@ -206,6 +209,22 @@ def test_fused_updates_are_those_of_the_plain_optimiser(untrained):
             optimizer.step()
         for mine, theirs in zip(bench.model.parameters(), plain.model.parameters(), strict=True):
             torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-7)  # a step is 1e-4
+
+
+def test_moments_of_another_memory_layout_are_rearranged(untrained):
+    """torch's fused update on a CPU walks through memory and would pair the wrong numbers without a word."""
+    bench, moved = Bench(untrained), Bench(untrained)
+    for one in (bench, moved):
+        one.step()
+    for optimizer in moved.optimizers:
+        saved = optimizer.state_dict()
+        for moments in saved["state"].values():
+            moments |= {name: value.clone(memory_format=torch.contiguous_format) for name, value in moments.items()}
+        optimizer.load_state_dict(saved)
+        match_arrangement(optimizer)
+    for one in (bench, moved):
+        one.step(seed=1)
+    assert changed(bench.everything(), moved.everything()) == []
 
 
 def test_the_loss_scale_changes_neither_gradient_norm_nor_update(untrained):

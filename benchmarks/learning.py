@@ -1,0 +1,178 @@
+"""python -m benchmarks.learning: does the fast training learn the same? Final abs_rel on the rendered world, over seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.published_step import PublishedModel, pixel_grid, published_optimizers, published_step
+from litemono import cli
+from litemono.build import build_data, build_model
+from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig
+from litemono.data.synthetic import World as Street
+from litemono.demo import DemoConfig, render
+from litemono.distributed import World
+from litemono.errors import UserError
+from litemono.files import write_atomically
+from litemono.schedule import learning_rates
+from litemono.step import seed_step
+from litemono.train import train
+from networks import weights
+
+# What is trained: the plain published recipe, and ours in some of its settings.
+PUBLISHED = "published"
+OURS = {
+    "fp32": {"precision": "fp32"},
+    "bf16": {"precision": "bf16"},
+    "bf16, compiled": {"precision": "bf16", "compile": True},
+    "fp16, compiled": {"precision": "fp16", "compile": True},
+}
+
+
+@dataclass(frozen=True)
+class LearningConfig:
+    """What is trained, how often."""
+
+    output: Path = Path("learning")
+    """Folder for the world and the runs; the same command again goes on with what is there."""
+    ours: tuple[Literal["fp32", "bf16", "bf16, compiled", "fp16, compiled"], ...] = ("fp32", "bf16, compiled")
+    """Settings of ours to compare with the published recipe."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """One training of each for every seed: other first weights, another order of samples; the world is the same."""
+    num_epochs: int = 6
+    """Epochs of each training, as in the demo."""
+    device: Literal["cpu", "cuda"] | None = None
+    """Default: cuda if there is one."""
+    json: Path | None = None
+    """Also write the results to this file, after every training."""
+
+
+def measure(config: LearningConfig) -> None:
+    """Train the published recipe and ours on the demo's rendered world, and compare their depth errors.
+
+    Example: python -m benchmarks.learning --json benchmarks/results/learning.json
+    """
+    if min(config.seeds, default=-1) < 0 or config.num_epochs < 1:
+        raise UserError("--seeds must not be negative (give one at least), --num_epochs at least 1")
+    street = render(DemoConfig(output=config.output))
+    command("export_gt", "--data_path", street.folder, "--split", street.split)
+    abs_rel: dict[str, dict[int, float]] = {}
+    for seed in config.seeds:
+        for name in (PUBLISHED, *config.ours):
+            settings = training(config, street, name, seed)
+            if not (settings.folder / "models/last/depth.pth").exists():
+                start = time.monotonic()
+                (train_published if name == PUBLISHED else train)(settings)
+                print(f"{settings.folder}: trained in {time.monotonic() - start:.0f} s", flush=True)
+            abs_rel.setdefault(name, {})[seed] = evaluated(settings, street)
+            if config.json:
+                write_atomically(config.json, (json.dumps(report(config, abs_rel), indent=1) + "\n").encode())
+    show(report(config, abs_rel))
+
+
+def training(config: LearningConfig, street: Street, name: str, seed: int) -> TrainConfig:
+    """The demo's training, of one kind with one seed."""
+    demo = DemoConfig()
+    rates = [value for rate in demo.lr for value in (rate, rate / 50, config.num_epochs + 1)]
+    return TrainConfig(
+        data=DataConfig(street.folder, split=str(street.split), png=True, color_jitter="off"),
+        model=ModelConfig(demo.model, demo.height, demo.width, drop_path=0.0, weights_init="scratch"),
+        loss=LossConfig(),
+        optim=OptimConfig(
+            batch_size=demo.batch_size, num_epochs=config.num_epochs, lr=tuple(rates), **OURS.get(name, {})
+        ),
+        run=RunConfig(config.output / "runs", f"{name.replace(', ', '_')}_{seed}", seed=seed, device=config.device),
+    )
+
+
+def train_published(config: TrainConfig) -> None:
+    """The published recipe on the same samples in the same order, from the same first weights."""
+    world = World(config.run.device)
+    torch.manual_seed(config.run.seed)
+    data = build_data(config, world)
+    nets = build_model(config)
+    grid = pixel_grid(config.optim.batch_size, config.model.height, config.model.width, world.device)
+    model = PublishedModel(nets.depth, nets.pose, grid).to(world.device).train()
+    optimizers = published_optimizers(model)
+    step = 0
+    for epoch in range(config.optim.num_epochs):
+        for optimizer, rate in zip(optimizers, learning_rates(config.optim.lr, epoch), strict=True):
+            optimizer.param_groups[0]["lr"] = rate
+        data.train_batches.seek(epoch)
+        for batch in data.train:
+            seed_step(config.run.seed, step, world.rank)
+            loss = published_step(model, optimizers, batch, world.device)
+            step += 1
+        print(f"{config.folder}: epoch {epoch + 1}/{config.optim.num_epochs}  loss {loss:.4f}", flush=True)
+    (config.folder / "models").mkdir(parents=True, exist_ok=True)
+    weights.save_folder(config.folder / "models/last", model.depth, model.pose)
+
+
+def evaluated(config: TrainConfig, street: Street) -> float:
+    """abs_rel of a run's last weights on the test street, by the evaluate command."""
+    folder = config.folder / "models/last"
+    flags = ("--data_path", street.folder, "--split", street.split, "--png", "--model", config.model.model)
+    command("evaluate", *flags, "--load_weights", folder)
+    return json.loads((folder / f"eval_{street.split.name}.json").read_text())["metrics"]["abs_rel"]
+
+
+def command(module: str, *flags: object) -> None:
+    done = subprocess.run([sys.executable, "-m", module, *map(str, flags)], capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"{module} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+
+
+def report(config: LearningConfig, abs_rel: dict[str, dict[int, float]]) -> dict[str, object]:
+    mean = {name: float(np.mean(list(by_seed.values()))) for name, by_seed in abs_rel.items()}
+    return {
+        "machine": machine(config.device),
+        "date": time.strftime("%Y-%m-%d"),
+        "command": shlex.join(["python", "-m", "benchmarks.learning", *sys.argv[1:]]),
+        "settings": {key: str(value) for key, value in dataclasses.asdict(config).items()},
+        "abs_rel": abs_rel,
+        "mean": mean,
+        "over_published": {name: value / mean[PUBLISHED] - 1 for name, value in mean.items()},
+    }
+
+
+def machine(device: str | None) -> dict[str, object]:
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    return {
+        "device": torch.cuda.get_device_name() if on_gpu else f"CPU, {platform.machine()}",
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def show(results: dict[str, object]) -> None:
+    table = Table(title="abs_rel on the test street", title_justify="left")
+    seeds = list(results["abs_rel"][PUBLISHED])
+    for name in ("", *(f"seed {seed}" for seed in seeds), "mean", "over published"):
+        table.add_column(name, justify="right" if name else "left")
+    for name, by_seed in results["abs_rel"].items():
+        cells = [f"{by_seed[seed]:.4f}" for seed in seeds]
+        table.add_row(name, *cells, f"{results['mean'][name]:.4f}", f"{results['over_published'][name]:+.1%}")
+    Console(highlight=False).print(table)
+
+
+def main() -> None:
+    cli.run(measure, LearningConfig, "python -m benchmarks.learning")
+
+
+if __name__ == "__main__":
+    main()
