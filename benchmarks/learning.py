@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import platform
 import shlex
 import subprocess
 import sys
@@ -20,11 +18,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.published_step import PublishedModel, pixel_grid, published_optimizers, published_step
+from benchmarks.train_step import machine
 from litemono import cli
 from litemono.build import build_data, build_model
 from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig
 from litemono.data.synthetic import World as Street
 from litemono.demo import DemoConfig, render
+from litemono.device import choose_device
 from litemono.distributed import World
 from litemono.errors import UserError
 from litemono.files import write_atomically
@@ -139,23 +139,12 @@ def command(module: str, *flags: object) -> None:
 def report(config: LearningConfig, abs_rel: dict[str, dict[int, float]]) -> dict[str, object]:
     mean = {name: float(np.mean(list(by_seed.values()))) for name, by_seed in abs_rel.items()}
     return {
-        "machine": machine(config.device),
-        "date": time.strftime("%Y-%m-%d"),
+        **machine(choose_device(config.device)),
         "command": shlex.join(["python", "-m", "benchmarks.learning", *sys.argv[1:]]),
         "settings": {key: str(value) for key, value in dataclasses.asdict(config).items()},
         "abs_rel": abs_rel,
         "mean": mean,
         "over_published": {name: value / mean[PUBLISHED] - 1 for name, value in mean.items()},
-    }
-
-
-def machine(device: str | None) -> dict[str, object]:
-    on_gpu = device != "cpu" and torch.cuda.is_available()
-    return {
-        "device": torch.cuda.get_device_name() if on_gpu else f"CPU, {platform.machine()}",
-        "cores": len(os.sched_getaffinity(0)),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
     }
 
 
