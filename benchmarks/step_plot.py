@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 
-from benchmarks.step_subjects import PUBLISHED, Case  # noqa: E402
+from benchmarks.step_subjects import COMPILED, PUBLISHED, Case, precision_of  # noqa: E402
 from litemono.files import replacing  # noqa: E402
 
 if TYPE_CHECKING:
@@ -36,12 +36,20 @@ def draw(path: Path, results: dict[Case, list[Row]], machine: str) -> None:
         memory.set(title=f"batch {batch}: memory", xlabel="GB at the peak of a step, less is better")
         memory.tick_params(labelleft=False)
     subjects = list(dict.fromkeys(row.subject for rows in results.values() for row in rows))
-    handles = [pyplot.Rectangle((0, 0), 1, 1, color=COLOURS[subject]) for subject in subjects]
+    handles = [pyplot.Rectangle((0, 0), 1, 1, **look(subject)) for subject in subjects]
     labels = ["published recipe (float32)" if subject == PUBLISHED else f"ours, {subject}" for subject in subjects]
     figure.legend(handles, labels, loc="outside upper center", ncols=len(subjects), frameon=False, title=machine)
     with replacing(path) as file:
         figure.savefig(file, format=path.suffix[1:], dpi=110)
     pyplot.close(figure)
+
+
+def look(subject: str) -> dict[str, object]:
+    """The colour of its precision; compiled steps are hatched."""
+    return {
+        "facecolor": COLOURS[precision_of(subject)],
+        **({"hatch": "///", "ec": "white"} if COMPILED in subject else {}),
+    }
 
 
 def bars(axes: Axes, group: dict[Case, list[Row]], value: object, form: str) -> None:
@@ -51,7 +59,7 @@ def bars(axes: Axes, group: dict[Case, list[Row]], value: object, form: str) -> 
         places.append(top + BAR * (len(rows) - 1) / 2)
         for row in rows:
             length = value(row)
-            axes.barh(top, length or 0, 0.85 * BAR, color=COLOURS[row.subject])
+            axes.barh(top, length or 0, 0.85 * BAR, **look(row.subject))
             text = row.measured.status if length is None else form.format(length)
             axes.annotate(text, (length or 0, top), (3, 0), textcoords="offset points", va="center", fontsize=8)
             top += BAR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -160,14 +161,15 @@ TINY = ("--model", "lite-mono-tiny", "--size", "96x64", "--batch", "1", "--preci
 
 
 def test_a_case_is_measured_written_and_drawn(run, tmp_path):
-    status, text = run(*TINY, "--json", tmp_path / "step.json", "--plot", tmp_path / "step.png")
+    compiled = ("--compile",) if shutil.which("g++") else ()
+    status, text = run(*TINY, *compiled, "--json", tmp_path / "step.json", "--plot", tmp_path / "step.png")
     assert status == 0, text
     report = json.loads((tmp_path / "step.json").read_text())
     assert report["torch"] == torch.__version__ and report["device"] == "cpu" and "--size 96x64" in report["command"]
     (case,) = report["cases"]
-    published, ours = case["rows"]
-    assert [published["subject"], ours["subject"]] == [PUBLISHED, "fp32"]
-    for row in (published, ours):
+    published, ours, *others = case["rows"]
+    assert [row["subject"] for row in case["rows"]] == [PUBLISHED, "fp32", *["fp32 compiled"] * len(compiled)]
+    for row in (published, ours, *others):
         assert row["measured"]["status"] == MEASURED
         assert set(row["measured"]["ms"]) == {STEP, *PARTS}
         assert row["images_per_s"] == pytest.approx(1000 / row["ms_per_step"])
