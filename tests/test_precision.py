@@ -8,8 +8,10 @@ from test_train import scalars, settings
 from torch import nn
 
 import networks
+from litemono.config import LossConfig
 from litemono.errors import UserError
-from litemono.precision import autocast, choose_precision
+from litemono.model import DepthPoseModel
+from litemono.precision import arrange, autocast, choose_precision
 from litemono.train import train
 from networks.lite_mono import CrossCovarianceAttention
 
@@ -51,6 +53,29 @@ def test_what_leaves_the_networks_is_float32_with_all_its_digits(precision):
     for output in outputs:
         assert output.dtype == torch.float32
         assert not torch.equal(output, output.to(torch.bfloat16).float()), "rounded to half precision on the way"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_gradients_do_not_depend_on_what_was_in_memory_before(precision):
+    """With channels last, torch 2.7.1's dilated depthwise convolutions in bf16 do; see `arrange`."""
+    torch.manual_seed(0)
+    depth, pose = networks.create("lite-mono", height=64, width=192), networks.create_pose()
+    model = DepthPoseModel(depth, pose, LossConfig())
+    arrange(model, precision, CPU)
+    image, other = torch.rand(2, 4, 3, 64, 192)
+
+    def gradients(dirt: float) -> dict[str, torch.Tensor]:
+        for elements in (10**3, 10**4, 10**5, 10**6, 3 * 10**6):
+            torch.full((elements,), dirt)  # left behind in the allocator's hands
+        model.zero_grad()
+        with autocast(precision, CPU):
+            outputs = (*depth(image), *pose(image, other))
+        sum(output.square().mean() for output in outputs).backward()
+        return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+    first, *others = (gradients(dirt) for dirt in (0.0, 3e38, float("nan"), 1.0))
+    for again in others:
+        assert [name for name in first if not torch.equal(first[name], again[name])] == []
 
 
 @pytest.mark.parametrize("size", [1.0, 1e3])
