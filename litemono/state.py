@@ -130,7 +130,7 @@ class Training:
         progress.step += 1
         progress.samples += self.global_batch
         self.report.clock.step(waited)
-        stopping = result.numbers.new_tensor([float(stop)])
+        stopping = torch.full_like(result.numbers[:1], float(stop))
         numbers = self.world.mean(torch.cat([stopping, result.numbers]))
         self.readback.push(numbers, Moment(progress.epoch, progress.samples // self.global_batch, progress.step))
         self._hear(self.readback.ripe())

@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import networks
 from litemono.config import LossConfig
@@ -19,7 +21,7 @@ from litemono.model import DepthPoseModel
 from litemono.precision import arrange
 from litemono.readback import LAG, Readback
 from litemono.state import match_arrangement
-from litemono.step import Numbers, seed_step, split_batch, train_step
+from litemono.step import Numbers, StepResult, seed_step, split_batch, train_step
 
 CPU = torch.device("cpu")
 HEIGHT, WIDTH = 32, 64
@@ -249,7 +251,10 @@ def test_half_precision_gives_nearly_the_loss_and_gradient_of_float32(untrained,
 
 
 def test_nothing_in_a_step_asks_the_device_for_a_number(untrained, monkeypatch):
-    """Tensors on `meta` have no values: whatever would wait for a GPU to know one fails, and so does mixing devices."""
+    """Tensors on `meta` have no values: whatever would wait for a GPU to know one fails, and so does mixing devices.
+
+    An ordinary copy in the other direction makes the host wait, too.
+    """
     meta = torch.device("meta")
     monkeypatch.setattr(torch, "autocast", lambda *args, **kwargs: contextlib.nullcontext())  # it knows no meta
     model = copy.deepcopy(untrained).to(meta)
@@ -264,17 +269,34 @@ def test_nothing_in_a_step_asks_the_device_for_a_number(untrained, monkeypatch):
             assert self.found_inf.device == self.grad_scale.device == meta
             Steps.taken += 1
 
-    result = train_step(
-        model,
-        [Steps(), Steps()],
-        batch(),
-        LossConfig(use_stereo=True),
-        Guard(meta, "fp16"),
-        device=meta,
-        precision="fp32",
-        accumulate=2,
-        spike_factor=100.0,
-    )
+    class NoWaiting(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, arguments=(), options=None):
+            options = options or {}
+            tensors = [value for value in tree_leaves((arguments, options)) if isinstance(value, torch.Tensor)]
+            devices = {tensor.device.type for tensor in tensors}
+            to_device = "cpu" in devices and (options.get("device") == meta or "meta" in devices)
+            if to_device and function.__name__.startswith(("_to_copy", "copy_")):
+                assert options.get("non_blocking") or True in arguments, "a copy that waits"
+            return function(*arguments, **options)
+
+    def step(guard: Guard) -> StepResult:
+        return train_step(
+            model,
+            [Steps(), Steps()],
+            batch(),
+            LossConfig(use_stereo=True),
+            guard,
+            device=meta,
+            precision="fp32",
+            accumulate=2,
+            spike_factor=100.0,
+        )
+
+    guard = Guard(meta, "fp16")
+    step(guard)  # weights of the pyramid are sent once
+    Steps.taken = 0
+    with NoWaiting():
+        result = step(guard)
     assert Steps.taken == 2 and result.numbers.device == meta and result.numbers.shape == (6 + 3,)
     with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
         result.numbers.tolist()
