@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from drives import DRIVE, dataset_at, same, write_drive
 from hypothesis import given
 from hypothesis import strategies as st
 
+from litemono.data import loader
 from litemono.data.kitti import frame_path
 from litemono.data.loader import EpochBatches, Loader
 from litemono.errors import UserError
@@ -158,3 +161,78 @@ def test_a_program_may_end_within_an_epoch(tmp_path, end, status):
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, env=environment, cwd=ROOT
     )
     assert result.returncode == status, result.stderr
+
+
+class RecordingStreams:
+    """Stands for torch.cuda's streams and events, and writes down who asked what of whom."""
+
+    def __init__(self) -> None:
+        self.log: list[tuple] = []
+        self.active = "compute"
+
+    def Stream(self, device):  # noqa: N802 - torch's name
+        return StandInStream(self, "copy")
+
+    def current_stream(self, device):
+        return StandInStream(self, self.active)
+
+    @contextlib.contextmanager
+    def stream(self, stream):
+        before, self.active = self.active, stream.name
+        yield
+        self.active = before
+
+
+class StandInStream(NamedTuple):
+    streams: RecordingStreams
+    name: str
+
+    def record_event(self):
+        number = sum(entry[0] == "recorded" for entry in self.streams.log)
+        self.streams.log.append(("recorded", self.name, number))
+        return number
+
+    def wait_event(self, event):
+        self.streams.log.append(("waits", self.name, event))
+
+
+class StandInBatch(NamedTuple):
+    streams: RecordingStreams
+    number: int
+
+    def on(self, device):
+        self.streams.log.append(("sent", self.streams.active, self.number))
+        return self
+
+    @property
+    def frames(self):
+        return self
+
+    def record_stream(self, stream):
+        self.streams.log.append(("in use by", stream.name, self.number))
+
+
+def test_the_next_batch_is_sent_while_the_current_one_is_used(monkeypatch):
+    """Without a GPU, only what would be asked of it can be seen: order of copies, waits and memory kept."""
+    streams = RecordingStreams()
+    for name in ("Stream", "stream", "current_stream"):
+        monkeypatch.setattr(torch.cuda, name, getattr(streams, name))
+    seen = []
+    for batch in loader.sent_ahead((StandInBatch(streams, i) for i in range(3)), torch.device("cuda")):
+        streams.log.append(("used", "compute", batch.number))
+        seen.append(batch.number)
+    assert seen == [0, 1, 2]
+    log = streams.log
+    for i in range(3):
+        story = (
+            ("sent", "copy"),
+            ("recorded", "copy"),
+            ("waits", "compute"),
+            ("in use by", "compute"),
+            ("used", "compute"),
+        )
+        moments = [log.index((*moment, i)) for moment in story]
+        assert moments == sorted(moments)
+    assert log.index(("sent", "copy", 1)) < log.index(("used", "compute", 0))
+    assert log.index(("sent", "copy", 2)) < log.index(("used", "compute", 1))
+    assert log.index(("sent", "copy", 2)) > log.index(("used", "compute", 0)), "one ahead, not the whole epoch"
