@@ -69,7 +69,7 @@ class ModelConfig:
     """Depth of the pose encoder's ResNet."""
     batched_pose: bool = False
     """One pass of the pose network for all frame pairs, instead of the published one after the other. Its BatchNorm then
-    sees them together, which is another (not worse) training; saves little."""
+    sees them together, which is another training. Saves nothing on a CPU; on a GPU, launches."""
     weights_init: str = "pretrained"
     """Pose encoder: pretrained (ImageNet, from weights/ or timm's cache; fetch with `python -m litemono.prepare weights`),
     scratch, or the path of a ResNet weights file."""
@@ -118,8 +118,8 @@ class OptimConfig:
     """Numbers the networks compute in; geometry and loss are float32 always. Default: fp16 with loss scaling on V100 and
     T4, bf16 on newer GPUs, fp32 on older ones and on a CPU. tf32: float32 storage, 10-bit products (newer GPUs)."""
     compile: bool = False
-    """Fuse the photometric error into compiled kernels (torch.compile): checked at the start, which takes 20 s the first
-    time; needs a C++ compiler, on a GPU Triton."""
+    """Fuse the photometric error into compiled kernels (torch.compile), checked against the plain ones at the start:
+    20 s the first time. Needs a C++ compiler, on a GPU Triton."""
     sync_bn: bool = False
     """Several GPUs: BatchNorm statistics over the batches of all processes, instead of each process's own."""
     num_epochs: int = 30
