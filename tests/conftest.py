@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("LITEMONO_SHARED", ROOT.parent / "shared"))
@@ -47,6 +48,15 @@ def command():
         )
 
     return run
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Images this small are slower on more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

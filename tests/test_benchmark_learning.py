@@ -15,13 +15,9 @@ from litemono.errors import UserError
 
 
 @pytest.fixture
-def small_world(monkeypatch):
+def small_world(monkeypatch, one_thread):
     tiny = partial(DemoConfig, drives=3, frames_per_drive=6, height=32, width=64, batch_size=2, model="lite-mono-tiny")
     monkeypatch.setattr(learning, "DemoConfig", tiny)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_both_recipes_train_on_the_same_and_are_compared(small_world, tmp_path, monkeypatch, capsys):

@@ -20,16 +20,10 @@ from litemono.data.augment import Views
 from litemono.model import DepthPoseModel
 from networks.lite_mono import VARIANTS
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CASE = Case("lite-mono-tiny", 96, 64, batch=2)
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

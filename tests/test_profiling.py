@@ -17,15 +17,9 @@ from litemono.step import seed_step
 from litemono.trace import PARTS, STEP, WAITING, Costs, Operation, costs, plain, read_events
 from litemono.train import main, train
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 WANTED = 2
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -23,16 +23,10 @@ from litemono.readback import LAG, Readback
 from litemono.state import match_arrangement
 from litemono.step import Numbers, StepResult, seed_step, split_batch, train_step
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 HEIGHT, WIDTH = 32, 64
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def batch(size: int = 4) -> Batch:

@@ -22,16 +22,10 @@ from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, Ru
 from litemono.events import events_in
 from litemono.train import TOO_MANY_BAD_STEPS, main, train
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 EPOCH_STEPS, EPOCHS = 4, 2
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # images this small are slower on more
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def settings(street: Path, log_dir: Path, name: str = "run", *, data=None, model=None, loss=None, optim=None, run=None):
