@@ -18,8 +18,8 @@ PARTS = ("augmentation", "depth network", "pose network", "objective", "backward
 REST = "rest"
 
 Event = dict[str, Any]
-ON_GPU = {"kernel", "gpu_memcpy", "gpu_memset"}
-LAUNCHES = {"cuda_runtime", "cuda_driver"}
+ON_GPU = ("kernel", "gpu_memcpy", "gpu_memset")
+LAUNCHES = ("cuda_runtime", "cuda_driver")
 
 # torch's names, without prefixes, underscores and "backward", in the words of the field; the rest stay as they are.
 PLAIN = {
@@ -89,7 +89,7 @@ def costs(events: Iterable[Event]) -> Costs:
         operation = operations.get(identity, event)
         asked = operation if launch is event else launch
         parts[labels.at(asked["ts"])] += event["dur"] / 1e6
-        key = i if operation is event else identity
+        key = ("alone", i) if operation is event else ("of an operation", identity)
         before = work.get(key, Operation(plain(operation["name"]), 0.0, 1))
         work[key] = before._replace(seconds=before.seconds + event["dur"] / 1e6)
     busy = covered((event["ts"], event["ts"] + event["dur"]) for event in on_gpu) / 1e6
