@@ -70,8 +70,8 @@ def test_a_run_through_three_time_limits_two_preemptions_and_a_dead_node_ends_as
     before = restarts(slurm, job)
     slurm.call("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
     slurm.wait_for("requeue after the node's death", lambda: restarts(slurm, job) > before, log)
-    slurm.bring_back(node)
     step = slurm.wait_step(run, newest_step(run) + 3, log)
+    slurm.bring_back(node)  # only now: its slurmd never died, and would take the job twice
 
     # Enough: both runs are finished with the epoch after this one.
     epochs = epochs_done(run) + 1
