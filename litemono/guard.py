@@ -44,7 +44,7 @@ class Guard:
     def forbids(self, grad_norm: Tensor, spike_factor: float) -> Tensor:
         """Count the step, and say (0-dim bool) whether it must not be taken.
 
-        grad_norm: of the true gradient, over all parameters and processes; a loss that is not finite shows in it too.
+        grad_norm: of the true gradient, over all parameters and processes; a loss that is not finite shows in it too (step.py).
         Forbidden are a norm that is not finite, or above `spike_factor` (if not 0) times its running mean. An overflow
         that a smaller loss scale can cure is forbidden too, but it is routine and not counted as a skipped step.
         """

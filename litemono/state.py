@@ -134,7 +134,8 @@ class Training:
         numbers = self.world.mean(torch.cat([stopping, result.numbers]))
         self.readback.push(numbers, Moment(progress.epoch, progress.samples // self.global_batch, progress.step))
         self._hear(self.readback.ripe())
-        if progress.step % self.config.run.images_every == 0:
+        pictures_due = progress.step % self.config.run.images_every == 0  # for which a GPU is waited for anyway
+        if pictures_due and not Numbers.read(result.numbers.tolist()).forbidden:
             self.report.pictures("train", progress.step, result.views.color[:, 0], result.output)
 
     def _hear(self, arrived: Iterable[tuple[list[float], Moment]]) -> None:

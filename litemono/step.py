@@ -115,7 +115,8 @@ def train_step(
             with autocast(precision, device):
                 output = model(views)
             with record_function("backward"):
-                (output.loss * (scale / len(parts))).backward()
+                # 0 * loss: a loss that is not finite makes the gradient so on every process, and the guard sees it there.
+                (output.loss * (scale / len(parts) + 0 * output.loss.detach())).backward()
         losses.append(torch.stack([output.loss.detach(), *output.losses]))
     with record_function("optimisers"):
         gradients = [p.grad for p in model.parameters() if p.grad is not None]

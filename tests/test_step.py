@@ -194,6 +194,23 @@ def test_a_gradient_that_is_not_finite_is_not_taken(untrained):
     assert not numbers.forbidden and numbers.skipped == 1 and numbers.skipped_in_a_row == 0
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_loss_that_is_not_finite_is_not_taken_however_good_its_gradient(untrained, value):
+    bench = Bench(untrained)
+    bench.step()
+    before = bench.everything()
+    forward = bench.model.forward
+
+    def spoilt(views):
+        output = forward(views)
+        return output._replace(loss=output.loss + value)
+
+    bench.model.forward = spoilt
+    numbers = bench.step(seed=1)
+    assert numbers.forbidden == 1 and numbers.skipped == 1
+    assert changed(before, bench.everything()) == []
+
+
 def test_fused_updates_are_those_of_the_plain_optimiser(untrained):
     bench, plain = Bench(untrained), Bench(untrained)
     plain.optimizers = [torch.optim.AdamW(net.parameters(), lr=1e-4) for net in plain.model.children()]
