@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,9 +20,9 @@ from benchmarks.published_step import PublishedModel, pixel_grid, published_opti
 from benchmarks.train_step import machine
 from litemono import cli
 from litemono.build import build_data, build_model
-from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig
+from litemono.config import TrainConfig
 from litemono.data.synthetic import World as Street
-from litemono.demo import DemoConfig, render
+from litemono.demo import DemoConfig, errors_in, render, training_flags
 from litemono.device import choose_device
 from litemono.distributed import World
 from litemono.errors import UserError
@@ -86,16 +85,13 @@ def measure(config: LearningConfig) -> None:
 
 def training(config: LearningConfig, street: Street, name: str, seed: int) -> TrainConfig:
     """The demo's training, of one kind with one seed."""
-    demo = DemoConfig()
-    rates = [value for rate in demo.lr for value in (rate, rate / 50, config.num_epochs + 1)]
-    return TrainConfig(
-        data=DataConfig(street.folder, split=str(street.split), png=True, color_jitter="off"),
-        model=ModelConfig(demo.model, demo.height, demo.width, drop_path=0.0, weights_init="scratch"),
-        loss=LossConfig(),
-        optim=OptimConfig(
-            batch_size=demo.batch_size, num_epochs=config.num_epochs, lr=tuple(rates), **OURS.get(name, {})
-        ),
-        run=RunConfig(config.output / "runs", f"{name.replace(', ', '_')}_{seed}", seed=seed, device=config.device),
+    demo = DemoConfig(output=config.output, num_epochs=config.num_epochs)
+    flags = ("--data_path", street.folder, "--split", street.split, "--png", *training_flags(demo))
+    settings = cli.parse(TrainConfig, "litemono.train", "", [*map(str, flags)])
+    return replace(
+        settings,
+        optim=replace(settings.optim, **OURS.get(name, {})),
+        run=replace(settings.run, model_name=f"{name.replace(', ', '_')}_{seed}", seed=seed, device=config.device),
     )
 
 
@@ -127,7 +123,7 @@ def evaluated(config: TrainConfig, street: Street) -> float:
     folder = config.folder / "models/last"
     flags = ("--data_path", street.folder, "--split", street.split, "--png", "--model", config.model.model)
     command("evaluate", *flags, "--load_weights", folder)
-    return json.loads((folder / f"eval_{street.split.name}.json").read_text())["metrics"]["abs_rel"]
+    return errors_in(folder / f"eval_{street.split.name}.json").abs_rel
 
 
 def command(module: str, *flags: object) -> None:
@@ -141,7 +137,7 @@ def report(config: LearningConfig, abs_rel: dict[str, dict[int, float]]) -> dict
     return {
         **machine(choose_device(config.device)),
         "command": shlex.join(["python", "-m", "benchmarks.learning", *sys.argv[1:]]),
-        "settings": {key: str(value) for key, value in dataclasses.asdict(config).items()},
+        "settings": {key: str(value) for key, value in asdict(config).items()},
         "abs_rel": abs_rel,
         "mean": mean,
         "over_published": {name: value / mean[PUBLISHED] - 1 for name, value in mean.items()},

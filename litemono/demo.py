@@ -219,8 +219,8 @@ def score(config: DemoConfig, world: World) -> list[tuple[str, Errors]]:
     end, walled = best_guess(truths, flat_road, Protocol())
     sizes = [truth.shape for truth in truths]
     return [
-        (f"{config.model}, trained here", _evaluated(trained_weights(config) / name)),
-        (f"{config.model}, untrained", _evaluated(config.output / "untrained" / name)),
+        (f"{config.model}, trained here", errors_in(trained_weights(config) / name)),
+        (f"{config.model}, untrained", errors_in(config.output / "untrained" / name)),
         ("one depth per image", mean_errors(truths, [constant(*size) for size in sizes], Protocol())),
         (f"one depth for all images, the best ({metres:.1f} m)", fixed),
         ("a flat road, far away from the horizon up", mean_errors(truths, [flat_road(*s) for s in sizes], Protocol())),
@@ -228,7 +228,8 @@ def score(config: DemoConfig, world: World) -> list[tuple[str, Errors]]:
     ]
 
 
-def _evaluated(path: Path) -> Errors:
+def errors_in(path: Path) -> Errors:
+    """Of a results file of the evaluate command."""
     return Errors(**json.loads(path.read_text())["metrics"])
 
 

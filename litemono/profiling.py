@@ -58,9 +58,7 @@ class Profiler:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """The run ends: tell about the steps that were recorded, if fewer than wanted."""
-        if not self.wanted:
-            return
-        if kind is None:
+        if self.wanted and kind is None:
             self._finish()
 
     def watch(self, steps: Steps) -> Steps:

@@ -28,7 +28,10 @@ def test_both_recipes_train_on_the_same_and_are_compared(small_world, tmp_path, 
     # Two steps from the same weights on the same samples: equal up to what AdamW makes of rounding.
     assert ours == pytest.approx(published, rel=0.02)
     assert found["over_published"] == {"published": 0.0, "fp32": pytest.approx(ours / published - 1)}
-    weights = [torch.load(tmp_path / f"out/runs/{name}_0/models/last/depth.pth") for name in ("published", "fp32")]
+    weights = [
+        torch.load(tmp_path / f"out/runs/{name}_0/models/last/depth.pth", weights_only=True)
+        for name in ("published", "fp32")
+    ]
     assert any(not torch.equal(weights[0][key], weights[1][key]) for key in weights[0]), (
         "one was trained, the other copied"
     )

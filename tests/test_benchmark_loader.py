@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from conftest import torch_threads
 from packing_helpers import DRIVE
 
 from benchmarks import loader, profile_data
@@ -32,10 +32,8 @@ def run(monkeypatch, capfd):
         output = capfd.readouterr()
         return end.value.code or 0, output.out + output.err
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield run
-    torch.set_num_threads(threads)
+    with torch_threads(1):
+        yield run
 
 
 def test_the_pipelines_are_timed_on_the_same_frames(run, kitti_sample, tmp_path):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from conftest import torch_threads
 from goldens import assert_l2_close, assert_stats, assert_within, strided
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,10 +33,8 @@ SAMPLE_RTOL = 1e-5
 
 @pytest.fixture(scope="module", autouse=True)
 def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(2):
+        yield
 
 
 @pytest.fixture(scope="module")
