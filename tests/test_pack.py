@@ -209,6 +209,8 @@ def test_ctrl_c_ends_the_pack_and_says_how_to_go_on(zips, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A process that was started in the background ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     frames = tmp_path / "pack" / DRIVE / "image_02.bin"
     while not frames.exists() and process.poll() is None:
