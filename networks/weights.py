@@ -7,6 +7,7 @@ ImageNet starting points are in imagenet.py and offered here too.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 from pathlib import Path
@@ -66,9 +67,9 @@ def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo:
         if os.path.lexists(folder):
             folder.rename(replaced)
         partial.rename(folder)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as the latter
+    except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise NetworkError(f"cannot write weights to {folder}: {error}") from error
+        raise NetworkError(f"cannot write weights to {folder}: {error.strerror or error}") from error
     with contextlib.suppress(OSError):  # a reader on a network drive may hold it; the next save tries again
         _remove(replaced)
 
@@ -141,8 +142,10 @@ def _plain_tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _write(path: Path, content: dict[str, object]) -> None:
+    data = io.BytesIO()  # a full disk speaks for itself only where torch is not between
+    torch.save(content, data)
     with path.open("wb") as file:
-        torch.save(content, file)
+        file.write(data.getbuffer())
         file.flush()
         os.fsync(file.fileno())
 

@@ -138,7 +138,7 @@ def test_a_full_disk_leaves_the_old_weights_and_nothing_half_written(folder, net
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
     try:
-        with pytest.raises(NetworkError, match="cannot write weights to .*weights_3"):
+        with pytest.raises(NetworkError, match="cannot write weights to .*weights_3: File too large"):
             weights.save_folder(folder, create(), None)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
