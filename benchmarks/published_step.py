@@ -2,7 +2,7 @@
 
 Float32 tensors, autograd for everything, one source view after the other, each scale from the beginning. Where plain
 code can be written in a faster or a slower way this is the faster one, so the comparison does not flatter us. The
-networks and the augmentation are the trainer's own.
+augmentation is the trainer's own, and so are the networks but for what autograd keeps of them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from litemono.data.augment import Views, prepare
 from litemono.data.triplets import Batch
+from networks.lite_mono import Block
 
 SCALES = (0, 1, 2)
 MIN_DEPTH, MAX_DEPTH = 0.1, 100.0
@@ -25,7 +26,7 @@ class PublishedModel(nn.Module):
     def __init__(self, depth: nn.Module, pose: nn.Module, grid: Tensor, noise_std: float = 1e-5):
         """grid: `pixel_grid` of the full size; noise_std: of the noise that settles ties with the identity errors."""
         super().__init__()
-        self.depth, self.pose, self.noise_std = depth, pose, noise_std
+        self.depth, self.pose, self.noise_std = with_plain_bottlenecks(depth), pose, noise_std
         self.register_buffer("grid", grid)
 
     def forward(self, views: Views) -> Tensor:
@@ -57,6 +58,22 @@ class PublishedModel(nn.Module):
         identity = identity + self.noise_std * torch.randn_like(identity)
         smallest = torch.cat([identity, reprojection], dim=1).min(dim=1).values
         return smallest.mean() + SMOOTHNESS / 2**scale * smoothness(disp, views.pyramid[scale][:, 0])
+
+
+class PlainGeluLinear(nn.Linear):
+    """GeluLinear, as autograd does it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(F.gelu(x), self.weight, self.bias)
+
+
+def with_plain_bottlenecks(depth: nn.Module) -> nn.Module:
+    """The same network, same parameters; changed in place."""
+    for block in [module for module in depth.modules() if isinstance(module, Block)]:
+        plain = PlainGeluLinear(block.pwconv2.in_features, block.pwconv2.out_features)
+        plain.weight, plain.bias = block.pwconv2.weight, block.pwconv2.bias
+        block.pwconv2 = plain
+    return depth
 
 
 def published_optimizers(model: PublishedModel) -> list[torch.optim.Optimizer]:

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import Tensor, nn
 
+from networks.gelu_linear import GeluLinear
 from networks.normalise import normalise
 
 
@@ -104,13 +105,12 @@ class Block(nn.Module):
         self.gamma = nn.Parameter(torch.full((width,), 1e-6))
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.pwconv1 = nn.Linear(width, 6 * width)
-        self.act = nn.GELU()
-        self.pwconv2 = nn.Linear(6 * width, width)
+        self.pwconv2 = GeluLinear(6 * width, width)
         self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
 
     def bottleneck(self, u: Tensor) -> Tensor:
         """(B, H, W, C), as linear layers want it -> (B, C, H, W)."""
-        u = self.gamma * self.pwconv2(self.act(self.pwconv1(u)))
+        u = self.gamma * self.pwconv2(self.pwconv1(u))
         return self.drop_path(u.permute(0, 3, 1, 2))
 
 

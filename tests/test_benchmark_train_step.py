@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import sys
@@ -35,12 +36,13 @@ def inputs() -> Inputs:
 
 
 def models(dtype: torch.dtype) -> tuple[DepthPoseModel, PublishedModel]:
-    """Ours and the plain one, on the same networks."""
+    """Ours and the plain one, on equal networks."""
     torch.manual_seed(0)
     depth = networks.create(CASE.model, height=CASE.height, width=CASE.width).to(dtype)
     pose = networks.create_pose().to(dtype)
     grid = pixel_grid(CASE.batch, CASE.height, CASE.width, CPU, dtype)
-    return DepthPoseModel(depth, pose, LossConfig()).train(), PublishedModel(depth, pose, grid, noise_std=0.0).train()
+    plain = PublishedModel(copy.deepcopy(depth), copy.deepcopy(pose), grid, noise_std=0.0)
+    return DepthPoseModel(depth, pose, LossConfig()).train(), plain.train()
 
 
 def converted(views: Views, dtype: torch.dtype) -> Views:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import torch_threads
 from goldens import assert_l2_close, assert_stats, assert_within, strided
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from parity_recipes import fill, model_input, triplet
 from torch import nn
 
 import networks
+from networks.gelu_linear import GeluLinear
 from networks.lite_mono import AttentionBlock, CrossCovarianceAttention, DilatedBlock, pooled_images
 from networks.normalise import normalise
 
@@ -141,6 +143,7 @@ def run(stats, request) -> Run:
         features = net.encoder(image)
         disps = net.decoder(features)
         maps |= {f"input_downsample.{i}": pooled for i, pooled in enumerate(pooled_images(normalise(image), 4))}
+        maps |= {key.replace("pwconv1", "act"): F.gelu(maps[key]) for key in list(maps) if key.endswith("pwconv1")}
         maps["stages.0.3.pos_embd.token_projection#input"] = whole_position_code(net, height // 4, width // 4)
     return Run(request.param, stats[request.param], image, features, disps, maps)
 
@@ -321,6 +324,28 @@ def test_mixed_precision_stays_close(dtype):
     for p, q in zip(exact, mixed, strict=True):
         # 18 blocks of rounding at 2^-11 or 2^-8 each, in a sigmoid of slope 1/4
         assert_within(q.float().numpy(), p.numpy(), "disparity", atol=5e-3 if dtype == torch.float16 else 4e-2)
+
+
+@pytest.mark.filterwarnings("ignore:In CPU autocast")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_a_bottleneck_keeps_its_widest_map_once_and_has_the_gradients_of_autograd(dtype):
+    torch.manual_seed(0)
+    layer = GeluLinear(24, 4).to(torch.promote_types(dtype, torch.float32))
+    x = torch.randn(2, 3, 5, 24, dtype=dtype, requires_grad=True)
+    grad = torch.randn(2, 3, 5, 4, dtype=dtype)
+    inputs = (x, layer.weight, layer.bias)
+    kept = []
+    with torch.autocast("cpu", dtype, enabled=dtype.itemsize == 2):
+        plain = F.linear(F.gelu(x), layer.weight, layer.bias)
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.shape) or tensor, lambda t: t):
+            ours = layer(x)
+    assert kept.count(x.shape) == 1
+    assert ours.dtype == plain.dtype
+    assert torch.equal(ours, plain)
+    expected, gradients = (torch.autograd.grad(out, inputs, grad) for out in (plain, ours))
+    for gradient, wanted in zip(gradients, expected, strict=True):
+        assert gradient.dtype == wanted.dtype
+        assert_l2_close(gradient.double().numpy(), wanted.double().numpy(), 4 * torch.finfo(dtype).eps, "gradient")
 
 
 def test_attention_survives_half_precision_tokens_whose_squares_overflow():
