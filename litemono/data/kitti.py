@@ -44,9 +44,14 @@ class SplitLine(NamedTuple):
 # ---------------------------------------------------------------- split lists
 
 
+def find_split(split: str) -> Path | None:
+    """The folder of a split that is named in splits/ or given by its path."""
+    return next((folder for folder in (SPLITS / split, Path(split)) if split and folder.is_dir()), None)
+
+
 def split_file(split: str, which: str) -> Path:
     """Path of `which` ("train", "val", "test") of a split named in splits/ or given as a folder."""
-    folder = next((f for f in (SPLITS / split, Path(split)) if split and f.is_dir()), None)
+    folder = find_split(split)
     name = f"{which}_files.txt"
     if folder is not None and (folder / name).is_file():
         return folder / name

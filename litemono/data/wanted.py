@@ -112,7 +112,7 @@ def _test_offsets(dataset: str) -> tuple[int, ...]:
 
 def split_folder(split: str, flag: str) -> Path:
     """The folder of a split given by name or path."""
-    found = next((path for path in (SPLITS / split, Path(split)) if split and path.is_dir()), None)
+    found = kitti.find_split(split)
     if found is None:
         known = ", ".join(sorted(path.name for path in SPLITS.iterdir() if path.is_dir()))
         raise UserError(f"{flag} {split}: no split and no folder of that name; splits: {known}; or give a folder")
