@@ -16,7 +16,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.published_step import PublishedModel, pixel_grid, published_optimizers, published_step
+from benchmarks.published_step import (
+    PublishedModel,
+    pixel_grid,
+    published_optimizers,
+    published_step,
+    use_torch_defaults,
+)
 from benchmarks.train_step import machine
 from litemono import cli
 from litemono.build import build_data, build_model
@@ -98,6 +104,7 @@ def training(config: LearningConfig, street: Street, name: str, seed: int) -> Tr
 def train_published(config: TrainConfig) -> None:
     """The published recipe on the same samples in the same order, from the same first weights."""
     world = World(config.run.device)
+    use_torch_defaults()  # whatever the training before this one chose
     torch.manual_seed(config.run.seed)
     data = build_data(config, world)
     nets = build_model(config)

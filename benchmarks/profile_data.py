@@ -165,7 +165,7 @@ def device_rate(config: TrainConfig, batch: Batch, device: torch.device) -> floa
     guard = Guard(device, precision)
 
     def step() -> None:
-        result = train_step(
+        train_step(
             model,
             optimizers,
             batch,
@@ -176,14 +176,19 @@ def device_rate(config: TrainConfig, batch: Batch, device: torch.device) -> floa
             accumulate=1,
             spike_factor=0.0,
         )
-        result.numbers.tolist()  # waits for the device
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
 
     for _ in range(WARM_UP_STEPS if device.type == "cuda" else 1):
         step()
+    wait()
     start, steps = time.perf_counter(), 0
     while steps == 0 or time.perf_counter() - start < SECONDS:
         step()
         steps += 1
+    wait()
     return steps * len(batch.index) / (time.perf_counter() - start)
 
 

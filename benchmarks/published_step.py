@@ -60,6 +60,12 @@ class PublishedModel(nn.Module):
         return smallest.mean() + SMOOTHNESS / 2**scale * smoothness(disp, views.pyramid[scale][:, 0])
 
 
+def use_torch_defaults() -> None:
+    """The number formats that torch takes if nobody says anything: on a GPU TF32 in convolutions, not in matrix products."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = True
+
+
 class PlainGeluLinear(nn.Linear):
     """GeluLinear, as autograd does it."""
 

@@ -238,6 +238,7 @@ class MemoryMeter:
         self.device = device
         gc.collect()
         if device.type == "cuda":
+            torch._C._cuda_clearCublasWorkspaces()  # or the first subject alone would pay for them
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device)
             self.before = torch.cuda.memory_allocated(device)

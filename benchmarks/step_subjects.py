@@ -16,7 +16,13 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import networks
-from benchmarks.published_step import PublishedModel, pixel_grid, published_optimizers, published_step
+from benchmarks.published_step import (
+    PublishedModel,
+    pixel_grid,
+    published_optimizers,
+    published_step,
+    use_torch_defaults,
+)
 from litemono.build import build_model, build_optimizers
 from litemono.config import DataConfig, ModelConfig, OptimConfig, Precision, TrainConfig
 from litemono.data.augment import Views, prepare
@@ -92,11 +98,6 @@ def precision_of(name: str) -> Precision:
 
 
 def published(inputs: Inputs) -> Subject:
-    def enter() -> None:
-        """What torch does if nobody says anything."""
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = True
-
     case, device = inputs.case, inputs.device
     grid = pixel_grid(case.batch, case.height, case.width, device)
     nets = build_model(inputs.settings)
@@ -121,9 +122,9 @@ def published(inputs: Inputs) -> Subject:
 
         return parts(networks_alone, lambda: given(views).backward(), update_all, inputs)
 
-    enter()
+    use_torch_defaults()
     step()
-    return Subject(enter, step, make_parts, list(model.parameters()))
+    return Subject(use_torch_defaults, step, make_parts, list(model.parameters()))
 
 
 def ours(inputs: Inputs, precision: Precision, compiled: bool) -> Subject:

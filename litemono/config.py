@@ -121,7 +121,8 @@ class OptimConfig:
     """Fuse the photometric error into compiled kernels (torch.compile), checked against the plain ones at the start:
     20 s the first time. Needs a C++ compiler, on a GPU Triton."""
     sync_bn: bool = False
-    """Several GPUs: BatchNorm statistics over the batches of all processes, instead of each process's own."""
+    """Several GPUs: BatchNorm statistics over the batches of all processes, instead of each process's own.
+    Each such layer then waits for the GPU."""
     num_epochs: int = 30
     """Epochs to train."""
     lr: tuple[float, ...] = PUBLISHED_LR

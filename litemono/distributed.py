@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 from litemono.device import choose_device
 
@@ -33,13 +35,13 @@ class World:
     def is_main(self) -> bool:
         return self.rank == 0
 
-    def sum(self, values: torch.Tensor) -> torch.Tensor:
+    def sum(self, values: Tensor) -> Tensor:
         """Elementwise sum of `values` over all processes."""
         if self.size > 1:
             dist.all_reduce(values)
         return values
 
-    def mean(self, values: torch.Tensor) -> torch.Tensor:
+    def mean(self, values: Tensor) -> Tensor:
         """Elementwise mean of `values` over all processes; on a GPU queued, not waited for."""
         return self.sum(values) / self.size if self.size > 1 else values
 
@@ -49,13 +51,25 @@ class World:
             return flag
         return bool(self.sum(torch.tensor(float(flag), device=self.device)).item())
 
+    def share(self, tensors: Iterable[Tensor]) -> None:
+        """Rank 0's values in the tensors of every process."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
+
     def barrier(self) -> None:
         if self.size > 1:
-            dist.barrier()
+            dist.barrier(device_ids=[self.device.index] if self.device.type == "cuda" else None)
 
-    def close(self) -> None:
-        if self.size > 1 and dist.is_initialized():
-            # A thread of gloo needs Python's lock to let go of the last exchange. The end of the group waits for that
-            # thread while it holds the lock, so give the thread its turn first.
-            time.sleep(1)
-            dist.destroy_process_group()
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if self.size == 1 or not dist.is_initialized():
+            return
+        if failure is not None and self.device.type == "cuda":
+            return  # NCCL would wait here for what the others still expect of us, and the reason would never be printed
+        # A thread of gloo needs Python's lock to let go of the last exchange. The end of the group waits for that
+        # thread while it holds the lock, so give the thread its turn first.
+        time.sleep(1)
+        dist.destroy_process_group()

@@ -82,6 +82,8 @@ class Training:
     """Of the newest step whose numbers have arrived from the device."""
     stop_asked: bool = False
     """A signal reached one of the processes; true on all of them after the same step."""
+    save_asked: bool = False
+    """A process finds that it is time for a checkpoint; true on all of them after the same step too."""
     last_save: float = field(default_factory=time.monotonic)
 
     @property
@@ -130,8 +132,9 @@ class Training:
         progress.step += 1
         progress.samples += self.global_batch
         self.report.clock.step(waited)
-        stopping = torch.full_like(result.numbers[:1], float(stop))
-        numbers = self.world.mean(torch.cat([stopping, result.numbers]))
+        save = time.monotonic() - self.last_save >= 60 * self.config.run.checkpoint_minutes
+        asked = [torch.full_like(result.numbers[:1], float(flag)) for flag in (stop, save)]
+        numbers = self.world.mean(torch.cat([*asked, result.numbers]))
         self.readback.push(numbers, Moment(progress.epoch, progress.samples // self.global_batch, progress.step))
         self._hear(self.readback.ripe())
         pictures_due = progress.step % self.config.run.images_every == 0  # for which a GPU is waited for anyway
@@ -139,9 +142,10 @@ class Training:
             self.report.pictures("train", progress.step, result.views.color[:, 0], result.output)
 
     def _hear(self, arrived: Iterable[tuple[list[float], Moment]]) -> None:
-        for (stopping, *numbers), moment in arrived:
+        for (stop, save, *numbers), moment in arrived:
             self.known = Numbers.read(numbers)
-            self.stop_asked = self.stop_asked or stopping > 0
+            self.stop_asked = self.stop_asked or stop > 0
+            self.save_asked = self.save_asked or save > 0
             self._tell(moment, self.known)
 
     def _tell(self, moment: Moment, numbers: Numbers) -> None:
@@ -172,9 +176,8 @@ class Training:
         return f", loss scale {loss_scale:.0f}" if self.guard.scaling else ""
 
     def checkpoint_due(self) -> bool:
-        """Time for one, and not at the epoch's last step, which is saved together with its validation."""
-        due = time.monotonic() - self.last_save >= 60 * self.config.run.checkpoint_minutes
-        return due and self.progress.samples + self.global_batch <= self.data.train_samples
+        """Asked for, and not at the epoch's last step, which is saved together with its validation."""
+        return self.save_asked and self.progress.samples + self.global_batch <= self.data.train_samples
 
     def save(self) -> None:
         """Write a checkpoint, after everything that must not be missing when it is resumed from."""
@@ -183,7 +186,7 @@ class Training:
         if self.run:
             checkpoint.save(self.run.checkpoints, self.progress.step, self._state(), self.config.run.keep_checkpoints)
             self.report.state("running")
-        self.last_save = time.monotonic()
+        self.last_save, self.save_asked = time.monotonic(), False
 
     def _state(self) -> dict[str, Any]:
         return {

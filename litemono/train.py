@@ -29,9 +29,13 @@ def train(config: TrainConfig) -> int:
     Example: python -m litemono.train --data_path kitti_data --model lite-mono --model_name mytrain
     """
     check(config)
-    world = World(config.run.device)
     try:
-        with StopFlag() as stop, open_training(config, world) as training, Profiler(training) as profiler:
+        with (
+            World(config.run.device) as world,
+            StopFlag() as stop,
+            open_training(config, world) as training,
+            Profiler(training) as profiler,
+        ):
             if training.finished:
                 training.report.say(f"{config.folder}: already finished")
                 return FINISHED
@@ -41,8 +45,6 @@ def train(config: TrainConfig) -> int:
             f"out of GPU memory at --batch_size {config.optim.batch_size} --accumulate {config.optim.accumulate}; the "
             f"same command with --accumulate {2 * config.optim.accumulate} needs about half ({str(error).split('.')[0]})"
         ) from None
-    finally:
-        world.close()
 
 
 def loop(t: Training, stop: StopFlag, profiler: Profiler) -> int:
@@ -52,18 +54,21 @@ def loop(t: Training, stop: StopFlag, profiler: Profiler) -> int:
         t.set_rates(learning_rates(config.optim.lr, progress.epoch))
         for waited, batch in profiler.watch(t.batches()):
             seed_step(config.run.seed, progress.step, world.rank)
-            result = train_step(
-                t.parallel,
-                t.optimizers,
-                batch,
-                config.loss,
-                t.guard,
-                device=world.device,
-                precision=t.precision,
-                accumulate=config.optim.accumulate,
-                spike_factor=config.optim.spike_factor,
+            t.advance(  # nobody keeps the result, so that its images are gone before the next step
+                train_step(
+                    t.parallel,
+                    t.optimizers,
+                    batch,
+                    config.loss,
+                    t.guard,
+                    device=world.device,
+                    precision=t.precision,
+                    accumulate=config.optim.accumulate,
+                    spike_factor=config.optim.spike_factor,
+                ),
+                waited,
+                bool(stop),
             )
-            t.advance(result, waited, bool(stop))
             if t.known.skipped_in_a_row >= config.optim.max_bad_steps:
                 return give_up(t)
             if t.stop_asked:

@@ -30,6 +30,7 @@ def validate(
     """
     was_training = model.training
     model.eval()
+    world.share(model.buffers())  # BatchNorm's running statistics, which a checkpoint has of rank 0 only
     first: tuple[Views, Output] | None = None
     sums = torch.zeros(2 + 1 + len(METRIC_NAMES), dtype=torch.float64)
     try:

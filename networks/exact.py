@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 def exactly(layer: Callable[[Tensor], Result], x: Tensor) -> Result:
-    """layer(x) in at least float32, also where autocast runs the networks in half precision.
+    """layer(x) in at least float32 (on newer GPUs with TF32 products), also where autocast runs the networks in half precision.
 
     For what leaves a network: bfloat16's 8 bits would move a disparity by 1 %, and with it every pixel that is warped.
     """

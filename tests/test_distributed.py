@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 
 import pytest
+import torch
+import torch.distributed as dist
 from conftest import ROOT
 from test_train import final_state, flags, scalars
+
+from litemono.distributed import World
+from litemono.errors import UserError
 
 
 def torchrun(processes: int, arguments: list[str]) -> subprocess.CompletedProcess:
@@ -40,3 +46,16 @@ def test_the_first_loss_of_two_processes_is_close_to_that_of_one(street, tmp_pat
     assert torchrun(1, one).returncode == 0
     losses = [scalars(tmp_path / name / "val", "loss")[0][1] for name in ("one", "two")]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+@pytest.mark.parametrize(("device", "failed", "leaves"), [("cpu", False, 1), ("cpu", True, 1), ("cuda", True, 0)])
+def test_who_fails_on_a_gpu_does_not_wait_for_the_others(monkeypatch, device, failed, leaves):
+    """NCCL ends a group only when all that was queued is done; the message would wait for that too."""
+    world, left = World("cpu"), []
+    world.size, world.device = 2, torch.device(device)
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: left.append(1))
+    with contextlib.suppress(UserError), world:
+        if failed:
+            raise UserError("a damaged image")
+    assert len(left) == leaves

@@ -11,8 +11,7 @@ from test_step import Bench, batch, untrained  # noqa: F401 - a fixture
 from test_train import scalars, settings
 
 from litemono.config import LossConfig
-from litemono.guard import Guard
-from litemono.precision import choose_precision
+from litemono.precision import apply_precision, choose_precision
 from litemono.step import train_step
 from litemono.train import train
 
@@ -32,17 +31,18 @@ def test_a_run_on_a_gpu_stops_goes_on_and_finishes_with_every_step_on_its_curve(
     assert f", {choose_precision(None, GPU)};" in (tmp_path / "run/log.txt").read_text()
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
 def test_a_step_on_a_gpu_never_waits_for_it(untrained, precision):  # noqa: F811 - the fixture
-    model = Bench(untrained).model.to(GPU)
-    optimizers = [torch.optim.AdamW(net.parameters(), lr=1e-4, fused=True) for net in model.children()]
-    guard = Guard(GPU, precision)
+    if precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        pytest.skip("no bf16 units")
+    apply_precision(precision)
+    bench = Bench(untrained, precision, GPU)
     samples = batch()
     samples = type(samples)(*(tensor.pin_memory() for tensor in samples))
 
     def step() -> torch.Tensor:
         options = {"device": GPU, "precision": precision, "accumulate": 2, "spike_factor": 100.0}
-        return train_step(model, optimizers, samples, LossConfig(), guard, **options).numbers
+        return train_step(bench.model, bench.optimizers, samples, LossConfig(), bench.guard, **options).numbers
 
     step()
     torch.cuda.synchronize()

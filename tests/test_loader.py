@@ -218,7 +218,8 @@ def test_the_next_batch_is_sent_while_the_current_one_is_used(monkeypatch):
     for name in ("Stream", "stream", "current_stream"):
         monkeypatch.setattr(torch.cuda, name, getattr(streams, name))
     seen = []
-    for batch in loader.sent_ahead((StandInBatch(streams, i) for i in range(3)), torch.device("cuda")):
+    gpu = torch.device("cuda")
+    for batch in loader.sent_ahead((StandInBatch(streams, i) for i in range(3)), gpu, torch.cuda.Stream(gpu)):
         streams.log.append(("used", "compute", batch.number))
         seen.append(batch.number)
     assert seen == [0, 1, 2]

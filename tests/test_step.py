@@ -56,11 +56,11 @@ def untrained() -> DepthPoseModel:
 class Bench:
     """A model of its own, with what a step needs."""
 
-    def __init__(self, untrained: DepthPoseModel, precision: str = "fp32") -> None:
-        self.model, self.precision = copy.deepcopy(untrained), precision
-        arrange(self.model, precision, CPU)
+    def __init__(self, untrained: DepthPoseModel, precision: str = "fp32", device: torch.device = CPU) -> None:
+        self.model, self.precision, self.device = copy.deepcopy(untrained).to(device), precision, device
+        arrange(self.model, precision, device)
         self.optimizers = [torch.optim.AdamW(net.parameters(), lr=1e-4, fused=True) for net in self.model.children()]
-        self.guard = Guard(CPU, precision)
+        self.guard = Guard(device, precision)
 
     def step(self, model: nn.Module | None = None, seed: int = 0, accumulate: int = 1, factor: float = 0.0) -> Numbers:
         seed_step(seed, 0, 0)
@@ -70,7 +70,7 @@ class Bench:
             batch(),
             LossConfig(),
             self.guard,
-            device=CPU,
+            device=self.device,
             precision=self.precision,
             accumulate=accumulate,
             spike_factor=factor,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -107,10 +107,15 @@ class Loader:
     def __len__(self) -> int:
         return len(self.batches)
 
+    @cached_property
+    def stream(self) -> torch.cuda.Stream:
+        """For sending ahead; one for all epochs, because torch keeps the memory that each stream has used for itself."""
+        return torch.cuda.Stream(self.device)
+
     def __iter__(self) -> Iterator[Batch]:
         if self.device.type == "cuda":
             read = self.dataset.originals if self.dataset.store.holds_originals else self.dataset.batch
-            return sent_ahead(self.read(partial(read, pin=True)), self.device)
+            return sent_ahead(self.read(partial(read, pin=True)), self.device, self.stream)
         return self.read(self.dataset.batch)
 
     def read(self, read: Callable[[list[Key]], Result]) -> Iterator[Result]:
@@ -122,12 +127,13 @@ class Loader:
             yield from ordered_map(threads, read, self.batches, ahead=AHEAD * self.num_workers)
 
 
-def sent_ahead(batches: Iterator[Batch | Originals], device: torch.device) -> Iterator[Batch]:
+def sent_ahead(
+    batches: Iterator[Batch | Originals], device: torch.device, stream: torch.cuda.Stream
+) -> Iterator[Batch]:
     """The batches with their frames on a CUDA device; the next one is sent (and resized) while the current one is used.
 
     The rest stays in (pinned) host memory, where augmentation looks at it without waiting for the device.
     """
-    stream = torch.cuda.Stream(device)
 
     def send(batch: Batch | Originals) -> tuple[Batch, torch.cuda.Event]:
         with torch.cuda.stream(stream):
