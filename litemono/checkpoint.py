@@ -37,8 +37,13 @@ def save(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
     torch.save(state, buffer)
     data = buffer.getvalue()
     path = folder / f"step_{step:08d}.pt"
-    write_atomically(checksum_file(path), f"{hashlib.sha256(data).hexdigest()}  {path.name}\n".encode())
+    line = f"{hashlib.sha256(data).hexdigest()}  {path.name}\n"
+    # A step is saved twice if it was saved before its validation: until the new file is there, the old one counts.
+    before = checksum_file(path).read_text() if path.exists() and checksum_file(path).exists() else ""
+    write_atomically(checksum_file(path), (line + before).encode())
     write_atomically(path, data)
+    if before:
+        write_atomically(checksum_file(path), line.encode())
     for old in saved(folder)[:-keep]:
         old.unlink(missing_ok=True)
         checksum_file(old).unlink(missing_ok=True)
@@ -49,10 +54,10 @@ def load(path: Path) -> dict[str, Any]:
     """Read one checkpoint onto the CPU; ValueError says what is wrong with a damaged one."""
     data = path.read_bytes()
     try:
-        expected = checksum_file(path).read_text().split()[0]
-    except (OSError, IndexError):
+        expected = checksum_file(path).read_text().split()[::2]
+    except OSError:
         raise ValueError("its checksum file is missing") from None
-    if hashlib.sha256(data).hexdigest() != expected:
+    if hashlib.sha256(data).hexdigest() not in expected:
         raise ValueError(f"its checksum does not match ({len(data)} bytes)")
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 

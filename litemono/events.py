@@ -6,15 +6,18 @@ curve has every step once, for TensorBoard and for whoever reads the files direc
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.record_writer import masked_crc32c
 
 from litemono.files import write_atomically
 
@@ -47,14 +50,18 @@ class Curves:
 
 
 def _records(data: bytes) -> Iterator[tuple[bytes, Event]]:
-    """Whole records of a TFRecord file: length (8 bytes), its CRC (4), payload, its CRC (4). A torn tail is left out."""
+    """Whole records of a TFRecord file: length (8 bytes), its CRC (4), payload, its CRC (4).
+
+    A torn tail is left out, and so are damaged payloads. Their CRC is not computed: it would take minutes in Python.
+    """
     offset = 0
     while offset + 12 <= len(data):
-        (length,) = struct.unpack_from("<Q", data, offset)
+        length, crc = struct.unpack_from("<QI", data, offset)
         end = offset + 12 + length + 4
-        if end > len(data):
+        if end > len(data) or masked_crc32c(data[offset : offset + 8]) != crc:
             return
-        yield data[offset:end], Event.FromString(data[offset + 12 : end - 4])
+        with contextlib.suppress(DecodeError):
+            yield data[offset:end], Event.FromString(data[offset + 12 : end - 4])
         offset = end
 
 

@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from litemono.errors import UserError
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+LASTING = DISK_FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ELOOP}
+LASTING |= {errno.EEXIST, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL}
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same may work again later, unmended: a file server that stumbled, not a place without permission.
+
+    A job that ends with such an error is tried again, one that ends with a UserError is not.
+    """
+    return isinstance(error, OSError) and error.errno is not None and error.errno not in LASTING
+
+
+def try_lock(file: IO, patience: float = 0.0) -> bool:
+    """Lock the file until it is closed; False if another process still has it after `patience` seconds.
+
+    True too on file systems without locks (Lustre mounted without flock).
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.1)
+        except OSError:
+            return True
 
 
 @contextmanager
@@ -28,6 +58,8 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
         file = open(temporary, "wb")  # noqa: SIM115 - closed by the block below
     except OSError as error:
+        if may_pass(error):
+            raise
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place for it") from None
     try:
         with file:

@@ -61,7 +61,10 @@ def follow(job_id: str, log: Path) -> int:
 
 def job_state(job_id: str) -> tuple[str, str]:
     """State, and why it waits."""
-    job = slurm.job_now(job_id)
+    try:
+        job = slurm.job_now(job_id)
+    except slurm.NoAnswer:
+        return "UNKNOWN", "the controller does not answer"
     if job:
         waits = job["JobState"] == "PENDING" and job.get("Reason") not in (None, "None")
         return job["JobState"], job["Reason"] if waits else ""

@@ -18,16 +18,21 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from litemono import slurm
 from litemono.config import TrainConfig
 from litemono.errors import UserError
 from litemono.files import write_atomically
 
+Answer = TypeVar("Answer")
+
 FINAL = (0, 2, 3)
 TRIES = 3
+PATIENCE, ASK_AGAIN = 300.0, 5.0  # seconds
 PREEMPTED = 128 + signal.SIGTERM
 WARNED = 128 + signal.SIGUSR2  # the time limit comes near
 
@@ -98,8 +103,8 @@ def after(status: int, folder: Path) -> int:
     """Requeue the job of this batch script or let it end; returns the exit status for the script."""
     if status in FINAL:
         return status
-    job_id = os.environ["SLURM_JOB_ID"]
-    if not still_mine(job_id):
+    job_id, task = os.environ["SLURM_JOB_ID"], task_id()
+    if not patiently(lambda: still_mine(task)):
         return status
     if finished_by(folder, job_id):
         return 0  # killed while it was leaving
@@ -113,9 +118,28 @@ def after(status: int, folder: Path) -> int:
             )
             return status
     say(f"{meaning(status)}; back into the queue, to go on from step {step}")
-    slurm.requeue(job_id)
+    patiently(lambda: slurm.requeue(task))
     time.sleep(60)  # Slurm kills this script
     return status
+
+
+def task_id() -> str:
+    """This job's name for scontrol. One task of an array has the array's own number, by which scontrol means all tasks."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ["SLURM_JOB_ID"]
+
+
+def patiently(ask: Callable[[], Answer]) -> Answer:
+    """ask(), and again for some minutes while the controller does not answer: it may be busy, or restarting."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except slurm.NoAnswer as error:
+            if time.monotonic() >= deadline:
+                raise
+            say(f"{error}; asking again")
+            time.sleep(ASK_AGAIN)
 
 
 def still_mine(job_id: str) -> bool:

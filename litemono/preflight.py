@@ -27,6 +27,7 @@ class PreflightJob(TrainJob):
 
     def __call__(self) -> str:
         lists = self.config.folder.with_name("preflight_split")
+        shutil.rmtree(self.config.folder, ignore_errors=True)  # of one that was killed
         try:
             self.config = with_short_lists(self.config, lists)
             answer = super().__call__()

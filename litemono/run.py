@@ -8,7 +8,6 @@ profile/      trace and summary of --profile
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -19,9 +18,10 @@ from typing import Any
 
 from litemono import config as configs
 from litemono.errors import UserError
-from litemono.files import write_atomically
+from litemono.files import try_lock, write_atomically
 
 STATUS_SECONDS = 2.0
+RESTART_PATIENCE = 300.0
 
 
 def check_same_run(config: configs.TrainConfig) -> None:
@@ -58,13 +58,11 @@ class RunFolder:
 
     def _take_lock(self):
         lock = open(self.path / ".lock", "a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        # The process on a lost node may hold it for a while after its job was queued again.
+        restarted = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
+        if not try_lock(lock, RESTART_PATIENCE if restarted else 0):
             lock.seek(0)
-            raise UserError(
-                f"{self.path} is in use by {lock.read().strip() or 'another process'}; wait or stop it"
-            ) from None
+            raise UserError(f"{self.path} is in use by {lock.read().strip() or 'another process'}; wait or stop it")
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()

@@ -72,6 +72,7 @@ def check_settings(settings: SlurmConfig) -> None:
     demand(
         limit is not None, f"--time {settings.time}: write hours:minutes:seconds, days-hours:minutes:seconds or minutes"
     )
+    demand(limit != float("inf"), f"--time {settings.time}: give a limit, after which the job queues again by itself")
     demand(
         limit * 60 >= settings.warning_seconds + 60,
         f"--time {settings.time}: Slurm's warning comes up to a minute before --warning_seconds {settings.warning_seconds}, "
@@ -156,7 +157,7 @@ def teardown(runs: list[TrainConfig]) -> list[str]:
     """The end of the batch script. Its first line sees srun's exit status in $?."""
     python, first = shlex.quote(sys.executable), runs[0]
     where = f"--data_path {shlex.quote(str(first.data.data_path))} --log_dir {shlex.quote(str(first.run.log_dir))}"
-    names = " ".join(shlex.quote(run.folder.name) for run in runs)
+    names = " ".join(shlex.quote(str(run.folder.relative_to(first.run.log_dir))) for run in runs)
     return [
         "status=$?",
         f"runs=({names})",

@@ -28,6 +28,13 @@ def available() -> bool:
     return all(shutil.which(command) for command in ("sbatch", "sinfo", "scontrol", "squeue"))
 
 
+class NoAnswer(UserError):
+    """The controller was not there; it may be soon."""
+
+
+NO_ANSWER = re.compile(r"timed out|unable to contact|connection|communication|try again", re.IGNORECASE)
+
+
 def call(*command: str, timeout: float = 60) -> str:
     """What the command prints; UserError with its own words where it fails."""
     try:
@@ -37,10 +44,11 @@ def call(*command: str, timeout: float = 60) -> str:
             f"{command[0]} is not on this machine; log in to the cluster (or `module load slurm`), or use --cluster local"
         ) from None
     except subprocess.TimeoutExpired:
-        raise UserError(f"`{' '.join(command)}` does not answer for {timeout:.0f} s; is Slurm down?") from None
+        raise NoAnswer(f"`{' '.join(command)}` does not answer for {timeout:.0f} s; is Slurm down?") from None
     if done.returncode:
         reason = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
-        raise UserError(f"`{' '.join(command)}` failed: {reason[-1]}")
+        kind = NoAnswer if NO_ANSWER.search(reason[-1]) else UserError
+        raise kind(f"`{' '.join(command)}` failed: {reason[-1]}")
     return done.stdout
 
 
@@ -50,9 +58,11 @@ def fields(line: str) -> dict[str, str]:
 
 
 def job_now(job_id: str) -> dict[str, str]:
-    """What the controller knows of a job; {} if it knows none by this id (any more)."""
+    """What the controller knows of a job; {} if it knows none by this id (any more). NoAnswer if it is not there."""
     try:
         lines = call("scontrol", "show", "job", "-o", job_id).splitlines()
+    except NoAnswer:
+        raise
     except UserError:
         return {}
     return fields(lines[0]) if lines else {}

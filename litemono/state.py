@@ -42,6 +42,8 @@ class Progress:
     """Training samples of this epoch already used; in samples, so that batch size and process count may change."""
     step: int = 0
     """Optimiser steps since the start of the run, skipped ones included."""
+    validated: int = 0
+    """Step of the last validation."""
     restarts: int = 0
     best: dict[str, float] = field(default_factory=dict)
     """Best validation results so far, by name."""
@@ -96,10 +98,14 @@ class Training:
 
     @property
     def finished(self) -> bool:
+        """All epochs are done, or --max_steps are and their weights are validated and written."""
+        ended_early = self.at_max_steps and self.progress.validated == self.progress.step
+        return self.progress.epoch >= self.config.optim.num_epochs or ended_early
+
+    @property
+    def at_max_steps(self) -> bool:
         limit = self.config.run.max_steps
-        return self.progress.epoch >= self.config.optim.num_epochs or (
-            limit is not None and self.progress.step >= limit
-        )
+        return limit is not None and self.progress.step >= limit
 
     @property
     def total_steps(self) -> int:
@@ -119,7 +125,7 @@ class Training:
         self.data.train_batches.seek(self.progress.epoch, self.progress.samples)
         self.report.clock.restart()
         iterator = iter(self.data.train)
-        while True:
+        while not self.at_max_steps:
             start = time.perf_counter()
             batch = next(iterator, None)
             if batch is None:
@@ -233,6 +239,7 @@ class Training:
             write_atomically(folder / "validation.json", (json.dumps(metrics, indent=1) + "\n").encode())
             for name in ("last", *(BEST[name] for name in better)):
                 self.run.copy_weights(folder, name)
+        self.progress.validated = step
         if self.progress.samples + self.global_batch > self.data.train_samples:  # not cut short by --max_steps
             self.progress.epoch, self.progress.samples = epoch + 1, 0
         self.report.best(self.progress.best)
@@ -279,9 +286,8 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
             training.restore(state)
         progress = training.progress
         epoch_done = progress.samples + training.global_batch > data.train_samples
-        report.start(
-            progress.step, training.total_steps, training.global_batch, progress.restarts, validation_due=epoch_done
-        )
+        due = epoch_done or training.at_max_steps and not training.finished
+        report.start(progress.step, training.total_steps, training.global_batch, progress.restarts, validation_due=due)
         report.say(describe(training))
         yield training
     except BaseException as error:

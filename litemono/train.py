@@ -38,6 +38,7 @@ def train(config: TrainConfig) -> int:
         ):
             if training.finished:
                 training.report.say(f"{config.folder}: already finished")
+                training.report.state("finished")
                 return FINISHED
             return loop(training, stop, profiler)
     except torch.OutOfMemoryError as error:
@@ -73,8 +74,6 @@ def loop(t: Training, stop: StopFlag, profiler: Profiler) -> int:
                 return give_up(t)
             if t.stop_asked:
                 return interrupted(t, stop)
-            if t.finished:  # --max_steps
-                break
             if t.checkpoint_due():
                 t.save()
         validated = validate(t.model, t.data.val, config.loss, world, lambda: bool(stop))

@@ -41,6 +41,25 @@ def test_a_folder_of_damaged_checkpoints_is_an_error_not_a_fresh_start(tmp_path)
         checkpoint.load_newest(tmp_path, warn=lambda _: None)
 
 
+def test_a_step_saved_again_counts_in_its_old_form_until_the_new_one_is_there(tmp_path, monkeypatch):
+    """A signal during validation saves a step, and the validation's end saves it again."""
+    path = checkpoint.save(tmp_path, 1, {"validated": False}, keep=1)
+    write = checkpoint.write_atomically
+
+    def killed_at_the_data(target, data):
+        if target == path:
+            raise KeyboardInterrupt
+        write(target, data)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(checkpoint, "write_atomically", killed_at_the_data)
+        checkpoint.save(tmp_path, 1, {"validated": True}, keep=1)
+    assert checkpoint.load(path) == {"validated": False}
+    checkpoint.save(tmp_path, 1, {"validated": True}, keep=1)
+    assert checkpoint.load(path) == {"validated": True}
+    assert len(checkpoint.checksum_file(path).read_text().splitlines()) == 1
+
+
 def test_no_checkpoint_is_a_fresh_start(tmp_path):
     assert checkpoint.load_newest(tmp_path / "nowhere", warn=pytest.fail) is None
 

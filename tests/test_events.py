@@ -43,6 +43,29 @@ def test_a_record_torn_by_a_kill_is_cut_off(tmp_path):
     assert steps(tmp_path) == [1, 2]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_flipped_bits_cost_records_but_never_the_resume(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    write(tmp_path, range(1, 41))
+    file = next(tmp_path.iterdir())
+    whole = file.read_bytes()
+    for bit in rng.integers(8 * len(whole), size=60):
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(data)
+        trim(tmp_path, 40)
+        assert len(steps(tmp_path)) <= 40
+
+
+def test_a_tail_of_zeros_is_cut_off(tmp_path):
+    write(tmp_path, range(1, 4))
+    file = next(tmp_path.iterdir())
+    whole = file.read_bytes()
+    file.write_bytes(whole + bytes(4096))
+    trim(tmp_path, 3)
+    assert file.read_bytes() == whole
+
+
 def test_files_without_later_steps_are_left_untouched(tmp_path):
     write(tmp_path, range(3))
     file = next(tmp_path.iterdir())

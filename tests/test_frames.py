@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import zlib
 from pathlib import Path
@@ -69,6 +70,19 @@ def test_a_damaged_image_is_named_with_the_archive_to_extract_again(tmp_path, ex
     store = open_store("kitti", tmp_path, png, 32, 64)
     with pytest.raises(UserError, match=rf"0000000005\{ext}: not a complete image .*2011_09_26_drive_0001_sync\.zip"):
         store.read(DRIVE, 5, "l")
+
+
+def test_a_file_server_that_stumbles_is_not_taken_for_a_damaged_image(tmp_path, monkeypatch):
+    """A job that ends with a UserError is not tried again; one that ends so is."""
+    write_frame(tmp_path, 0)
+    store = open_store("kitti", tmp_path, False, 32, 64)
+
+    def stale(*_):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr("litemono.data.frames.Image.open", stale)
+    with pytest.raises(OSError, match="Stale file handle"):
+        store.read(DRIVE, 0, "l")
 
 
 def test_a_directory_in_place_of_an_image_is_named(tmp_path):

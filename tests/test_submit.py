@@ -82,6 +82,7 @@ def test_loader_processes_follow_the_cores_of_the_job(config):
     [
         ({"time": "tomorrow"}, "--time tomorrow"),
         ({"time": "00:02:30"}, "would never train"),
+        ({"time": "UNLIMITED"}, "--time UNLIMITED: give a limit"),
         ({"mem": "lots"}, "--mem lots"),
         ({"gpus_per_node": -1}, "--gpus_per_node -1"),
         ({"nodes": 0}, "--nodes 0"),
@@ -120,6 +121,11 @@ def test_weights_are_checked_before_the_queue(config, no_slurm, tmp_path):
     object.__setattr__(wrong.model, "load_weights", tmp_path / "empty")
     with pytest.raises(Exception, match="encoder.pth"):
         submit.submit(wrong)
+
+
+def test_the_scripts_last_line_finds_a_run_in_a_subfolder(config, no_slurm, capsys, tmp_path):
+    text = script(config({"dry_run": True}, model_name="paper/first"), capsys)
+    assert "runs=(paper/first)" in text and f"--log_dir {tmp_path / 'runs'} " in text
 
 
 # ---------------------------------------------------------------- sweeps
@@ -233,11 +239,65 @@ def test_a_new_job_may_try_three_times_again(in_job, tmp_path, monkeypatch):
     assert in_job[1] == ["12", "12", "13"]
 
 
+def test_a_task_of_an_array_puts_only_itself_back(in_job, tmp_path, monkeypatch):
+    """One of the tasks has the array's own number, and by that number scontrol means all of them."""
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    job.after(137, tmp_path)
+    assert in_job[1] == ["12_3"]
+
+
+def test_a_controller_that_does_not_answer_is_asked_again(in_job, tmp_path, monkeypatch, capsys):
+    answers = iter([slurm.NoAnswer("Socket timed out"), in_job[0]])
+
+    def job_now(job_id):
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(slurm, "job_now", job_now)
+    job.after(137, tmp_path)
+    assert in_job[1] == ["12"] and "Socket timed out; asking again" in capsys.readouterr().out
+    answers = iter([slurm.NoAnswer("Socket timed out")] * 1000)
+    times = iter(range(0, 10**6, 60))
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    with pytest.raises(slurm.NoAnswer):
+        job.after(137, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("slurm_load_jobs error: Unable to contact slurm controller (connect failure)", slurm.NoAnswer),
+        ("slurm_load_jobs error: Socket timed out on send/recv operation", slurm.NoAnswer),
+        ("slurm_load_jobs error: Invalid job id specified", UserError),
+        ("Job/step already completing or completed for job 12", UserError),
+    ],
+)
+def test_no_answer_is_told_from_a_refusal(tmp_path, monkeypatch, words, kind):
+    fake = tmp_path / "scontrol"
+    fake.write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(UserError) as raised:
+        slurm.requeue("12")
+    assert raised.type is kind and words in str(raised.value)
+
+
 def test_a_preflight_is_the_same_training_but_short_and_elsewhere(config):
     train = config().train
     short = preflight.preflight_config(train, on_cpu=True)
     assert short.run.max_steps == 20 and short.folder == train.folder / "preflight" and short.run.device == "cpu"
     assert short.model == train.model and short.loss == train.loss
+
+
+def test_what_a_killed_preflight_left_does_not_stop_the_next(config, monkeypatch):
+    short = preflight.preflight_config(config().train, on_cpu=True)
+    short.folder.mkdir(parents=True)
+    (short.folder / "config.json").write_text('{"optim": {"weight_decay": 0.5}}')
+    monkeypatch.setattr(job.TrainJob, "__call__", lambda self: str(list(self.config.folder.glob("*"))))
+    assert preflight.PreflightJob(short)() == "[]"
 
 
 # ---------------------------------------------------------------- this machine

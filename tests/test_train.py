@@ -154,6 +154,18 @@ def test_a_signal_saves_the_step_and_the_same_command_finishes_the_run(street, t
     assert_same_training(uninterrupted, tmp_path / "run")
 
 
+def test_a_signal_in_the_last_validation_of_max_steps_leaves_it_to_the_next_start(street, tmp_path, monkeypatch):
+    config = settings(street, tmp_path, run={"max_steps": 2})
+    with monkeypatch.context() as patch:
+        patch.setattr("litemono.train.validate", lambda *_: None)  # what it returns when asked to stop
+        assert train(config) > 128
+    assert not list((tmp_path / "run/models").glob("*")) and final_state(tmp_path / "run")["progress"]["step"] == 2
+    assert train(config) == 0
+    assert (tmp_path / "run/models/last/depth.pth").is_file()
+    assert [step for step, _ in scalars(tmp_path / "run/train", "loss")] == [1, 2]
+    assert [step for step, _ in scalars(tmp_path / "run/val", "loss")] == [2]
+
+
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(street, tmp_path, uninterrupted, capsys):
     train(settings(street, tmp_path, run={"max_steps": 3}))
     newest = checkpoint.saved(tmp_path / "run" / "checkpoints")[-1]

@@ -13,6 +13,7 @@ from PIL import Image
 
 from litemono.data import kitti, packed, videos
 from litemono.errors import UserError
+from litemono.files import may_pass
 
 
 class FrameStore(Protocol):
@@ -122,6 +123,8 @@ class FolderStore:
         except FileNotFoundError:
             raise UserError(f"frame {frame} {side} of {folder}: {self.missing(folder, frame, side)}") from None
         except NOT_AN_IMAGE as error:
+            if may_pass(error):
+                raise
             raise UserError(f"{path}: not a complete image ({error}); {self._remedy(folder)}") from None
 
     def _remedy(self, folder: str) -> str:

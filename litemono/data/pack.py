@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import re
 import shutil
 import time
@@ -22,6 +21,7 @@ from litemono.data.packed import Drive, PackIndex
 from litemono.data.packing import Job, copy_calibration
 from litemono.data.wanted import Wanted
 from litemono.errors import UserError
+from litemono.files import try_lock
 
 LOCK_WAIT_S = 2.0  # workers of a killed run notice its end after a frame
 SCAN_BYTES = 150_000  # of a thinned, compressed scan
@@ -90,19 +90,8 @@ def locked(root: Path, what: str) -> Iterator[None]:
     """Keep another process from doing `what` in `root`; the lock goes with its last process, however that ends."""
     root.mkdir(parents=True, exist_ok=True)
     with open(root / f".{what}.lock", "ab") as file:
-        deadline = time.monotonic() + LOCK_WAIT_S
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise UserError(
-                        f"{root}: another {what} runs in this folder; wait for it, or choose another --output"
-                    ) from None
-                time.sleep(0.1)
-            except OSError:  # file systems without locks: Lustre mounted without flock
-                break
+        if not try_lock(file, LOCK_WAIT_S):
+            raise UserError(f"{root}: another {what} runs in this folder; wait for it, or choose another --output")
         yield
 
 
