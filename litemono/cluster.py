@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import getpass
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from litemono import slurm
 from litemono.errors import UserError
@@ -69,6 +70,16 @@ class Cluster:
     """My accounts; None where the cluster does not say."""
     default_account: str | None
     accounts_enforced: bool
+    parents: Mapping[str, str] = field(default_factory=dict)
+    """Of accounts: a partition for an account takes those below it too."""
+
+    def with_parents(self, account: str | None) -> list[str]:
+        """The account, the one it belongs to, and so on; [] for none."""
+        line: list[str] = []
+        while account and account not in line:
+            line.append(account)
+            account = self.parents.get(account)
+        return line
 
     @property
     def with_gpus(self) -> list[Partition]:
@@ -101,7 +112,7 @@ def read_cluster() -> Cluster:
     enforce = re.search(r"^AccountingStorageEnforce\s*=\s*(.*)$", settings, re.MULTILINE)
     enforced = bool(enforce and ENFORCES_ACCOUNTS & set(enforce[1].strip().lower().split(",")))
     accounts, default = read_accounts()
-    return Cluster(partitions, accounts, default, enforced)
+    return Cluster(partitions, accounts, default, enforced, read_parents())
 
 
 def read_accounts() -> tuple[tuple[str, ...] | None, str | None]:
@@ -113,6 +124,16 @@ def read_accounts() -> tuple[tuple[str, ...] | None, str | None]:
     except UserError:
         return None, None
     return tuple(sorted(set(lines))), default[0] if default else None
+
+
+def read_parents() -> dict[str, str]:
+    """Account -> the account above it; {} where there is no accounting."""
+    try:
+        lines = slurm.call("sacctmgr", "-nP", "show", "assoc", "format=account,user,parentname").splitlines()
+    except UserError:
+        return {}
+    rows = [line.split("|") for line in lines]
+    return {account: parent for account, user, parent in rows if not user and parent}
 
 
 def parse_nodes(text: str) -> list[Node]:
@@ -214,7 +235,8 @@ def check_account(cluster: Cluster, partition: Partition, request: Request) -> N
         if account not in mine:
             raise UserError(f"--account {account}: you have no such account; {yours}")
     allowed = partition.accounts
-    if allowed is not None and account not in allowed or account in partition.denied_accounts:
+    line = cluster.with_parents(account)
+    if allowed is not None and allowed.isdisjoint(line) or not partition.denied_accounts.isdisjoint(line):
         who = (
             ", ".join(sorted(allowed))
             if allowed is not None
@@ -226,9 +248,28 @@ def check_account(cluster: Cluster, partition: Partition, request: Request) -> N
         raise UserError(f"--qos {request.qos}: partition {partition.name} takes {', '.join(sorted(partition.qos))}")
 
 
+def features_of(request: Request) -> frozenset[str]:
+    """What a node must have; nothing where --constraint is an expression that only Slurm can judge ("v100|a100")."""
+    simple = request.constraint and not re.search(r"[|!()\[\]*]", request.constraint)
+    return frozenset(re.findall(r"[\w.:-]+", request.constraint) if simple else ())
+
+
+def nodes_for(partition: Partition, request: Request) -> list[Node]:
+    """Those of the partition that --constraint allows."""
+    return [node for node in partition.nodes if features_of(request) <= node.features]
+
+
 def check_nodes(cluster: Cluster, partition: Partition, request: Request) -> None:
     """Enough nodes that have everything at once, and are not all broken."""
-    nodes = partition.nodes
+    known = frozenset().union(*(node.features for node in partition.nodes))
+    nodes = nodes_for(partition, request)
+    if not nodes:
+        unknown = sorted(features_of(request) - known)
+        has = f"has the feature {unknown[0]}" if unknown else "has all of these at once"
+        raise UserError(
+            f"--constraint {request.constraint}: no node of partition {partition.name} {has}; "
+            f"there are: {', '.join(sorted(known)) or 'none'}"
+        )
     for flag, wanted, unit, have in (
         ("--gpus_per_node", request.gpus, "GPUs", [node.gpu_count for node in nodes]),
         ("--cpus_per_task", request.cpus, "CPUs per node (tasks on a node x --cpus_per_task)", [n.cpus for n in nodes]),
@@ -239,14 +280,6 @@ def check_nodes(cluster: Cluster, partition: Partition, request: Request) -> Non
                 f"{flag}: {wanted} {unit} is more than any node of partition {partition.name} has ({max(have, default=0)})"
                 f"{_better(cluster, request)}"
             )
-    wanted_features = [] if not request.constraint else re.findall(r"[\w.:-]+", request.constraint)
-    known = frozenset().union(*(node.features for node in nodes))
-    unknown = [feature for feature in wanted_features if feature not in known and not feature.isdigit()]
-    if unknown:
-        raise UserError(
-            f"--constraint {request.constraint}: no node of partition {partition.name} has the feature {unknown[0]}; "
-            f"there are: {', '.join(sorted(known)) or 'none'}"
-        )
     able = [n for n in nodes if n.gpu_count >= request.gpus and n.cpus >= request.cpus and n.memory >= request.memory]
     if len(able) < request.nodes:
         raise UserError(

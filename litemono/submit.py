@@ -90,7 +90,8 @@ def check_cluster(settings: SlurmConfig, runs: list[TrainConfig]) -> Cluster | N
         return None
     offer, request = cluster.read_cluster(), request_of(settings)
     partition = cluster.check_request(offer, request)
-    if request.gpus and (problem := wheel_problem([kind for node in partition.nodes for kind in node.gpus])):
+    nodes = cluster.nodes_for(partition, request)
+    if request.gpus and (problem := wheel_problem([kind for node in nodes for kind in node.gpus])):
         raise UserError(problem)
     check_not_queued(runs)
     return offer

@@ -7,7 +7,16 @@ from dataclasses import replace
 import pytest
 
 from litemono import slurm
-from litemono.cluster import Cluster, Request, check_request, parse_gres, parse_nodes, parse_partitions
+from litemono.cluster import (
+    Cluster,
+    Request,
+    check_request,
+    nodes_for,
+    parse_gres,
+    parse_nodes,
+    parse_partitions,
+    read_parents,
+)
 from litemono.errors import UserError
 
 NODES = """\
@@ -60,6 +69,36 @@ def test_a_request_that_could_never_start_is_refused_with_the_way_out(cluster, c
     with pytest.raises(UserError) as caught:
         check_request(cluster, replace(GOOD, **change))
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+@pytest.mark.parametrize("constraint", ["v100|a100", "v100&!a100", "[v100*1&avx512*1]", "v100&avx512"])
+def test_constraints_that_only_slurm_can_judge_are_left_to_it(cluster, constraint):
+    assert check_request(cluster, replace(GOOD, constraint=constraint)).name == "gpu-v100"
+
+
+def test_only_nodes_that_the_constraint_allows_are_counted(cluster):
+    both = cluster.partitions["gpu-v100"].nodes + cluster.partitions["gpu-a100"].nodes
+    mixed = replace(cluster.partitions["gpu-v100"], nodes=both)
+    request = replace(GOOD, constraint="a100", memory=900000)
+    assert [node.name for node in nodes_for(mixed, request)] == ["gpu003"]
+    offer = replace(cluster, partitions={"gpu-v100": mixed})
+    assert check_request(offer, request).name == "gpu-v100"
+    with pytest.raises(UserError, match="--mem: 900000 MB"):
+        check_request(offer, replace(request, constraint="v100"))
+    with pytest.raises(UserError, match="has all of these at once"):
+        check_request(offer, replace(request, constraint="a100&avx512"))
+
+
+def test_a_partition_for_an_account_takes_those_below_it(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    (tmp_path / "sacctmgr").write_text("#!/bin/sh\nprintf 'root||\nresearch||root\nlab||research\nlab|me|\n'\n")
+    (tmp_path / "sacctmgr").chmod(0o755)
+    parents = read_parents()
+    assert parents == {"research": "root", "lab": "research"}
+    offer = replace(cluster, accounts=("lab",), parents=parents)
+    assert check_request(offer, replace(GOOD, account="lab")).name == "gpu-v100"
+    with pytest.raises(UserError, match="runs jobs of these accounts only"):
+        check_request(replace(offer, parents={}), replace(GOOD, account="lab"))
 
 
 def test_an_account_is_demanded_only_where_the_cluster_enforces_it(cluster):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import time
 
 import pytest
@@ -108,19 +110,25 @@ def test_a_preflight_that_fails_on_a_cpu_cancels_the_run(slurm, training, world,
     assert not (tmp_path / "runs/careless/preflight").exists()
 
 
-def test_a_sweep_of_four_runs_two_at_a_time_and_status_compares_them(slurm, training, tmp_path):
+def test_a_sweep_of_four_runs_two_at_a_time_of_which_one_is_killed(slurm, training, tmp_path):
+    """The one that has the array's own number: putting it back must not put back the others."""
     job = slurm.submit(
         *training("sweep", 1), "--partition", "gpu", "--mem", "4G", "--array_parallelism", 2, "--sweep", "lr=1e-4,5e-5",
         "batch_size=2,4",
     )  # fmt: skip
-    most, finished = 0, 0
+    runs = tmp_path / "runs/sweep"
+    most, finished, killed = 0, 0, None
     while finished < 4:
+        for status in map(read_status, runs.glob("*=*")) if killed is None else ():
+            if status.get("job_id") == job and status["state"] == "running":
+                killed = status["pid"]
+                os.kill(killed, signal.SIGKILL)
         states = slurm.call("squeue", "-h", "-r", "-j", job, "-o", "%T", check=False).stdout.split()
         most = max(most, states.count("RUNNING"))
         finished = 4 - sum(state in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING") for state in states)
-        time.sleep(0.5)
-    assert most == 2
-    runs = tmp_path / "runs/sweep"
+        time.sleep(0.2)
+    assert most == 2 and killed
+    assert sorted(slurm.starts(job)) == ["COMPLETED"] * 4 + ["REQUEUED"]
     names = {"lr=1e-4_batch_size=2", "lr=1e-4_batch_size=4", "lr=5e-5_batch_size=2", "lr=5e-5_batch_size=4"}
     assert {path.name for path in runs.iterdir()} == names | {"slurm"}
     assert all(read_status(runs / name)["state"] == "finished" for name in names)
