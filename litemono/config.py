@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -182,6 +183,8 @@ class TrainConfig:
 # What may differ when a run is resumed: none of these changes what is learned from which samples.
 MAY_CHANGE = {
     "data_path",
+    "split",  # a checkpoint knows its list of samples
+    "skip_missing",
     "png",
     "num_workers",
     "device",
@@ -225,14 +228,20 @@ def check(config: TrainConfig) -> None:
     demand(
         not (config.optim.compile and loss.no_ssim), "--compile has nothing to fuse with --no_ssim; give one of the two"
     )
+    begun = has_checkpoints(config.folder)  # then nobody reads them again
     for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):
-        demand(path is None or path.exists(), f"--{name} {path}: no such file or folder")
+        demand(path is None or begun or path.exists(), f"--{name} {path}: no such file or folder")
     demand(
         model.load_weights is None or model.mypretrain is None,
         "--mypretrain would overwrite the encoder of --load_weights; give one of the two",
     )
     check_loss(loss)
     check_counts(config.optim, config.run)
+
+
+def has_checkpoints(folder: Path) -> bool:
+    """Whether a run has been begun there that can be resumed."""
+    return any(folder.glob("checkpoints/step_*.pt"))
 
 
 def check_loss(loss: LossConfig) -> None:
@@ -251,6 +260,12 @@ def check_loss(loss: LossConfig) -> None:
         0 < loss.min_depth < loss.max_depth,
         f"--min_depth {loss.min_depth} --max_depth {loss.max_depth}: depths are positive and the first is smaller",
     )
+    demand(math.isfinite(loss.max_depth), f"--max_depth {loss.max_depth}: must be a finite number of metres")
+    check_not_negative("disparity_smoothness", loss.disparity_smoothness)
+
+
+def check_not_negative(name: str, value: float) -> None:
+    demand(0 <= value < math.inf, f"--{name} {value}: must be finite and not negative")
 
 
 def check_counts(optim: OptimConfig, run: RunConfig) -> None:
@@ -258,7 +273,14 @@ def check_counts(optim: OptimConfig, run: RunConfig) -> None:
     demand(
         len(optim.lr) in (1, 6), f"--lr takes 1 or 6 values, not {len(optim.lr)}: max min cycle, for depth, then pose"
     )
-    demand(all(value > 0 for value in optim.lr), "--lr: every value must be positive")
+    demand(all(0 < value < math.inf for value in optim.lr), "--lr: every value must be positive and finite")
+    for name, value in (
+        ("weight_decay", optim.weight_decay),
+        ("spike_factor", optim.spike_factor),
+        ("checkpoint_minutes", run.checkpoint_minutes),
+    ):
+        check_not_negative(name, value)
+    demand(0 <= run.seed < 2**63, f"--seed {run.seed}: must be in [0, 2^63)")
     for group, names in (
         (optim, ("batch_size", "accumulate", "num_epochs", "max_bad_steps")),
         (run, ("keep_checkpoints", "log_every", "images_every", "max_steps", "profile")),

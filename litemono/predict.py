@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from PIL import Image, ImageOps
 
 from litemono import cli
 from litemono.config import default_workers
+from litemono.data.images import NOT_AN_IMAGE, to_rgb, unreadable
 from litemono.data.videos import IMAGE_SUFFIXES, natural_key
 from litemono.device import choose_device
 from litemono.errors import UserError
@@ -27,7 +26,7 @@ from litemono.parallel import ordered_map, progress_bar
 from litemono.trained import TrainedDepth, load_trained
 
 RESULT = "_disp"  # ends the stem of what is written: NAME_disp.jpeg, NAME_disp.npy, as published
-UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError)
+MOST_PIXELS = 65500  # of a JPEG's width or height
 
 
 @dataclass(frozen=True)
@@ -112,9 +111,13 @@ def read_picture(path: Path, height: int, width: int) -> Picture:
     """Upright by its EXIF note, RGB, Lanczos-resized as in training."""
     try:
         with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("RGB")
-    except UNREADABLE as error:
-        raise UserError(f"{path}: not a complete image ({error}); replace it or take it out of --input") from None
+            image = to_rgb(ImageOps.exif_transpose(file))
+    except NOT_AN_IMAGE as error:
+        raise unreadable(path, error, "replace it or take it out of --input") from None
+    if max(image.size) > MOST_PIXELS:
+        raise UserError(
+            f"{path}: {image.width}x{image.height} pixels; a JPEG, which its picture is to be, ends at {MOST_PIXELS}"
+        )
     pixels = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
     return Picture(path, (image.height, image.width), pixels)
 
@@ -142,6 +145,8 @@ def _write_all(
     """Write each picture's results; yields the picture's path when they are there."""
     while batch := list(islice(pictures, config.batch_size)):
         disparities = trained.disparity(np.stack([picture.pixels for picture in batch]))
+        if not disparities.isfinite().all():
+            raise UserError(f"--load_weights {config.load_weights}: these weights predict values that are not finite")
         for picture, disparity in zip(batch, disparities, strict=True):
             stem = output / f"{picture.path.stem}{RESULT}"
             if config.save_npy:

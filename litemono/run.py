@@ -27,6 +27,8 @@ RESTART_PATIENCE = 300.0
 def check_same_run(config: configs.TrainConfig) -> None:
     """UserError if the run folder holds a run with settings that forbid resuming it with these."""
     folder = config.folder
+    if not configs.has_checkpoints(folder):
+        return  # an attempt that got nowhere
     try:
         saved = (folder / "config.json").read_text()
         different = configs.differences(saved, config)

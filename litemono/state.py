@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from litemono import checkpoint
 from litemono.build import Data, build_data, build_model, build_optimizers, load_initial_weights
-from litemono.config import Precision, TrainConfig
+from litemono.config import Precision, TrainConfig, to_json
 from litemono.data.augment import Views
 from litemono.data.triplets import Batch
 from litemono.distributed import World
@@ -237,6 +237,9 @@ class Training:
             weights.save_folder(folder, self.model.depth, self.model.pose, use_stereo=self.config.loss.use_stereo)
             metrics = {"epoch": epoch, "step": step, "validation": results}
             write_atomically(folder / "validation.json", (json.dumps(metrics, indent=1) + "\n").encode())
+            write_atomically(
+                folder / "config.json", to_json(self.config).encode()
+            )  # they keep it wherever they are copied
             for name in ("last", *(BEST[name] for name in better)):
                 self.run.copy_weights(folder, name)
         self.progress.validated = step

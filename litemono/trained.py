@@ -17,17 +17,19 @@ from networks import DepthNet, weights
 
 
 def run_settings(folder: Path) -> dict[str, Any]:
-    """The config.json of the run that wrote the weights folder RUN/models/NAME; {} for weights from elsewhere."""
-    run = Path(folder).absolute().parent.parent
-    config = run / "config.json"
-    if Path(folder).absolute().parent.name != "models" or not config.is_file():
+    """The settings of the run that wrote the weights, from the config.json beside them or in the run folder; {} for
+    weights from elsewhere."""
+    folder = Path(folder).resolve()
+    places = [folder, folder.parent.parent] if folder.parent.name == "models" else [folder]
+    config = next((place / "config.json" for place in places if (place / "config.json").is_file()), None)
+    if config is None:
         return {}
     try:
         settings = json.loads(config.read_text())
         if not all(isinstance(settings[group], dict) for group in ("model", "loss")):
             raise ValueError("no model and loss settings")
     except (OSError, ValueError, TypeError, KeyError):
-        raise UserError(f"{config} is damaged; restore it, or copy the weights out of the run folder") from None
+        raise UserError(f"{config} is damaged; restore it, or delete it and give --model") from None
     return settings
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from litemono.data import kitti, packed, videos
+from litemono.data.images import NOT_AN_IMAGE, to_rgb, unreadable
 from litemono.errors import UserError
 from litemono.files import may_pass
 
@@ -59,14 +58,9 @@ def open_store(dataset: str, root: Path | str, png: bool, height: int, width: in
     return FolderStore(dataset, root, ".png" if png else ".jpg", height, width)
 
 
-# What Pillow raises for a file that is no image, or only half of one.
-NOT_AN_IMAGE = (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError)
-
-
 def resized(image: Image.Image, height: int, width: int) -> np.ndarray:
-    """(height, width, 3) uint8 RGB, read-only: the one resize of the published pipeline's full-size image."""
-    pixels = image if image.mode == "RGB" else image.convert("RGB")
-    return np.asarray(pixels.resize((width, height), Image.Resampling.LANCZOS))
+    """(height, width, 3) uint8, read-only: the one resize of the published pipeline's full-size RGB image."""
+    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
 
 
 class FolderStore:
@@ -104,7 +98,7 @@ class FolderStore:
         with self._open(folder, frame, side) as image:
             if image.width <= self.width:  # which axis Pillow enlarges first depends on its version
                 return resized(image, self.height, self.width)
-            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+            return np.asarray(image)
 
     def read_planes(self, folder: str, frame: int, side: str, planes: np.ndarray) -> None:
         planes[:] = self.read(folder, frame, side).transpose(2, 0, 1)
@@ -117,15 +111,16 @@ class FolderStore:
         path = self.path(folder, frame, side)
         try:
             image = Image.open(path)
-            if decode:
-                image.load()
-            return image
+            return self._upright(to_rgb(image) if decode else image)
         except FileNotFoundError:
             raise UserError(f"frame {frame} {side} of {folder}: {self.missing(folder, frame, side)}") from None
         except NOT_AN_IMAGE as error:
             if may_pass(error):
                 raise
-            raise UserError(f"{path}: not a complete image ({error}); {self._remedy(folder)}") from None
+            raise unreadable(path, error, self._remedy(folder)) from None
+
+    def _upright(self, image: Image.Image) -> Image.Image:
+        return image  # KITTI's are
 
     def _remedy(self, folder: str) -> str:
         archives = kitti.archives_for(self.dataset, {folder})
@@ -165,6 +160,13 @@ class VideoStore(FolderStore):
         if folder not in self.videos:
             return f"no images in {self.root / folder}"
         return f"{self.root / folder} has frames 0 to {len(self.videos[folder]) - 1}"
+
+    def native_size(self, folder: str, frame: int, side: str) -> tuple[int, int]:
+        with self._open(folder, frame, side) as image:
+            return image.height, image.width
+
+    def _upright(self, image: Image.Image) -> Image.Image:
+        return ImageOps.exif_transpose(image)  # phones note how they were held
 
     def _remedy(self, folder: str) -> str:
         return "replace the file, or remove it from the video"

@@ -227,6 +227,11 @@ def normalised_intrinsics(intrinsics: str, store: FrameStore, line: SplitLine) -
     else:
         camera, (height, width) = chosen, store.native_size(*line)
     fx, fy, cx, cy = camera
+    if not (0 < cx < width and 0 < cy < height and fx > 2 and fy > 2):
+        raise UserError(
+            f"--intrinsics {intrinsics}: fx,fy,cx,cy = {fx:g},{fy:g},{cx:g},{cy:g} cannot be the camera of {width}x{height} "
+            "images; all four are pixels of the original images, and cx,cy lies in them"
+        )
     return fx / width, fy / height, cx / width, cy / height
 
 

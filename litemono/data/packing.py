@@ -20,7 +20,8 @@ from PIL import Image
 
 from litemono.data import archives, kitti
 from litemono.data.archives import Member, Origin, Source
-from litemono.data.frames import NOT_AN_IMAGE, resized
+from litemono.data.frames import resized
+from litemono.data.images import NOT_AN_IMAGE, to_rgb, unreadable
 from litemono.data.packed import Camera, Drive, PackIndex, frames_file, zip_is_whole
 from litemono.data.wanted import FrameKey
 from litemono.errors import UserError
@@ -119,11 +120,10 @@ def _read_image(member: Member, index: PackIndex) -> tuple[bytes, tuple[int, int
     content = member.read()
     try:
         with Image.open(io.BytesIO(content)) as image:
-            image.load()
-            pixels = resized(image, index.height, index.width)
+            pixels = resized(to_rgb(image), index.height, index.width)
             size = image.height, image.width
     except NOT_AN_IMAGE as error:
-        raise UserError(f"{member.where}: not a complete image ({error}); {member.source.remedy}") from None
+        raise unreadable(member.where, error, member.source.remedy) from None
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes(), size
 
 
