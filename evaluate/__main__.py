@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -55,6 +56,8 @@ class EvaluateConfig:
     """Factor on predicted depths."""
     save_pred: Path | None = None
     """Also write the scaled disparities to this .npy file, (images, height, width) float32."""
+    output: Path | None = None
+    """Where to write the errors as JSON. Default: eval_SPLIT.json in the weights folder, or beside --load_pred."""
     device: Literal["cpu", "cuda"] | None = None
     """Default: cuda if there is one."""
     batch_size: int = 16
@@ -74,6 +77,10 @@ def evaluate(config: EvaluateConfig) -> None:
     truth = _open_truth(config, lines, split_name)
     protocol = Protocol(uses_crop(split_name), not config.no_median_scaling, config.pred_depth_scale)
 
+    path = config.output or _result_path(config, results.file_name(split_name, protocol, config.post_process))
+    if not os.access(path.parent if path.parent.is_dir() else ".", os.W_OK):  # told before the work, not after it
+        raise UserError(f"{path}: nothing can be written there; give another place: --output errors.json")
+
     if config.load_weights is not None:
         device = choose_device(config.device)
         trained = load_trained(config.load_weights, config.model, device, config.height, config.width)
@@ -85,7 +92,6 @@ def evaluate(config: EvaluateConfig) -> None:
         scores, size = _score(progress_bar(disparities, len(lines), "images"), lines, truth, protocol, save)
     result = _result(config, trained, protocol, truth, lines, scores, size)
     results.show(result)
-    path = _result_path(config, results.file_name(split_name, protocol, config.post_process))
     results.write(path, result)
     print(f"written to {path}")
     if trained and trained.settings.get("loss", {}).get("use_stereo") and protocol.median_scaling:

@@ -290,7 +290,7 @@ def summarise_demo(
         picture: "images, predicted depth, lidar",
         config.output / "pictures": "depth pictures of the whole test drive",
         trained_weights(config): "weights, and eval_street.json with all seven errors",
-        run / "log.txt": f"the training; its curves: tensorboard --logdir {run}",
+        run / "log.txt": f"the training; its curves: tensorboard --logdir {run} (pip install tensorboard)",
         world.folder: "the rendered world in KITTI's layout",
     }
     say(f"Done in {seconds / 60:.1f} minutes. Look at:")

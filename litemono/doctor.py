@@ -21,6 +21,7 @@ from litemono.data import kitti
 from litemono.errors import UserError
 
 SPLIT_KINDS = ("train", "val", "test")
+SPLITS = {"kitti": ("eigen_zhou", "eigen"), "kitti_odom": ("odom",), "frames": ()}
 RUN_GB = 3.0  # weights of thirty epochs (62 MB each), last and best, three checkpoints (190 MB each)
 FILES_OF_A_RUN = 1000
 PYTHONS = ((3, 10), (3, 12))
@@ -40,8 +41,8 @@ class DoctorConfig:
     """Also check that the splits' frames are there."""
     dataset: Dataset = "kitti"
     """Layout of --data_path."""
-    split: tuple[str, ...] = ("eigen_zhou", "eigen")
-    """Splits to check, by name or folder."""
+    split: tuple[str, ...] | None = None
+    """Splits to check, by name or folder. Default: eigen_zhou and eigen, or odom for kitti_odom; frames need none."""
     png: bool = False
     """The images are .png files."""
     log_dir: Path = Path("runs")
@@ -81,7 +82,9 @@ def findings(config: DoctorConfig) -> Iterator[Finding]:
     if config.data_path is None:
         yield Finding(None, "data", "not checked: give --data_path")
     else:
-        for split in config.split:
+        if config.dataset == "frames" and not config.split:
+            yield check_videos(config.data_path)
+        for split in config.split or SPLITS[config.dataset]:
             yield check_split(config, split)
     yield from check_slurm()
 
@@ -204,6 +207,17 @@ def check_weights(num_layers: int) -> Finding:
     return Finding(True, "weights", f"{file}")
 
 
+def check_videos(root: Path) -> Finding:
+    """There are frames, and enough of them to split."""
+    from litemono.data.videos import list_videos
+
+    try:
+        videos = list_videos(root)
+    except UserError as error:
+        return Finding(False, "data", str(error))
+    return Finding(True, "data", f"{sum(map(len, videos.values()))} frames in {len(videos)} videos")
+
+
 def check_split(config: DoctorConfig, split: str) -> Finding:
     """Every frame of the split's lists (with the neighbours that training needs) is on disk."""
     from litemono.data.missing import find_missing
@@ -211,25 +225,28 @@ def check_split(config: DoctorConfig, split: str) -> Finding:
 
     try:
         store = open_for_checking(config.dataset, config.data_path, config.png)
-        counts, absent = [], []
+        counts, examples, archives = [], [], []
         for which in SPLIT_KINDS:
             try:
-                lines = kitti.read_split(kitti.split_file(split, which))
+                file = kitti.split_file(split, which)
             except UserError:
                 continue  # not every split has all three lists
+            lines = kitti.read_split(file)
             ids = (0,) if which == "test" else (0, -1, 1)
             report = find_missing(store, lines, ids, use_stereo=False)
             counts.append(f"{len(report.present)} of {len(lines)} {which}")
             if report.count:
-                absent += report.archives or report.examples
+                examples += report.examples
+                archives += report.archives
     except UserError as error:
         return Finding(False, "data", f"{split}: {error}")
     if not counts:
         return Finding(False, "data", f"{split}: there is no such split in splits/")
     text = f"{split}: {', '.join(counts)} samples have all frames"
-    if absent:
-        several = ", ".join(dict.fromkeys(absent[:5]))
-        return Finding(False, "data", f"{text}; missing: {several}, ... (python -m litemono.prepare verify lists all)")
+    if examples:
+        archives = list(dict.fromkeys(archives))
+        of = f"; archives: {', '.join(archives[:5])}{', ...' * (len(archives) > 5)}" if archives else ""
+        return Finding(False, "data", f"{text}; {examples[0]}{of} (python -m litemono.prepare verify lists all)")
     return Finding(True, "data", text)
 
 

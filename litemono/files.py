@@ -45,6 +45,17 @@ def try_lock(file: IO, patience: float = 0.0) -> bool:
 
 
 @contextmanager
+def writable(path: Path | str) -> Iterator[None]:
+    """Around what makes or opens `path`: a place where nothing can be written is a UserError."""
+    try:
+        yield
+    except OSError as error:
+        if may_pass(error):
+            raise
+        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place for it") from None
+
+
+@contextmanager
 def replacing(path: Path | str) -> Iterator[BinaryIO]:
     """A binary file to write; what was written becomes `path` when the block ends, and vanishes when it fails.
 
@@ -52,15 +63,11 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        file = open(temporary, "wb")  # noqa: SIM115 - closed by the block below
-    except OSError as error:
-        if may_pass(error):
-            raise
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place for it") from None
+        file = open(temporary, "wb")  # closed by the block below
     try:
         with file:
             yield file

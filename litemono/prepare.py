@@ -196,6 +196,8 @@ def pack(config: PackConfig) -> int:
     origin = Origin(config.frames.dataset, config.source)
     if config.delete_zips and not isinstance(origin.root, Path):
         raise UserError("--delete_zips: there are no zips to delete when --from is an address")
+    if isinstance(origin.root, Path) and origin.root.resolve() == config.output.resolve():
+        raise UserError(f"--output {config.output}: is --from itself; the pack needs a folder of its own")
     need = wanted.wanted_by(config.frames)
     options = packs.Options(config.skip_missing, config.delete_zips, config.num_workers)
     console = Console(highlight=False)

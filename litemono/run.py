@@ -18,7 +18,7 @@ from typing import Any
 
 from litemono import config as configs
 from litemono.errors import UserError
-from litemono.files import try_lock, write_atomically
+from litemono.files import try_lock, writable, write_atomically
 
 STATUS_SECONDS = 2.0
 RESTART_PATIENCE = 300.0
@@ -53,9 +53,10 @@ class RunFolder:
         self._status: dict[str, Any] = {}
         self._status_written = 0.0
         check_same_run(config)
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = self._take_lock()
-        self._log = open(self.path / "log.txt", "a", buffering=1)
+        with writable(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = self._take_lock()
+            self._log = open(self.path / "log.txt", "a", buffering=1)
         write_atomically(self.path / "config.json", configs.to_json(config).encode())
 
     def _take_lock(self):

@@ -66,7 +66,8 @@ def load_trained(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"--load_weights {folder}: there is no such folder; give one like RUN/models/last")
+        what = "is a file, not the folder that holds it" if folder.is_file() else "there is no such folder"
+        raise UserError(f"--load_weights {folder}: {what}; give one like RUN/models/last")
     settings = run_settings(folder)
     name = model or settings.get("model", {}).get("model") or ModelConfig.model
     net = weights.load_depth(folder, name, height, width)

@@ -87,7 +87,11 @@ def fetch_pose_imagenet(num_layers: int, folder: Path = WEIGHTS_FOLDER) -> Path:
     if target.exists():
         _six_channel_state(pose, target)
         return target
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise NetworkError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
     with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as partial:
         try:
             got = huggingface_hub.hf_hub_download(f"timm/{name}", HUB_FILES[0], local_dir=partial)

@@ -55,7 +55,24 @@ def test_a_whole_split_is_fine_and_a_missing_frame_is_named(split):
     assert finding.good and "8 of 8 train, 3 of 3 val" in finding.text
     next(split.rglob("image_02/**/0000000004.png")).unlink()
     finding = check_split(config, str(split))
-    assert finding.good is False and "5 of 8 train" in finding.text and "missing:" in finding.text
+    assert finding.good is False and "5 of 8 train" in finding.text and "no /" in finding.text
+
+
+def test_the_hint_of_the_first_missing_frame_comes_before_any_download(split):
+    finding = check_split(DoctorConfig(data_path=split), str(split))
+    assert finding.good is False and "but a .png: add --png; archives: 2011_09_26_drive_0001_sync.zip (" in finding.text
+
+
+def test_a_list_that_cannot_be_read_is_bad(split):
+    (split / "train_files.txt").write_text("garbage\n")
+    assert check_split(DoctorConfig(data_path=split, png=True), str(split)).good is False
+
+
+def test_videos_need_no_split(split, monkeypatch):
+    monkeypatch.setattr(slurm, "available", lambda: False)
+    frames = next(split.rglob("image_02/data"))
+    found = [f for f in doctor.findings(DoctorConfig(data_path=frames, dataset="frames")) if f.subject == "data"]
+    assert [(f.good, f.text) for f in found] == [(True, "10 frames in 1 videos")]
 
 
 def test_a_split_or_folder_that_is_not_there_is_a_finding_not_a_crash(split):

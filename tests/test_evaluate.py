@@ -363,6 +363,15 @@ def test_wrong_flags_are_refused_and_leave_nothing_behind(ready, evaluate, tmp_p
     assert_refused(evaluate(), "3 of 3 test images are missing", "add --png")
 
 
+def test_errors_are_written_where_asked_and_an_unwritable_place_is_told_first(evaluate, tmp_path, monkeypatch):
+    assert evaluate("--png", output=tmp_path / "errors.json").code == 0
+    assert json.loads((tmp_path / "errors.json").read_text())["images"] == 3
+    monkeypatch.setattr("os.access", lambda *_: False)
+    outcome = evaluate("--png")
+    assert_refused(outcome, "nothing can be written there", "--output")
+    assert "abs_rel" not in outcome.out
+
+
 def test_ground_truth_of_other_images_is_refused(ready, evaluate, tmp_path):
     lines = write_split(tmp_path / "other", [2, 1, 0])
     outcome = evaluate("--png", split=lines, gt_path=ready / "gt_depths_split.npz")

@@ -98,6 +98,23 @@ def test_zips_are_deleted_after_their_drive_is_packed_and_a_rerun_does_not_miss_
     assert process.returncode == 0, process.stderr
 
 
+def test_what_was_damaged_since_is_packed_again_before_its_zip_is_deleted(kitti_sample, pack, tmp_path):
+    zip_drive(kitti_sample, tmp_path / "zips", range(20))
+    assert pack(tmp_path / "zips").returncode == 0
+    frames = tmp_path / "pack" / DRIVE / "image_02.bin"
+    whole = frames.read_bytes()
+    frames.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
+    process = pack(tmp_path / "zips", tmp_path / "pack", "--delete_zips")
+    assert process.returncode == 0 and f"{frames}: damaged since it was packed" in process.stdout
+    assert frames.read_bytes() == whole
+    assert [path.name for path in (tmp_path / "zips").iterdir()] == [CALIB_ZIP]
+
+
+def test_a_pack_into_its_own_source_is_refused(kitti_sample, pack, tmp_path):
+    zip_drive(kitti_sample, tmp_path / "zips", range(8))
+    assert_fails(pack(tmp_path / "zips", tmp_path / "zips"), "is --from itself")
+
+
 def test_a_zip_that_could_not_be_packed_is_kept(kitti_sample, pack, tmp_path):
     archive = zip_drive(kitti_sample, tmp_path / "zips", range(8))
     assert_fails(pack(tmp_path / "zips", tmp_path / "pack", "--delete_zips"), DRIVE_ZIP, "lack")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import matplotlib.cm
@@ -135,7 +136,43 @@ def test_a_run_folder_tells_the_model(capsys, tiny, tmp_path):
     assert_refused(invoke(main, capsys, "--load_weights", tiny, "--input", photo), "--model lite-mono-tiny")
 
 
+def test_sixteen_bits_of_grey_are_seen_as_eight(run, tmp_path):
+    grey = np.array(Image.open(picture(tmp_path / "colour.png")).convert("L"))
+    Image.fromarray(grey).save(tmp_path / "eight.png")
+    Image.fromarray(grey.astype(np.uint16) * 256 + 77).save(tmp_path / "sixteen.png")
+    for name in ("eight", "sixteen"):
+        assert run("--input", tmp_path / f"{name}.png", "--save_npy").code == 0
+    assert np.array_equal(np.load(tmp_path / "eight_disp.npy"), np.load(tmp_path / "sixteen_disp.npy"))
+
+
+@pytest.mark.parametrize("through", ["link", "copy"])
+def test_weights_keep_their_settings_wherever_they_lie(capsys, tiny, tmp_path, through):
+    folder = write_weights(tmp_path / "run" / "models" / "weights_0")
+    settings = {"model": {"model": "lite-mono-tiny"}, "loss": {"min_depth": 1.0, "max_depth": 20.0}}
+    place = folder if through == "copy" else tmp_path / "run"
+    (place / "config.json").write_text(json.dumps(settings))
+    photo, other = picture(tmp_path / "a.png"), tmp_path / "elsewhere"
+    shutil.copytree(folder, other) if through == "copy" else other.symlink_to(folder)
+    assert invoke(main, capsys, "--load_weights", other, "--input", photo, "--save_npy").code == 0
+    assert np.load(tmp_path / "a_disp.npy").min() >= 1 / 20 and np.load(tmp_path / "a_disp.npy").max() <= 1
+
+
 # ---------------------------------------------------------------- bad input
+
+
+def test_weights_that_predict_nothing_and_images_beyond_a_picture_are_refused(run, capsys, tmp_path):
+    photo = picture(tmp_path / "a.png")
+    nan = write_weights(tmp_path / "nan")
+    content = torch.load(nan / "depth.pth", weights_only=True)
+    torch.save({name: torch.full_like(value, float("nan")) for name, value in content.items()}, nan / "depth.pth")
+    flags = ("--model", "lite-mono-tiny", "--input", photo)
+    assert_refused(invoke(main, capsys, "--load_weights", nan, *flags), "not finite")
+    Image.new("RGB", (70000, 2)).save(tmp_path / "wide.png")
+    assert_refused(run("--input", tmp_path / "wide.png"), "wide.png: 70000x2 pixels", "65500")
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tiff")
+    assert_refused(run("--input", tmp_path / "float.tiff"), "floating-point numbers", "8 bits")
+    assert_refused(run("--input", photo, "--load_weights", nan / "encoder.pth"), "is a file, not the folder")
+    assert not list(tmp_path.glob("*_disp*"))
 
 
 def test_wrong_flags_are_refused_and_leave_nothing_behind(run, tmp_path):

@@ -18,7 +18,8 @@ from drives import DRIVE, write_drive
 from tiny_kitti import assert_refused, invoke
 
 from litemono import checkpoint
-from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig
+from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig, to_json
+from litemono.errors import UserError
 from litemono.events import events_in
 from litemono.train import TOO_MANY_BAD_STEPS, main, train
 
@@ -258,6 +259,11 @@ def test_weights_of_a_run_start_another(street, tmp_path, uninterrupted):
         (["--model", "lite-mono-huge"], "lite-mono-huge"),
         (["--batchsize", "3"], "batchsize"),
         (["--intrinsics", "1,2"], "--intrinsics 1,2"),
+        (["--intrinsics", "0.58,1.92,0.5,0.5"], "cannot be the camera of"),
+        (["--weight_decay", "-1"], "--weight_decay -1.0: must be finite and not negative"),
+        (["--lr", "inf"], "--lr: every value must be positive and finite"),
+        (["--seed", "-1"], "--seed -1"),
+        (["--max_depth", "inf"], "--max_depth inf"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -271,6 +277,22 @@ def test_a_wrong_flag_ends_with_one_sentence_and_leaves_nothing_behind(
     assert says in " ".join(outcome.err.replace("│", " ").split())
     assert "Traceback" not in outcome.err
     assert not (tmp_path / "runs").exists()
+
+
+def test_an_attempt_that_got_nowhere_does_not_hold_the_name(street, tmp_path):
+    first = settings(street, tmp_path, run={"max_steps": 1, "seed": 5})
+    first.folder.mkdir()
+    (first.folder / "config.json").write_text(to_json(settings(street, tmp_path, run={"seed": 6})))
+    assert train(first) == 0
+    moved = settings(street, tmp_path, model={"load_weights": tmp_path / "gone"}, run={"max_steps": 1, "seed": 5})
+    with pytest.raises(UserError, match="--load_weights was None"):  # not: no such folder
+        train(moved)
+
+
+def test_a_place_where_nothing_can_be_written_is_told_in_one_sentence(street, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    outcome = invoke(main, capsys, *flags(street, tmp_path / "file"))
+    assert_refused(outcome, "file/run: cannot be written (Not a directory)")
 
 
 def test_resuming_with_other_settings_is_refused(street, uninterrupted, capsys):

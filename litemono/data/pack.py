@@ -6,7 +6,8 @@ import contextlib
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,7 @@ from litemono.data.packed import Drive, PackIndex
 from litemono.data.packing import Job, copy_calibration
 from litemono.data.wanted import Wanted
 from litemono.errors import UserError
-from litemono.files import try_lock
+from litemono.files import try_lock, writable
 
 LOCK_WAIT_S = 2.0  # workers of a killed run notice its end after a frame
 SCAN_BYTES = 150_000  # of a thinned, compressed scan
@@ -48,6 +49,8 @@ def pack_split(
     root: Path, index: PackIndex, origin: Origin, wanted: dict[str, Wanted], options: Options, console: Console
 ) -> Summary:
     """Add to the pack at `root` what it lacks of `wanted`; the index is written after each drive."""
+    if options.delete_zips:
+        _forget_damaged(root, index, wanted, console)
     jobs = make_jobs(index, root, origin, wanted, options.skip_missing)
     finished_before = wanted.keys() - {job.folder for job in jobs}
     jobs = _with_archive(jobs, options.skip_missing, console)
@@ -88,8 +91,10 @@ def parse_size(text: str) -> tuple[int, int]:
 @contextlib.contextmanager
 def locked(root: Path, what: str) -> Iterator[None]:
     """Keep another process from doing `what` in `root`; the lock goes with its last process, however that ends."""
-    root.mkdir(parents=True, exist_ok=True)
-    with open(root / f".{what}.lock", "ab") as file:
+    with writable(root):
+        root.mkdir(parents=True, exist_ok=True)
+        file = open(root / f".{what}.lock", "ab")
+    with file:
         if not try_lock(file, LOCK_WAIT_S):
             raise UserError(f"{root}: another {what} runs in this folder; wait for it, or choose another --output")
         yield
@@ -164,6 +169,19 @@ def _with_calibration(jobs: list[Job], skip_missing: bool, console: Console) -> 
         if job.frames or job.scans:
             result.append(job)
     return result
+
+
+def _forget_damaged(root: Path, index: PackIndex, wanted: Iterable[str], console: Console) -> None:
+    """Read back what an earlier run packed, before its zips go; cameras with a damaged frame are packed again."""
+    for folder in sorted(index.drives.keys() & set(wanted)):
+        cameras = index.drives[folder].cameras
+        for side, camera in list(cameras.items()):
+            path = packed.frames_file(root, index.dataset, folder, side)
+            with open(path, "rb") as file:
+                if all(zlib.crc32(file.read(index.frame_bytes)) == crc for crc in camera.crc32):
+                    continue
+            console.print(f"{path}: damaged since it was packed; packing it again", markup=False, soft_wrap=True)
+            del cameras[side]
 
 
 def _delete_zips(origin: Origin, finished: set[str], pending: set[str]) -> None:

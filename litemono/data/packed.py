@@ -175,7 +175,8 @@ class PackedStore:
         planes = np.empty((3, self.height, self.width), np.uint8)
         self.read_planes(folder, frame, side, planes)
         if zlib.crc32(planes) != stored:
-            return f"{frames_file(self.root, self.dataset, folder, side)}: frame {frame} (row {row}) is damaged"
+            path = frames_file(self.root, self.dataset, folder, side)
+            return f"{path}: frame {frame} (row {row}) is damaged; delete this file and pack again"
         return None
 
     def _not_packed(self, folder: str, frame: int, side: str) -> UserError:

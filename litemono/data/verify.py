@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from litemono.data import kitti, packed, wanted
-from litemono.data.frames import FolderStore, FrameStore
+from litemono.data.frames import FolderStore, FrameStore, VideoStore
 from litemono.data.packed import Drive, PackedStore
 from litemono.data.wanted import Wanted
 from litemono.errors import UserError
@@ -45,6 +45,8 @@ def open_for_checking(dataset: str, root: Path, png: bool) -> FrameStore:
     """The store at `root`, whatever size it was packed at."""
     if not root.is_dir():
         raise UserError(f"--data_path {root}: there is no such folder")
+    if dataset == "frames":
+        return VideoStore(root, height=32, width=32)
     if packed.is_pack(root):
         index = packed.read_index(root)
         return PackedStore(dataset, root, index.height, index.width)
