@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import itertools
 import multiprocessing
+import os
 import resource
 import signal
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,8 +96,15 @@ def in_own_process(job: Job) -> dict[str, Measured]:
 
 def _serve(job: Job, sender: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, and with it this process
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     for subject, measured in measure(job).items():
         sender.send((subject, measured))
+
+
+def _end_with_parent() -> None:
+    """However the parent ends: nobody wants the results any more, and they take all memory."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def measure(job: Job) -> dict[str, Measured]:

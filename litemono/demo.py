@@ -81,6 +81,7 @@ def demo(config: DemoConfig) -> int:
     Example: python -m litemono.demo --output demo
     """
     start = time.monotonic()
+    networks.create(config.model, height=config.height, width=config.width)  # refuses what cannot be, before rendering
     say(f"Rendering {config.drives} streets of {config.frames_per_drive} frames into {config.output / 'world'}")
     world = render(config)
     try:

@@ -109,7 +109,7 @@ def test_data_and_run_folder_are_checked_before_the_queue(config, no_slurm, stre
         object.__setattr__(other.data, "data_path", broken)
         submit.submit(other)
     folder = tmp_path / "runs/mytrain"
-    folder.mkdir(parents=True)
+    checkpoint_at(folder, 1)
     (folder / "config.json").write_text(json.dumps({"optim": {"weight_decay": 0.5}}))
     with pytest.raises(UserError, match="--weight_decay was 0.5, is 0.01"):
         submit.submit(config({"dry_run": True}))
