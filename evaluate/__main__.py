@@ -23,6 +23,7 @@ from litemono.device import choose_device
 from litemono.errors import UserError
 from litemono.parallel import progress_bar
 from litemono.trained import TrainedDepth, load_trained
+from networks.weights import stored_size
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,6 @@ def evaluate(config: EvaluateConfig) -> None:
     truth = _open_truth(config, lines, split_name)
     protocol = Protocol(uses_crop(split_name), not config.no_median_scaling, config.pred_depth_scale)
 
-    path = config.output or _result_path(config, results.file_name(split_name, protocol, config.post_process))
-    if not os.access(path.parent if path.parent.is_dir() else ".", os.W_OK):  # told before the work, not after it
-        raise UserError(f"{path}: nothing can be written there; give another place: --output errors.json")
-
     if config.load_weights is not None:
         device = choose_device(config.device)
         trained = load_trained(config.load_weights, config.model, device, config.height, config.width)
@@ -88,6 +85,9 @@ def evaluate(config: EvaluateConfig) -> None:
     else:
         trained = None
         disparities = predictions.from_file(config.load_pred, len(lines))
+    path = config.output or _result_path(config, trained, split_name, protocol)
+    if not os.access(path.parent if path.parent.is_dir() else ".", os.W_OK):  # told before the work, not after it
+        raise UserError(f"{path}: nothing can be written there; give another place: --output errors.json")
     with predictions.saving(config.save_pred, len(lines)) as save:
         scores, size = _score(progress_bar(disparities, len(lines), "images"), lines, truth, protocol, save)
     result = _result(config, trained, protocol, truth, lines, scores, size)
@@ -216,7 +216,12 @@ def _result(
     )
 
 
-def _result_path(config: EvaluateConfig, name: str) -> Path:
+def _result_path(config: EvaluateConfig, trained: TrainedDepth | None, split_name: str, protocol: Protocol) -> Path:
+    other = None
+    if trained is not None:
+        size, stored = (trained.net.height, trained.net.width), stored_size(config.load_weights)
+        other = size if None not in stored and size != stored else None
+    name = results.file_name(split_name, protocol, config.post_process, other)
     if config.load_weights is not None:
         return config.load_weights / name
     return config.load_pred.with_name(f"{config.load_pred.stem}_{name}")

@@ -48,9 +48,13 @@ class Result:
     """Of median scaling: median, and std of ratio / median."""
 
 
-def file_name(split_name: str, protocol: Protocol, post_process: bool) -> str:
-    """eval_SPLIT.json, with a suffix for each setting that is not the published one."""
-    suffixes = ["_pp"] * post_process + ["_unscaled"] * (not protocol.median_scaling)
+def file_name(split_name: str, protocol: Protocol, post_process: bool, size: tuple[int, int] | None) -> str:
+    """eval_SPLIT.json, with a suffix for each setting that is not the published one.
+
+    size: height and width of the network's input where it is not the one it was trained at.
+    """
+    suffixes = [] if size is None else [f"_{size[1]}x{size[0]}"]
+    suffixes += ["_pp"] * post_process + ["_unscaled"] * (not protocol.median_scaling)
     if protocol.pred_depth_scale != 1:
         suffixes.append(f"_x{protocol.pred_depth_scale:g}")
     return f"eval_{split_name}{''.join(suffixes)}.json"

@@ -115,6 +115,9 @@ def _tensors(path: Path) -> dict[str, object]:
 
 def _read(path: Path) -> dict[str, object]:
     if not path.is_file():
+        if (path.parent / ENCODER).is_file():
+            raise NetworkError(f"{path.parent} has no {path.name}; needed here are {ENCODER} {DECODER} and, for training, "
+                               f"{POSE_ENCODER} {POSE_DECODER}")  # fmt: skip
         raise NetworkError(
             f"{path.parent} has no {path.name}; give the folder of one epoch's weights, such as RUN/models/weights_29"
         )

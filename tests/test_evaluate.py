@@ -366,6 +366,9 @@ def test_wrong_flags_are_refused_and_leave_nothing_behind(ready, evaluate, tmp_p
 def test_errors_are_written_where_asked_and_an_unwritable_place_is_told_first(evaluate, tmp_path, monkeypatch):
     assert evaluate("--png", output=tmp_path / "errors.json").code == 0
     assert json.loads((tmp_path / "errors.json").read_text())["images"] == 3
+    for size in ({}, {"height": 64, "width": 96}):
+        assert evaluate("--png", **size).code == 0
+    assert {path.name for path in evaluate.folder.glob("eval_*")} == {"eval_split.json", "eval_split_96x64.json"}
     monkeypatch.setattr("os.access", lambda *_: False)
     outcome = evaluate("--png")
     assert_refused(outcome, "nothing can be written there", "--output")
@@ -410,7 +413,7 @@ def test_damaged_and_missing_images_are_refused(evaluate, tmp_path):
 
 
 def test_the_table_is_shown_even_where_json_cannot_be_written(evaluate):
-    (evaluate.folder / results.file_name("split", Protocol(), False)).mkdir()
+    (evaluate.folder / results.file_name("split", Protocol(), False, None)).mkdir()
     outcome = evaluate("--png")
     assert "abs_rel" in outcome.out
     assert_refused(outcome, "eval_split.json", "cannot be written")

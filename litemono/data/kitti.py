@@ -46,7 +46,10 @@ class SplitLine(NamedTuple):
 
 def find_split(split: str) -> Path | None:
     """The folder of a split that is named in splits/ or given by its path."""
-    return next((folder for folder in (SPLITS / split, Path(split)) if split and folder.is_dir()), None)
+    named, given = SPLITS / split, Path(split)
+    if named.parent == SPLITS and named.is_dir():
+        return named
+    return given if split and given.is_dir() else None
 
 
 def split_file(split: str, which: str) -> Path:
