@@ -237,9 +237,8 @@ class Training:
             weights.save_folder(folder, self.model.depth, self.model.pose, use_stereo=self.config.loss.use_stereo)
             metrics = {"epoch": epoch, "step": step, "validation": results}
             write_atomically(folder / "validation.json", (json.dumps(metrics, indent=1) + "\n").encode())
-            write_atomically(
-                folder / "config.json", to_json(self.config).encode()
-            )  # they keep it wherever they are copied
+            # Model and depth range, for evaluate and predict wherever the weights are copied.
+            write_atomically(folder / "config.json", to_json(self.config).encode())
             for name in ("last", *(BEST[name] for name in better)):
                 self.run.copy_weights(folder, name)
         self.progress.validated = step
