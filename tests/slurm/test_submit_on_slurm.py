@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from litemono.slurm import ENDED
 from slurm.conftest import read_status
 
 
@@ -113,19 +114,19 @@ def test_a_preflight_that_fails_on_a_cpu_cancels_the_run(slurm, training, world,
 def test_a_sweep_of_four_runs_two_at_a_time_of_which_one_is_killed(slurm, training, tmp_path):
     """The one that has the array's own number: putting it back must not put back the others."""
     job = slurm.submit(
-        *training("sweep", 1), "--partition", "gpu", "--mem", "4G", "--array_parallelism", 2, "--sweep", "lr=1e-4,5e-5",
+        *training("sweep", 3), "--partition", "gpu", "--mem", "4G", "--array_parallelism", 2, "--sweep", "lr=1e-4,5e-5",
         "batch_size=2,4",
     )  # fmt: skip
     runs = tmp_path / "runs/sweep"
     most, finished, killed = 0, 0, None
     while finished < 4:
         for status in map(read_status, runs.glob("*=*")) if killed is None else ():
-            if status.get("job_id") == job and status["state"] == "running":
+            if status.get("job_id") == job and status["state"] in ("starting", "running"):
                 killed = status["pid"]
                 os.kill(killed, signal.SIGKILL)
         states = slurm.call("squeue", "-h", "-r", "-j", job, "-o", "%T", check=False).stdout.split()
         most = max(most, states.count("RUNNING"))
-        finished = 4 - sum(state in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING") for state in states)
+        finished = 4 - sum(state not in ENDED for state in states)
         time.sleep(0.2)
     assert most == 2 and killed
     assert sorted(slurm.starts(job)) == ["COMPLETED"] * 4 + ["REQUEUED"]
