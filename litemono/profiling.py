@@ -78,7 +78,7 @@ class Profiler:
         t = self.training
         in_epoch = (t.data.train_samples - t.progress.samples) // t.global_batch
         in_run = t.total_steps - t.progress.step
-        return self._warm_up <= 0 and in_epoch >= min(self.wanted, t.steps_per_epoch, in_run)
+        return self._warm_up <= 0 and in_epoch >= min(self.wanted, t.steps_per_epoch, in_run) > 0
 
     def _record(self, steps: Steps) -> Steps:
         self._start()
