@@ -6,7 +6,6 @@ import contextlib
 import re
 import shutil
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -177,11 +176,9 @@ def _forget_damaged(root: Path, index: PackIndex, wanted: Iterable[str], console
         cameras = index.drives[folder].cameras
         for side, camera in list(cameras.items()):
             path = packed.frames_file(root, index.dataset, folder, side)
-            with open(path, "rb") as file:
-                if all(zlib.crc32(file.read(index.frame_bytes)) == crc for crc in camera.crc32):
-                    continue
-            console.print(f"{path}: damaged since it was packed; packing it again", markup=False, soft_wrap=True)
-            del cameras[side]
+            if not packed.frames_are_whole(path, 0, camera.crc32, index.frame_bytes):
+                console.print(f"{path}: damaged since it was packed; packing it again", markup=False, soft_wrap=True)
+                del cameras[side]
 
 
 def _delete_zips(origin: Origin, finished: set[str], pending: set[str]) -> None:

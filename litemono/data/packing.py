@@ -22,7 +22,7 @@ from litemono.data import archives, kitti
 from litemono.data.archives import Member, Origin, Source
 from litemono.data.frames import resized
 from litemono.data.images import NOT_AN_IMAGE, to_rgb, unreadable
-from litemono.data.packed import Camera, Drive, PackIndex, frames_file, zip_is_whole
+from litemono.data.packed import Camera, Drive, PackIndex, frames_are_whole, frames_file, zip_is_whole
 from litemono.data.wanted import FrameKey
 from litemono.errors import UserError
 from litemono.files import replacing
@@ -111,7 +111,8 @@ def _append_frames(job: Job, side: str, members: dict[int, Member], tick: Tick) 
             tick()
         file.flush()
         os.fsync(file.fileno())
-    _check_written(path, kept * job.index.frame_bytes, camera.crc32[kept:], job.index.frame_bytes)
+    if not frames_are_whole(path, kept * job.index.frame_bytes, camera.crc32[kept:], job.index.frame_bytes):
+        raise UserError(f"{path}: {OTHER_BYTES}")
     return camera
 
 
@@ -125,16 +126,6 @@ def _read_image(member: Member, index: PackIndex) -> tuple[bytes, tuple[int, int
     except NOT_AN_IMAGE as error:
         raise unreadable(member.where, error, member.source.remedy) from None
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes(), size
-
-
-def _check_written(path: Path, start: int, crcs: list[int], frame_bytes: int) -> None:
-    """Read back what was written, from the disk where the system lets us."""
-    with open(path, "rb") as file:
-        os.posix_fadvise(file.fileno(), start, 0, os.POSIX_FADV_DONTNEED)
-        file.seek(start)
-        for crc in crcs:
-            if zlib.crc32(file.read(frame_bytes)) != crc:
-                raise UserError(f"{path}: {OTHER_BYTES}")
 
 
 def _cut(job: Job, side: str) -> None:
