@@ -17,15 +17,11 @@ import torch
 
 from litemono.errors import UserError
 from litemono.files import write_atomically
+from litemono.saved import checkpoint_path, checkpoints
 
 
 def checksum_file(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
-
-
-def saved(folder: Path) -> list[Path]:
-    """The checkpoints in `folder`, oldest first."""
-    return sorted(folder.glob("step_*.pt"))
 
 
 def save(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
@@ -36,7 +32,7 @@ def save(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     data = buffer.getvalue()
-    path = folder / f"step_{step:08d}.pt"
+    path = checkpoint_path(folder, step)
     line = f"{hashlib.sha256(data).hexdigest()}  {path.name}\n"
     # A step is saved twice if it was saved before its validation: until the new file is there, the old one counts.
     before = checksum_file(path).read_text() if path.exists() and checksum_file(path).exists() else ""
@@ -44,7 +40,7 @@ def save(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
     write_atomically(path, data)
     if before:
         write_atomically(checksum_file(path), line.encode())
-    for old in saved(folder)[:-keep]:
+    for old in checkpoints(folder)[:-keep]:
         old.unlink(missing_ok=True)
         checksum_file(old).unlink(missing_ok=True)
     return path
@@ -68,7 +64,7 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> dict[str, Any] | N
     Damaged ones are named through `warn` and passed over. Raises UserError when checkpoints exist but none is whole:
     starting from scratch then is for the user to decide.
     """
-    found = saved(folder)
+    found = checkpoints(folder)
     for path in reversed(found):
         try:
             return load(path)

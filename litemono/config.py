@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from litemono.errors import UserError
+from litemono.saved import has_checkpoints
 
 Dataset = Literal["kitti", "kitti_odom", "frames"]
 ColorJitter = Literal["per_image", "per_triplet", "off"]
@@ -237,11 +238,6 @@ def check(config: TrainConfig) -> None:
     )
     check_loss(loss)
     check_counts(config.optim, config.run)
-
-
-def has_checkpoints(folder: Path) -> bool:
-    """Whether a run has been begun there that can be resumed."""
-    return any(folder.glob("checkpoints/step_*.pt"))
 
 
 def check_loss(loss: LossConfig) -> None:

@@ -27,6 +27,7 @@ from litemono import slurm
 from litemono.config import TrainConfig
 from litemono.errors import UserError
 from litemono.files import write_atomically
+from litemono.saved import newest_step
 
 Answer = TypeVar("Answer")
 
@@ -89,11 +90,6 @@ def set_ranks() -> None:
     os.environ.setdefault("MASTER_ADDR", first_host)
     os.environ.setdefault("MASTER_PORT", str(20000 + int(job.raw_job_id) % 20000))
     os.environ.update(RANK=str(job.global_rank), WORLD_SIZE=str(job.num_tasks), LOCAL_RANK=str(job.local_rank))
-
-
-def newest_step(folder: Path) -> int:
-    """Step of the newest checkpoint, 0 if there is none."""
-    return max((int(path.stem.split("_")[1]) for path in folder.glob("checkpoints/step_*.pt")), default=0)
 
 
 # ---------------------------------------------------------------- after the processes

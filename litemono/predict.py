@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -70,6 +70,8 @@ class Picture(NamedTuple):
 def predict(config: PredictConfig) -> None:
     """Turn an image or a folder of images into colour depth pictures: bright is near.
 
+    Images of a folder that cannot be read are passed over, and named at the end with exit status 2.
+
     Example: python -m litemono.predict --load_weights runs/lite-mono/models/last --input street.jpg --output depth
     """
     for name in ("batch_size", "num_workers"):
@@ -78,11 +80,16 @@ def predict(config: PredictConfig) -> None:
     paths = find_images(config.input, config.ext)
     trained = load_trained(config.load_weights, config.model, choose_device(config.device), config.height, config.width)
     output = config.output or paths[0].parent
-    pictures = _read_ahead(paths, trained, config)
-    done = _write_all(pictures, trained, output, config)
-    for _ in progress_bar(done, len(paths), "depth pictures"):
-        pass
-    print(f"{len(paths)} depth picture{'s' * (len(paths) > 1)} in {output}")
+    unreadable: list[UserError] = []
+    pictures = _readable(progress_bar(_read_ahead(paths, trained, config), len(paths), "depth pictures"), unreadable)
+    written = sum(1 for _ in _write_all(pictures, trained, output, config))
+    if unreadable and len(paths) == 1:
+        raise unreadable[0]
+    if written:
+        print(f"{written} depth picture{'s' * (written > 1)} in {output}")
+    if unreadable:
+        reasons = "".join(f"\n  {error}" for error in unreadable)
+        raise UserError(f"{len(unreadable)} of {len(paths)} images in {config.input} have no depth picture:{reasons}")
 
 
 def find_images(source: Path, ext: str | None) -> list[Path]:
@@ -131,12 +138,24 @@ def colour(disparity: torch.Tensor, height: int, width: int) -> np.ndarray:
     return matplotlib.colormaps["magma"](shades, bytes=True)[:, :, :3]
 
 
-def _read_ahead(paths: list[Path], trained: TrainedDepth, config: PredictConfig) -> Iterator[Picture]:
-    def read(path: Path) -> Picture:
-        return read_picture(path, trained.net.height, trained.net.width)
+def _read_ahead(paths: list[Path], trained: TrainedDepth, config: PredictConfig) -> Iterator[Picture | UserError]:
+    def read(path: Path) -> Picture | UserError:
+        try:
+            return read_picture(path, trained.net.height, trained.net.width)
+        except UserError as error:
+            return error
 
     with ThreadPoolExecutor(config.num_workers) as threads:
         yield from ordered_map(threads, read, paths, ahead=2 * config.batch_size + config.num_workers)
+
+
+def _readable(pictures: Iterable[Picture | UserError], unreadable: list[UserError]) -> Iterator[Picture]:
+    """The pictures; what came instead of one is added to `unreadable`."""
+    for picture in pictures:
+        if isinstance(picture, Picture):
+            yield picture
+        else:
+            unreadable.append(picture)
 
 
 def _write_all(

@@ -19,6 +19,7 @@ from typing import Any
 from litemono import config as configs
 from litemono.errors import UserError
 from litemono.files import try_lock, writable, write_atomically
+from litemono.saved import checkpoint_folder, has_checkpoints
 
 STATUS_SECONDS = 2.0
 RESTART_PATIENCE = 300.0
@@ -27,7 +28,7 @@ RESTART_PATIENCE = 300.0
 def check_same_run(config: configs.TrainConfig) -> None:
     """UserError if the run folder holds a run with settings that forbid resuming it with these."""
     folder = config.folder
-    if not configs.has_checkpoints(folder):
+    if not has_checkpoints(folder):
         return  # an attempt that got nowhere
     try:
         saved = (folder / "config.json").read_text()
@@ -48,7 +49,7 @@ class RunFolder:
 
     def __init__(self, config: configs.TrainConfig) -> None:
         self.path = config.folder
-        self.checkpoints = self.path / "checkpoints"
+        self.checkpoints = checkpoint_folder(self.path)
         self.models = self.path / "models"
         self._status: dict[str, Any] = {}
         self._status_written = 0.0

@@ -29,6 +29,7 @@ from litemono.precision import apply_precision, arrange, choose_precision
 from litemono.readback import Readback
 from litemono.report import Reporter
 from litemono.run import RunFolder
+from litemono.saved import checkpoint_folder, has_checkpoints
 from litemono.step import Numbers, StepResult
 from networks import weights
 
@@ -258,8 +259,8 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
     torch.manual_seed(config.run.seed)
     data = build_data(config, world)
     model = build_model(config)
-    checkpoints = config.folder / "checkpoints"
-    if not checkpoint.saved(checkpoints):
+    checkpoints = checkpoint_folder(config.folder)
+    if not has_checkpoints(config.folder):
         load_initial_weights(config, model)
     model.to(world.device)
     arrange(model, precision, world.device)

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from litemono import checkpoint
+from litemono import checkpoint, saved
 from litemono.errors import UserError
 
 
 def steps(folder):
-    return [path.name for path in checkpoint.saved(folder)]
+    return [path.name for path in saved.checkpoints(folder)]
 
 
 def test_the_newest_checkpoints_are_kept_and_old_ones_go_with_their_checksums(tmp_path):

@@ -192,14 +192,23 @@ def test_wrong_flags_are_refused_and_leave_nothing_behind(run, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image at all", None])
-def test_an_unreadable_image_is_named_and_leaves_nothing_half_written(run, tmp_path, content):
-    picture(tmp_path / "in" / "a.png")
-    bad = picture(tmp_path / "in" / "b.png", seed=1)
+def test_unreadable_images_of_a_folder_are_passed_over_and_named(run, tmp_path, content):
+    for seed, name in enumerate(["a.png", "b.png", "c.png"]):
+        picture(tmp_path / "in" / name, seed)
+    bad = tmp_path / "in" / "b.png"
     bad.write_bytes(bad.read_bytes()[:300] if content is None else content)
     outcome = run("--input", tmp_path / "in", "--output", tmp_path / "out", "--batch_size", 1)
-    assert_refused(outcome, str(bad), "not a complete image")
-    made = snapshot(tmp_path / "out") if (tmp_path / "out").exists() else set()
-    assert made <= {"a_disp.jpeg"}, "whole pictures or none"
+    assert outcome.code == 2 and "2 depth pictures in" in outcome.out
+    assert "1 of 3 images" in outcome.err and f"{bad}: not a complete image" in outcome.err
+    assert snapshot(tmp_path / "out") == {"a_disp.jpeg", "c_disp.jpeg"}
+
+
+def test_a_folder_without_one_readable_image_leaves_nothing(run, tmp_path):
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / "in" / name).write_bytes(b"not an image at all")
+    outcome = run("--input", tmp_path / "in", "--output", tmp_path / "out")
+    assert outcome.code == 2 and outcome.out == "" and "2 of 2 images" in outcome.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_damaged_image_ends_the_command_with_one_sentence(tiny, tmp_path, command):

@@ -17,7 +17,7 @@ from conftest import ROOT
 from drives import DRIVE, write_drive
 from tiny_kitti import assert_refused, invoke
 
-from litemono import checkpoint
+from litemono import checkpoint, saved
 from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig, to_json
 from litemono.errors import UserError
 from litemono.events import events_in
@@ -62,13 +62,13 @@ def start(arguments: list[str]) -> subprocess.Popen:
 def wait_for_step(run: Path, step: int) -> None:
     """Until a checkpoint of `step` or later exists."""
     deadline = time.monotonic() + 300
-    while not any(int(path.stem[5:]) >= step for path in checkpoint.saved(run / "checkpoints")):
+    while not any(int(path.stem[5:]) >= step for path in saved.checkpoints(run / "checkpoints")):
         assert time.monotonic() < deadline, f"no checkpoint of step {step} in {run}"
         time.sleep(0.02)
 
 
 def final_state(run: Path) -> dict:
-    return checkpoint.load(checkpoint.saved(run / "checkpoints")[-1])
+    return checkpoint.load(saved.checkpoints(run / "checkpoints")[-1])
 
 
 def assert_same_training(one: Path, other: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_signal_in_the_last_validation_of_max_steps_leaves_it_to_the_next_star
 
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(street, tmp_path, uninterrupted, capsys):
     train(settings(street, tmp_path, run={"max_steps": 3}))
-    newest = checkpoint.saved(tmp_path / "run" / "checkpoints")[-1]
+    newest = saved.checkpoints(tmp_path / "run" / "checkpoints")[-1]
     data = bytearray(newest.read_bytes())
     data[len(data) // 2] ^= 1
     newest.write_bytes(data)
