@@ -66,7 +66,7 @@ class LearningConfig:
     """Also write the results to this file, after every training."""
 
 
-def measure(config: LearningConfig) -> None:
+def measure(config: LearningConfig) -> int:
     """Train the published recipe and ours on the demo's rendered world, and compare their depth errors.
 
     Example: python -m benchmarks.learning --json benchmarks/results/learning.json
@@ -79,14 +79,15 @@ def measure(config: LearningConfig) -> None:
     for seed in config.seeds:
         for name in (PUBLISHED, *config.ours):
             settings = training(config, street, name, seed)
-            if not (settings.folder / "models/last/depth.pth").exists():
-                start = time.monotonic()
-                (train_published if name == PUBLISHED else train)(settings)
-                print(f"{settings.folder}: trained in {time.monotonic() - start:.0f} s", flush=True)
+            start = time.monotonic()
+            if status := (train_published if name == PUBLISHED else train)(settings):
+                return status
+            print(f"{settings.folder}: trained in {time.monotonic() - start:.0f} s", flush=True)
             abs_rel.setdefault(name, {})[seed] = evaluated(settings, street)
             if config.json:
                 write_atomically(config.json, (json.dumps(report(config, abs_rel), indent=1) + "\n").encode())
     show(report(config, abs_rel))
+    return 0
 
 
 def training(config: LearningConfig, street: Street, name: str, seed: int) -> TrainConfig:
@@ -101,8 +102,10 @@ def training(config: LearningConfig, street: Street, name: str, seed: int) -> Tr
     )
 
 
-def train_published(config: TrainConfig) -> None:
-    """The published recipe on the same samples in the same order, from the same first weights."""
+def train_published(config: TrainConfig) -> int:
+    """The published recipe on the same samples in the same order, from the same first weights; nothing if that is done."""
+    if (config.folder / "models/last/depth.pth").exists():
+        return 0
     world = World(config.run.device)
     use_torch_defaults()  # whatever the training before this one chose
     torch.manual_seed(config.run.seed)
@@ -123,6 +126,7 @@ def train_published(config: TrainConfig) -> None:
         print(f"{config.folder}: epoch {epoch + 1}/{config.optim.num_epochs}  loss {loss:.4f}", flush=True)
     (config.folder / "models").mkdir(parents=True, exist_ok=True)
     weights.save_folder(config.folder / "models/last", model.depth, model.pose)
+    return 0
 
 
 def evaluated(config: TrainConfig, street: Street) -> float:

@@ -95,7 +95,7 @@ def benchmark(config: BenchmarkConfig) -> None:
 
 
 def compare(config: BenchmarkConfig) -> dict[str, object]:
-    """Time the four pipelines, print the table, return it."""
+    """Time the pipelines, print the table, return it."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="benchmark_loader_") as folder:
         files = write_data(Path(folder), config)

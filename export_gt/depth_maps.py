@@ -7,8 +7,6 @@ cleaner: eleven scans accumulated and checked against stereo; they exist for 652
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from litemono.data import kitti
+from litemono.data.images import NOT_AN_IMAGE
 from litemono.data.kitti import SplitLine
 from litemono.errors import UserError
 
@@ -86,7 +85,7 @@ def _annotation_depth(root: Path, line: SplitLine) -> np.ndarray:
     try:
         with Image.open(path) as image:
             values = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError) as error:
+    except NOT_AN_IMAGE as error:
         raise UserError(f"{path}: not a complete image ({error}); extract it again from {ANNOTATION_ARCHIVE}") from None
     if values.ndim != 2 or values.dtype not in (np.uint16, np.int32):
         raise UserError(f"{path}: not a 16-bit depth picture; extract it again from {ANNOTATION_ARCHIVE}")

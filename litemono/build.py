@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import torch
 import networks
 from litemono.config import TrainConfig
 from litemono.data.frames import open_store
+from litemono.data.kitti import SplitLine
 from litemono.data.loader import EpochBatches, Loader
 from litemono.data.triplets import Batch, open_dataset
 from litemono.distributed import World
@@ -29,7 +30,7 @@ class Data:
     val: Iterable[Batch]
     val_samples: int
     fingerprint: str
-    """Identifies the list of training samples: a run resumes only on the list it began with."""
+    """Identifies the lists of samples: a run resumes only on those it began with."""
 
 
 def build_data(config: TrainConfig, world: World) -> Data:
@@ -49,8 +50,12 @@ def build_data(config: TrainConfig, world: World) -> Data:
         train_samples=len(train),
         val=Loader(val, val_order, d.num_workers, world.device),
         val_samples=len(val),
-        fingerprint=f"{len(train)} samples, crc {zlib.crc32(repr(train.lines).encode()):08x}",
+        fingerprint=f"{len(train)} samples, crc {crc(train.lines):08x}; {len(val)} for validation, crc {crc(val.lines):08x}",
     )
+
+
+def crc(lines: Sequence[SplitLine]) -> int:
+    return zlib.crc32(repr(lines).encode())
 
 
 def build_model(config: TrainConfig) -> DepthPoseModel:

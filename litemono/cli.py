@@ -42,13 +42,13 @@ def user_errors() -> tuple[type[Exception], ...]:
     """What the user can mend. Imported when something went wrong: networks brings torch, which --help does not need."""
     from networks import NetworkError
 
-    return UserError, NetworkError
+    return UserError, NetworkError, PermissionError
 
 
 def run(function: Callable[[Config], object], config_type: type[Config], prog: str) -> None:
     """Parse, call, and leave: `function`'s docstring is the head of --help; it may return an exit status.
 
-    UserError and NetworkError end the command with one sentence on stderr and exit status 2.
+    What the user can mend ends the command with one sentence on stderr and exit status 2.
     """
     try:
         config = parse(config_type, prog, inspect.cleandoc(function.__doc__ or ""))

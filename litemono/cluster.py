@@ -188,7 +188,21 @@ def parse_partitions(text: str, nodes: list[Node]) -> dict[str, Partition]:
 
 
 def check_request(cluster: Cluster, request: Request) -> Partition:
-    """The partition the job goes to; UserError where the request can never start there."""
+    """The first of the partitions asked for that can run the job; UserError where none can, or one does not exist."""
+    asked = request.partition.split(",") if request.partition else [None]
+    refusals = []
+    for name in sorted(asked, key=lambda name: name in cluster.partitions):  # sbatch wants all of them to exist
+        try:
+            return check_partition(cluster, replace(request, partition=name))
+        except UserError as error:
+            if name is not None and name not in cluster.partitions:
+                raise
+            refusals.append(error)
+    raise refusals[0]
+
+
+def check_partition(cluster: Cluster, request: Request) -> Partition:
+    """The one partition of the request, or the default one; UserError where the request can never start there."""
     partition = find_partition(cluster, request)
     check_account(cluster, partition, request)
     if request.minutes > partition.max_minutes:
@@ -236,7 +250,8 @@ def check_account(cluster: Cluster, partition: Partition, request: Request) -> N
             raise UserError(f"--account {account}: you have no such account; {yours}")
     allowed = partition.accounts
     line = cluster.with_parents(account)
-    if allowed is not None and allowed.isdisjoint(line) or not partition.denied_accounts.isdisjoint(line):
+    refused = allowed is not None and allowed.isdisjoint(line) or not partition.denied_accounts.isdisjoint(line)
+    if refused and mine is not None:  # else only Slurm knows whose jobs these are
         who = (
             ", ".join(sorted(allowed))
             if allowed is not None

@@ -181,10 +181,10 @@ class TrainConfig:
         return self.run.log_dir / (self.run.model_name or self.model.model)
 
 
-# What may differ when a run is resumed: none of these changes what is learned from which samples.
+# What may differ when a run is resumed: the order of the samples, the objective and the schedule stay.
 MAY_CHANGE = {
     "data_path",
-    "split",  # a checkpoint knows its list of samples
+    "split",  # a checkpoint knows its lists of samples
     "skip_missing",
     "png",
     "num_workers",

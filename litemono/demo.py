@@ -65,7 +65,7 @@ class DemoConfig:
     seed: int = 0
     """Another seed, another world and another training."""
     num_workers: int = field(default_factory=default_workers)
-    """Processes that render and read. Default: one per core, at most 8."""
+    """Processes that render, and threads that read. Default: one per core, at most 8."""
 
 
 class Stopped(Exception):
@@ -112,7 +112,7 @@ def render(config: DemoConfig) -> World:
         frames_per_drive=config.frames_per_drive,
         seed=config.seed,
         num_workers=config.num_workers,
-        stereo=False,
+        left_only=True,
     )
 
 

@@ -77,7 +77,7 @@ def invert_intrinsics(K: torch.Tensor) -> torch.Tensor:
 
 
 def pixel_rays(matrix: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """matrix @ (column, row, 1) for every pixel: (..., 3, 3) to (..., 3, H, W).
+    """matrix @ (column, row, 1) for every pixel: (..., 3, 3) to (..., 3, H, W). Of inverse intrinsics: points at depth 1.
 
     Sum of a row and a column of vectors, so there is no pixel grid to store.
     """
@@ -85,11 +85,6 @@ def pixel_rays(matrix: torch.Tensor, height: int, width: int) -> torch.Tensor:
     rows = torch.arange(height, dtype=matrix.dtype, device=matrix.device).unsqueeze(-1)
     per_column, per_row, constant = (matrix[..., i, None, None] for i in range(3))
     return per_column * columns + (per_row * rows + constant)
-
-
-def back_project(depth: torch.Tensor, inv_K: torch.Tensor) -> torch.Tensor:
-    """Depth (B, 1, H, W) and inverse intrinsics (B, 3, 3) to points in the camera's frame (B, 3, H, W), metres."""
-    return depth * pixel_rays(inv_K, *depth.shape[-2:])
 
 
 class Reprojection(NamedTuple):

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from litemono import slurm
+from litemono import cli, slurm
 from litemono.config import TrainConfig
 from litemono.errors import UserError
 from litemono.files import write_atomically
@@ -70,11 +70,10 @@ class TrainJob:
 def run_training(config: TrainConfig) -> int:
     """`python -m litemono.train` without its own process."""
     from litemono.train import train
-    from networks import NetworkError
 
     try:
         return train(config)
-    except (UserError, NetworkError) as error:
+    except cli.user_errors() as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 2
 
@@ -196,8 +195,6 @@ def main() -> None:
     status = int(sys.argv[1])
     if status in FINAL:
         sys.exit(status)
-    from litemono import cli  # imports torch: not needed above
-
     config = cli.parse(TrainConfig, "litemono.job", "", sys.argv[2:])
     try:
         sys.exit(after(status, config.folder))

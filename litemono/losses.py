@@ -96,11 +96,16 @@ class Kernels(NamedTuple):
     gradient: Callable[..., torch.Tensor]
 
 
+def dissimilarity(candidates: torch.Tensor, reference: Target) -> torch.Tensor:
+    """(1 - SSIM) / 2 in [0, 1] per channel, of 3x3 windows with mirrored edges: (B, S, 3, H, W) to the same."""
+    return (0.5 - 2 * _ratio(candidates, reference).quarter_ssim()).clamp(0, 1)
+
+
 def _error(candidates: torch.Tensor, *reference: torch.Tensor) -> torch.Tensor:
     """0.85 * (1 - SSIM) / 2 + 0.15 * L1: (B, S, H, W)."""
     reference = Target(*reference)
-    dissimilarity = (0.5 - 2 * _ratio(candidates, reference).quarter_ssim()).clamp(0, 1).mean(2)
-    return SSIM_WEIGHT * dissimilarity + (1 - SSIM_WEIGHT) * l1_error(candidates, reference)
+    structure = dissimilarity(candidates, reference).mean(2)
+    return SSIM_WEIGHT * structure + (1 - SSIM_WEIGHT) * l1_error(candidates, reference)
 
 
 def _error_gradient(grad: torch.Tensor, candidates: torch.Tensor, *reference: torch.Tensor) -> torch.Tensor:
@@ -145,11 +150,6 @@ class _PhotometricError(torch.autograd.Function):
     def backward(ctx, grad):
         none_to_reference = [None] * len(Target._fields)
         return None, ctx.kernels.gradient(grad.contiguous(), *ctx.saved_tensors), *none_to_reference
-
-
-def ssim(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Dissimilarity (1 - SSIM) / 2 in [0, 1] of images x, y (B, 3, H, W), per channel: 3x3 windows, mirrored edges."""
-    return (0.5 - 2 * _ratio(x.unsqueeze(1), target(y)).quarter_ssim().squeeze(1)).clamp(0, 1)
 
 
 def photometric_error(candidates: torch.Tensor, reference: Target, kernels: Kernels = EAGER) -> torch.Tensor:

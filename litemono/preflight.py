@@ -53,8 +53,7 @@ def with_short_lists(config: TrainConfig, folder: Path) -> TrainConfig:
 
     A folder of videos has no lists and stays as it is.
     """
-    from litemono.data.kitti import read_split, split_file
-    from litemono.data.triplets import DEFAULT_SPLIT
+    from litemono.data.kitti import DEFAULT_SPLIT, read_split, split_file
 
     split = config.data.split or DEFAULT_SPLIT.get(config.data.dataset)
     if split is None:
@@ -102,5 +101,5 @@ def preflight_partition(offer: Cluster, small: Request, wanted: str | None) -> P
         except UserError:
             continue
     if not fitting:
-        return find_partition(offer, replace(small, partition=wanted))
+        return check_request(offer, replace(small, partition=wanted))  # says what is wrong
     return min(fitting, key=lambda partition: partition.max_minutes)

@@ -192,8 +192,8 @@ def process_lives(pid: int) -> bool:
 
 
 def best_abs_rel(folder: Path, heartbeat: dict[str, Any]) -> float | None:
-    """The lowest that evaluate has written for the run, else the lowest of its own validation."""
-    found = [read_json(path).get("metrics", {}).get("abs_rel") for path in folder.glob("models/*/eval_*.json")]
+    """The lowest on Eigen's test images if evaluate was asked for it, else the lowest of the run's own validation."""
+    found = [read_json(path).get("metrics", {}).get("abs_rel") for path in folder.glob("models/*/eval_eigen.json")]
     found = [value for value in found if value is not None]
     return min(found) if found else heartbeat.get("best_abs_rel")
 

@@ -13,7 +13,7 @@ import submitit
 
 from litemono import cli, cluster, follow, preflight, slurm, sweep
 from litemono import config as configs
-from litemono.cluster import Cluster, Partition
+from litemono.cluster import Cluster
 from litemono.config import DataConfig, TrainConfig
 from litemono.doctor import wheel_problem
 from litemono.errors import UserError
@@ -32,7 +32,7 @@ class JobDataConfig(DataConfig):
     """Where the frames are and how they are read."""
 
     num_workers: int | None = None
-    """Processes that read frames, for each training process. Default: --cpus_per_task, at most 8."""
+    """Threads that read frames, for each training process. Default: --cpus_per_task, at most 8."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def submit_to_slurm(settings: SlurmConfig, offer: Cluster, runs: list[TrainConfi
         raise UserError(f"sbatch refused the job: {str(error).strip().splitlines()[-1]}") from None
     for job, run in zip(jobs, runs, strict=True):
         note_job(run.folder, job)
-    tell(settings, cluster.find_partition(offer, request_of(settings)), jobs, runs, trial)
+    tell(settings, cluster.check_request(offer, request_of(settings)).name, jobs, runs, trial)
     if not settings.wait:
         return 0
     if trial and follow.follow(trial.job_id, trial.paths.stdout):
@@ -199,14 +199,14 @@ def submit_locally(settings: SlurmConfig, run: TrainConfig) -> int:
     return 0 if job.paths.result_pickle.exists() else 1
 
 
-def tell(settings: SlurmConfig, partition: Partition, jobs: list, runs: list[TrainConfig], trial) -> None:
+def tell(settings: SlurmConfig, partition: str, jobs: list, runs: list[TrainConfig], trial) -> None:
     """Job, folder, log, and what to type next."""
     if trial:
         print(
             f"preflight  job {trial.job_id}: {preflight.STEPS} steps; the run starts after it, or not at all if it fails"
         )
         print(f"  log         {trial.paths.stdout}")
-    where = f"{settings.nodes} x {settings.gpus_per_node} GPUs in {partition.name}, {settings.time} at a time"
+    where = f"{settings.nodes} x {settings.gpus_per_node} GPUs in {settings.partition or partition}, {settings.time} at a time"
     for job, run in zip(jobs, runs, strict=True):
         print(f"job {job.job_id}: {where}\n  run folder  {run.folder}\n  log         {job.paths.stdout}")
     job_id = jobs[0].job_id.split("_")[0]

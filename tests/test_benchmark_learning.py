@@ -37,10 +37,19 @@ def test_both_recipes_train_on_the_same_and_are_compared(small_world, tmp_path, 
     )
     assert "over published" in capsys.readouterr().out
 
-    monkeypatch.setattr(learning, "train_published", lambda settings: pytest.fail("trained again"))
-    monkeypatch.setattr(learning, "train", lambda settings: pytest.fail("trained again"))
-    measure(config)
+    monkeypatch.setattr(learning, "published_step", lambda *args: pytest.fail("trained again"))
+    monkeypatch.setattr("litemono.train.train_step", lambda *args, **options: pytest.fail("trained again"))
+    assert measure(config) == 0
     assert json.loads((tmp_path / "learning.json").read_text())["abs_rel"] == found["abs_rel"]
+
+
+def test_a_training_that_was_stopped_is_not_evaluated(small_world, tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "train_published", lambda settings: 0)
+    monkeypatch.setattr(learning, "evaluated", lambda settings, street: 0.1)
+    monkeypatch.setattr(learning, "train", lambda settings: 130)
+    config = LearningConfig(tmp_path / "out", ours=("fp32",), seeds=(0,), num_epochs=1, json=tmp_path / "learning.json")
+    assert measure(config) == 130
+    assert "fp32" not in json.loads((tmp_path / "learning.json").read_text())["abs_rel"]
 
 
 def test_no_seed_at_all_is_refused(tmp_path):

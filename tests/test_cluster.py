@@ -71,6 +71,21 @@ def test_a_request_that_could_never_start_is_refused_with_the_way_out(cluster, c
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
+def test_the_first_of_several_partitions_that_can_run_it_is_found(cluster):
+    request = replace(GOOD, partition="gpu-v100,gpu-a100")
+    assert check_request(cluster, request).name == "gpu-v100"
+    assert check_request(cluster, replace(request, memory=500000, account="research")).name == "gpu-a100"
+    with pytest.raises(UserError, match="--partition gpu-v200: there is no such partition"):
+        check_request(cluster, replace(request, partition="gpu-v100,gpu-v200"))
+    with pytest.raises(UserError, match="--gpus_per_node: 9"):
+        check_request(cluster, replace(request, gpus=9))
+
+
+def test_where_nobody_tells_the_accounts_slurm_decides(cluster):
+    unknown = replace(cluster, accounts=None, default_account=None)
+    assert check_request(unknown, replace(GOOD, account=None)).name == "gpu-v100"
+
+
 @pytest.mark.parametrize("constraint", ["v100|a100", "v100&!a100", "[v100*1&avx512*1]", "v100&avx512"])
 def test_constraints_that_only_slurm_can_judge_are_left_to_it(cluster, constraint):
     assert check_request(cluster, replace(GOOD, constraint=constraint)).name == "gpu-v100"

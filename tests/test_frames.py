@@ -14,6 +14,7 @@ from PIL import Image
 from litemono.data import kitti, videos
 from litemono.data.frames import open_store
 from litemono.data.kitti import SplitLine
+from litemono.data.packed import read_index
 from litemono.errors import UserError
 
 DRIVE = "2011_09_26/2011_09_26_drive_0001_sync"
@@ -83,6 +84,24 @@ def test_a_file_server_that_stumbles_is_not_taken_for_a_damaged_image(tmp_path, 
     monkeypatch.setattr("litemono.data.frames.Image.open", stale)
     with pytest.raises(OSError, match="Stale file handle"):
         store.read(DRIVE, 0, "l")
+
+
+@pytest.mark.parametrize("what", ["folder", "split", "calibration", "scan", "index"])
+def test_nor_for_data_that_is_not_there(tmp_path, monkeypatch, what):
+    def stale(*_, **__):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    for place in ("os.listdir", "pathlib.Path.read_text", "pathlib.Path.read_bytes"):
+        monkeypatch.setattr(place, stale)
+    ask = {
+        "folder": lambda: open_store("kitti", tmp_path, False, 32, 64).has(DRIVE, 0, "l"),
+        "split": lambda: kitti.read_split(tmp_path / "train_files.txt"),
+        "calibration": lambda: kitti.read_calibration(tmp_path / "calib_cam_to_cam.txt"),
+        "scan": lambda: kitti.load_scan(tmp_path / "0000000000.bin"),
+        "index": lambda: read_index(tmp_path),
+    }
+    with pytest.raises(OSError, match="Stale file handle"):
+        ask[what]()
 
 
 def test_a_directory_in_place_of_an_image_is_named(tmp_path):

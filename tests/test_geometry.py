@@ -71,7 +71,7 @@ def test_warp_and_its_gradients_are_the_published_ones(goldens, key, dtype, tole
     warped = geometry.warp(given_("src").unsqueeze(1), grid)
     (warped[:, 0] * given_("warp_cotangent")).sum().backward()
 
-    points = geometry.back_project(depth, inv_K).flatten(2)
+    points = (depth * geometry.pixel_rays(inv_K, *depth.shape[-2:])).flatten(2)
     assert_close(T[:, 0], goldens[f"{key}/geo_T"], tolerance, "pose")
     assert_close(points, goldens[f"{key}/geo_cam_points"][:, :3], tolerance, "points")
     # One camera of this set looks at points with Z near 0: there float32 coordinates are good for 1e-3 (parity README 3).
@@ -135,7 +135,7 @@ def test_reprojection_equals_back_projection_then_motion_then_projection():
     K = torch.tensor([[[50.0, 0, 21.5], [0, 52.0, 6.25], [0, 0, 1]]], dtype=torch.float64)
     depth = 1 + 9 * torch.rand(1, 1, height, width, generator=g, dtype=torch.float64)
     T = geometry.pose_matrix(*(0.1 * torch.randn(2, 1, 2, 3, generator=g, dtype=torch.float64)))
-    points = geometry.back_project(depth, torch.linalg.inv(K)).flatten(2)
+    points = (depth * geometry.pixel_rays(torch.linalg.inv(K), height, width)).flatten(2)
     homogeneous = torch.cat([points, torch.ones_like(points[:, :1])], dim=1)
     image = K.unsqueeze(1) @ (T @ homogeneous.unsqueeze(1))[:, :, :3]
     pixels = (image[:, :, :2] / (image[:, :, 2:] + 1e-7)).unflatten(-1, (height, width))

@@ -218,3 +218,13 @@ def test_a_damaged_image_ends_the_command_with_one_sentence(tiny, tmp_path, comm
     assert done.returncode == 2 and done.stdout == ""
     assert len(done.stderr.splitlines()) == 1 and "x.jpg" in done.stderr
     assert snapshot(tmp_path) == {"x.jpg"}
+
+
+def test_a_place_that_may_not_be_looked_at_ends_the_command_with_one_sentence(run, tmp_path, monkeypatch):
+    """As below somebody else's folder, where Path.is_file raises before Python 3.14."""
+
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.is_file", forbidden)
+    assert_refused(run("--input", tmp_path / "a.png"), "Permission denied", str(tmp_path))

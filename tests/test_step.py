@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 import networks
 from litemono.config import LossConfig
+from litemono.data.augment import prepare
 from litemono.data.triplets import Batch
 from litemono.guard import FIRST_SCALE, GRAD_NORM_MEMORY, SCALE_STEPS, Guard
 from litemono.model import DepthPoseModel
@@ -168,6 +169,15 @@ def test_a_step_moves_every_trainable_tensor_and_the_statistics(untrained):
     assert still == frozen
     assert numbers.loss > 0 and numbers.grad_norm > 0 and not numbers.forbidden and len(numbers.losses) == 3
     assert numbers.loss == pytest.approx(sum(numbers.losses) / 3)
+
+
+def test_the_gradient_of_a_batch_in_parts_is_the_mean_of_its_parts(untrained):
+    plain, parts = Bench(untrained), Bench(untrained)
+    parts.step(accumulate=2)
+    seed_step(0, 0, 0)
+    for part in split_batch(batch(), 2):
+        (plain.model(prepare(part, CPU, (0, 1, 2), all_frames=False)).loss / 2).backward()
+    torch.testing.assert_close(parts.gradient(), plain.gradient(), rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

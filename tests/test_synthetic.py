@@ -1,13 +1,15 @@
 """The rendered world: its pictures, scans, depth and motion must tell one and the same story in KITTI's conventions."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from litemono import geometry
+from litemono import cli, geometry
+from litemono.config import TrainConfig
 from litemono.data import kitti, synthetic
 from litemono.errors import UserError
 
@@ -148,12 +150,12 @@ def test_every_region_below_the_sky_has_texture():
 
 def test_a_world_with_the_same_settings_is_taken_and_another_one_refused(tmp_path):
     folder = tmp_path / "world"
-    synthetic.write_world(folder, **SMALL, stereo=False)
+    synthetic.write_world(folder, **SMALL, left_only=True)
     before = (folder / "world.json").stat().st_mtime_ns
-    synthetic.write_world(folder, **SMALL, stereo=False)
+    synthetic.write_world(folder, **SMALL, left_only=True)
     assert (folder / "world.json").stat().st_mtime_ns == before
     with pytest.raises(UserError, match="seed 0, not 1"):
-        synthetic.write_world(folder, **SMALL, stereo=False, seed=1)
+        synthetic.write_world(folder, **SMALL, left_only=True, seed=1)
 
 
 def test_a_folder_that_is_no_world_is_left_alone(tmp_path):
@@ -175,10 +177,12 @@ def test_a_rendering_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
 
 def test_the_command_renders_jpg_without_the_right_camera(tmp_path, command):
     flags = [f"--{key}={value}" for key, value in SMALL.items()]
-    done = command("litemono.data.synthetic", "--output", tmp_path / "world", *flags, "--no_stereo", "--ext", "jpg")
+    done = command("litemono.data.synthetic", "--output", tmp_path / "world", *flags, "--left_only", "--ext", "jpg")
     assert done.returncode == 0, done.stderr
     settings = json.loads((tmp_path / "world" / "world.json").read_text())
-    assert settings["ext"] == "jpg" and not settings["stereo"]
+    assert settings["ext"] == "jpg" and settings["left_only"]
+    flags = shlex.split(done.stdout.split("python -m litemono.train ")[1])
+    assert cli.parse(TrainConfig, "litemono.train", "", flags).data.png is False
     assert len(list((tmp_path / "world").rglob("image_02/data/*.jpg"))) == 9
     assert not list((tmp_path / "world").rglob("image_03"))
 

@@ -199,8 +199,7 @@ def test_another_batch_size_resumes_at_the_same_sample(street, tmp_path):
     assert progress["step"] == 2 + 1 + 2, "2 steps of 2 samples, 1 of 4 to end the epoch, 2 of 4 in the next"
 
 
-def test_accumulated_parts_see_the_samples_of_the_whole_batch(street, tmp_path):
-    """BatchNorm sees the parts, so losses differ a little; sample order, steps and schedule must not."""
+def test_accumulated_parts_make_as_many_steps_at_the_same_rates(street, tmp_path):
     train(settings(street, tmp_path, "whole", optim={"batch_size": 4}))
     train(settings(street, tmp_path, "parts", optim={"batch_size": 4, "accumulate": 2}))
     whole, parts = final_state(tmp_path / "whole"), final_state(tmp_path / "parts")

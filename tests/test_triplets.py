@@ -13,15 +13,9 @@ from drives import DRIVE, NEIGHBOURS, dataset_at, same, write_drive
 from litemono.config import DataConfig, LossConfig, ModelConfig, TrainConfig
 from litemono.data.frames import open_store
 from litemono.data.kitti import SplitLine, frame_path
-from litemono.data.triplets import (
-    EpochBatches,
-    Loader,
-    TripletDataset,
-    check_frames,
-    draw_augmentation,
-    find_missing,
-    open_dataset,
-)
+from litemono.data.loader import EpochBatches, Loader
+from litemono.data.missing import check_frames, find_missing
+from litemono.data.triplets import TripletDataset, draw_augmentation, open_dataset
 from litemono.errors import UserError
 
 # ---------------------------------------------------------------- one sample

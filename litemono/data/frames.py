@@ -131,7 +131,7 @@ class FolderStore:
         if directory not in self._listings:
             try:
                 self._listings[directory] = frozenset(os.listdir(self.root / directory))
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
                 self._listings[directory] = frozenset()
         return self._listings[directory]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from litemono.errors import UserError
+from litemono.files import may_pass
 
 if TYPE_CHECKING:
     from litemono.data.frames import FrameStore
@@ -22,6 +23,7 @@ SPLITS = Path(__file__).resolve().parents[2] / "splits"
 ARCHIVE_LIST = SPLITS / "kitti_archives_to_download.txt"
 ODOMETRY_ARCHIVE = "data_odometry_color.zip"
 
+DEFAULT_SPLIT = {"kitti": "eigen_zhou", "kitti_odom": "odom"}
 CAMERA = {"l": 2, "r": 3}
 OTHER_SIDE = {"l": "r", "r": "l"}
 
@@ -68,6 +70,8 @@ def read_split(path: Path | str) -> list[SplitLine]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
+        if may_pass(error):
+            raise
         raise UserError(f"{path}: cannot be read as a list of frames ({error})") from None
     lines = [_parse_line(line, f"{path}:{n}") for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
@@ -178,6 +182,8 @@ def read_calibration(path: Path | str) -> dict[str, np.ndarray]:
     try:
         text = Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError as error:
+        if may_pass(error):
+            raise
         raise UserError(
             f"{path}: cannot be read ({error.strerror}); extract KITTI's calibration archive "
             "(such as 2011_09_26_calib.zip) into --data_path"
@@ -262,6 +268,8 @@ def load_scan(path: Path | PackedScan | str) -> np.ndarray:
     try:
         raw = (Path(path) if isinstance(path, str) else path).read_bytes()
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        if may_pass(error):
+            raise
         raise UserError(
             f"{path}: cannot read this velodyne scan ({getattr(error, 'strerror', None) or error})"
         ) from None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
-from torch.utils.data import Sampler
 
 from litemono.errors import UserError
 from litemono.parallel import ordered_map
@@ -34,7 +33,7 @@ def philox_words(count: int, seed: int, purpose: int, epoch: int, index: int = 0
     return np.random.Philox(key=key, counter=np.array([0, 0, epoch, index], np.uint64)).random_raw(count)
 
 
-class EpochBatches(Sampler):
+class EpochBatches:
     """Batch sampler whose order is a function of (seed, epoch); yields lists of keys (epoch, index).
 
     Step s of an epoch takes samples [s * world_size * batch_size, ...) of the epoch's order, and each rank every

@@ -24,7 +24,7 @@ import numpy as np
 
 from litemono.data import kitti
 from litemono.errors import UserError
-from litemono.files import replacing
+from litemono.files import may_pass, replacing
 
 INDEX_FILE = "packed.json"
 FORMAT = "litemono packed frames 1"
@@ -90,6 +90,8 @@ def read_index(root: Path | str) -> PackIndex:
         drives = {folder: _drive(entry) for folder, entry in content.pop("drives").items()}
         return PackIndex(drives=drives, **content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        if may_pass(error):
+            raise
         raise UserError(
             f"{path}: not an index of packed frames ({error}); pack this folder again: "
             "python -m litemono.prepare pack --from ZIPS_OR_FOLDER --output DIR"
@@ -233,9 +235,6 @@ class PackedStore:
             if self._files.setdefault(key, opened) != opened:  # another thread was faster
                 os.close(opened)
         return self._files[key]
-
-    def __getstate__(self) -> dict:
-        return {**self.__dict__, "_files": {}}
 
     def __del__(self) -> None:
         for file in self.__dict__.get("_files", {}).values():

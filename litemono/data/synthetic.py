@@ -64,7 +64,7 @@ class Settings:
     """Frames of each drive, about 0.55 m apart."""
     seed: int = 0
     """Another seed, another world."""
-    stereo: bool = True
+    left_only: bool = False
     """The left camera alone instead of a stereo pair."""
     ext: Literal["png", "jpg"] = "png"
     """Format of the images."""
@@ -224,14 +224,14 @@ def write_world(
     frames_per_drive: int,
     seed: int = 0,
     num_workers: int = 1,
-    stereo: bool = True,
+    left_only: bool = False,
     ext: Literal["png", "jpg"] = "png",
 ) -> World:
     """Render a world into `folder`, or take the one that is there when it has the same settings.
 
     The folder appears when everything is in it: until then the work is in a neighbour named `.<folder>.partial`.
     """
-    settings = Settings(height, width, drives, frames_per_drive, seed, stereo, ext)
+    settings = Settings(height, width, drives, frames_per_drive, seed, left_only, ext)
     settings.check()
     if num_workers < 1:
         raise UserError(f"--num_workers {num_workers}: must be at least 1")
@@ -297,7 +297,7 @@ def _render_all(folder: Path, settings: Settings, frames: list[tuple[int, int]],
 def split_lines(settings: Settings) -> dict[str, list[kitti.SplitLine]]:
     """The three lists. Training and validation frames have both neighbours; test frames are those of the left camera."""
     inner, last = range(1, settings.frames_per_drive - 1), settings.drives - 1
-    sides = "lr" if settings.stereo else "l"
+    sides = "l" if settings.left_only else "lr"
     lines = [[kitti.SplitLine(drive_name(n), f, side) for f in inner for side in sides] for n in range(last)]
     test = [kitti.SplitLine(drive_name(last), frame, "l") for frame in range(0, settings.frames_per_drive, TEST_STEP)]
     return {"train": [line for drive in lines[:-1] for line in drive], "val": lines[-1], "test": test}
@@ -305,7 +305,7 @@ def split_lines(settings: Settings) -> dict[str, list[kitti.SplitLine]]:
 
 def _write_frame(folder: Path, settings: Settings, which: tuple[int, int]) -> None:
     number, frame = which
-    for side in "lr" if settings.stereo else "l":
+    for side in "l" if settings.left_only else "lr":
         path = kitti.frame_path(folder, "kitti", drive_name(number), frame, side, f".{settings.ext}")
         options = {"quality": 95, "subsampling": 0} if settings.ext == "jpg" else {"compress_level": 3}
         _save(Image.fromarray(image(settings, number, frame, side)), path, **options)
@@ -346,7 +346,8 @@ def render(config: Config) -> None:
     world = write_world(config.output, num_workers=config.num_workers, **asdict(config.world))
     print(f"{world.folder}: {config.world.drives} drives of {config.world.frames_per_drive} frames")
     print(
-        f"train on it: python -m litemono.train --data_path {world.folder} --split {world.split} --{world.settings.ext}"
+        f"train on it: python -m litemono.train --data_path {world.folder} --split {world.split}"
+        f"{' --png' * (world.settings.ext == 'png')}"
     )
 
 

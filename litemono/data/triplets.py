@@ -9,27 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from litemono.config import ColorJitter, TrainConfig
 from litemono.data import kitti, videos
 from litemono.data.frames import FrameStore, open_store
 from litemono.data.kitti import OTHER_SIDE, SplitLine
-from litemono.data.loader import AUGMENTATION, EpochBatches, Loader, philox_words
-from litemono.data.missing import check_frames, check_scans, find_missing
+from litemono.data.loader import AUGMENTATION, philox_words
+from litemono.data.missing import check_frames, check_scans
 from litemono.data.resample import resize
-
-__all__ = [
-    "Batch",
-    "EpochBatches",
-    "Loader",
-    "Originals",
-    "TripletDataset",
-    "check_frames",
-    "draw_augmentation",
-    "find_missing",
-    "open_dataset",
-]
 
 # The published stand-in for KITTI's 0.54 m between the cameras.
 BASELINE = {"l": -0.1, "r": 0.1}
@@ -37,8 +24,6 @@ BASELINE = {"l": -0.1, "r": 0.1}
 JITTER_LOW = np.array([0.8, 0.8, 0.8, -0.1])
 JITTER_HIGH = np.array([1.2, 1.2, 1.2, 0.1])
 NO_JITTER = np.array([1.0, 1.0, 1.0, 0.0])
-
-DEFAULT_SPLIT = {"kitti": "eigen_zhou", "kitti_odom": "odom"}
 
 
 Key = tuple[int, int]  # epoch, line of the split
@@ -99,7 +84,7 @@ def draw_augmentation(seed: int, epoch: int, index: int, num_frames: int, color_
     return Draw(flip, jitter, np.argsort(per_frame[:, 1], axis=1, kind="stable"))
 
 
-class TripletDataset(Dataset):
+class TripletDataset:
     """Samples of a split.  Keys are (epoch, index): the epoch decides the augmentation."""
 
     def __init__(
@@ -210,7 +195,7 @@ def open_dataset(config: TrainConfig, which: str, store: FrameStore | None = Non
     data, loss = config.data, config.loss
     if store is None:
         store = open_store(data.dataset, data.data_path, data.png, config.model.height, config.model.width)
-    split = data.split or DEFAULT_SPLIT.get(data.dataset)
+    split = data.split or kitti.DEFAULT_SPLIT.get(data.dataset)
     if split is None:
         lines, source = videos.split_videos(store.videos, which, loss.frame_ids), f"{store.root} ({which} part)"
     else:

@@ -11,7 +11,6 @@ from litemono.data import kitti
 from litemono.data.kitti import OTHER_SIDE, SPLITS, SplitLine
 from litemono.errors import UserError
 
-DEFAULT_SPLIT = {"kitti": "eigen_zhou", "kitti_odom": "odom"}
 # The test images that weights trained on the published raw splits are judged by.
 PUBLISHED_TEST_SPLIT = "eigen"
 KITTI_ADDRESS = "https://s3.eu-central-1.amazonaws.com/avg-kitti/raw_data"
@@ -39,7 +38,7 @@ class SplitConfig:
     @property
     def name(self) -> str:
         """The value of --split in force."""
-        return self.split or DEFAULT_SPLIT[self.dataset]
+        return self.split or kitti.DEFAULT_SPLIT[self.dataset]
 
 
 @dataclass

@@ -68,8 +68,6 @@ def test_a_partition_of_other_accounts_and_dead_nodes_are_refused(slurm, trainin
 
 
 def test_a_run_is_not_queued_twice(slurm, training):
-    slurm.call("scontrol", "update", "PartitionName=gpu", "State=DOWN")
-    slurm.call("scontrol", "update", "PartitionName=gpu", "State=UP")
     holder = slurm.sbatch("-p", "gpu", "-N", 2, "--exclusive", "-t", 5, "-o", "/dev/null", "--wrap", "sleep 100")
     job = slurm.submit(*training("twice", 1), "--partition", "gpu", "--mem", "4G")
     done = slurm.python("litemono.submit", *training("twice", 1), "--partition", "gpu", "--mem", "4G", check=False)
