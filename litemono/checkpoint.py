@@ -51,7 +51,7 @@ def load(path: Path) -> dict[str, Any]:
     data = path.read_bytes()
     try:
         expected = checksum_file(path).read_text().split()[::2]
-    except OSError:
+    except FileNotFoundError:
         raise ValueError("its checksum file is missing") from None
     if hashlib.sha256(data).hexdigest() not in expected:
         raise ValueError(f"its checksum does not match ({len(data)} bytes)")
@@ -61,15 +61,23 @@ def load(path: Path) -> dict[str, Any]:
 def load_newest(folder: Path, warn: Callable[[str], None]) -> dict[str, Any] | None:
     """The newest checkpoint that is whole, or None where there is none at all.
 
-    Damaged ones are named through `warn` and passed over. Raises UserError when checkpoints exist but none is whole:
-    starting from scratch then is for the user to decide.
+    Damaged ones are named through `warn` and renamed, or they would go on counting as the newest. Raises UserError when
+    checkpoints exist but none is whole: starting from scratch then is for the user to decide. OSError of a file server
+    that stumbles comes through: the same file may be whole at the next try.
     """
     found = checkpoints(folder)
+    damaged: list[Path] = []
     for path in reversed(found):
         try:
-            return load(path)
-        except (ValueError, OSError) as error:
+            state = load(path)
+        except ValueError as error:
             warn(f"{path}: damaged, {error}; falling back to the checkpoint before")
+            damaged.append(path)
+            continue
+        for newer in damaged:
+            newer.replace(newer.with_name(newer.name + ".damaged"))
+            checksum_file(newer).unlink(missing_ok=True)
+        return state
     if found:
         raise UserError(f"{folder}: every checkpoint is damaged; delete the folder to train from the start")
     return None

@@ -57,6 +57,12 @@ class World:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
+    def of_main(self, value: int) -> int:
+        """Rank 0's value, on every process."""
+        shared = torch.tensor(value, device=self.device)
+        self.share([shared])
+        return int(shared)
+
     def barrier(self) -> None:
         if self.size > 1:
             dist.barrier(device_ids=[self.device.index] if self.device.type == "cuda" else None)

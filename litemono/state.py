@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -29,7 +30,7 @@ from litemono.precision import apply_precision, arrange, choose_precision
 from litemono.readback import Readback
 from litemono.report import Reporter
 from litemono.run import RunFolder
-from litemono.saved import checkpoint_folder, has_checkpoints
+from litemono.saved import checkpoint_folder, checkpoint_path, has_checkpoints, newest_step
 from litemono.step import Numbers, StepResult
 from networks import weights
 
@@ -259,7 +260,6 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
     torch.manual_seed(config.run.seed)
     data = build_data(config, world)
     model = build_model(config)
-    checkpoints = checkpoint_folder(config.folder)
     if not has_checkpoints(config.folder):
         load_initial_weights(config, model)
     model.to(world.device)
@@ -284,7 +284,7 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
             Guard(world.device, precision),
             Readback(world.device),
         )
-        state = checkpoint.load_newest(checkpoints, warn=report.say)
+        state = newest_checkpoint(config.folder, world, report)
         if state is not None:
             training.restore(state)
         progress = training.progress
@@ -301,6 +301,16 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
         if run:
             report.close()
             run.close()
+
+
+def newest_checkpoint(run: Path, world: World, report: Reporter) -> dict[str, Any] | None:
+    """The newest whole one that rank 0 sees, on every process: what each sees in a shared folder may differ for a while."""
+    folder = checkpoint_folder(run)
+    state = checkpoint.load_newest(folder, warn=report.say) if world.is_main else None
+    step = world.of_main(-1 if state is None else newest_step(run))
+    if step >= 0 and not world.is_main:
+        state = checkpoint.load(checkpoint_path(folder, step))
+    return state
 
 
 def match_arrangement(optimizer: torch.optim.Optimizer) -> None:

@@ -1,5 +1,7 @@
 """Checkpoints survive what happens to files on a cluster."""
 
+import errno
+
 import pytest
 import torch
 
@@ -33,6 +35,21 @@ def test_a_damaged_newest_checkpoint_is_named_and_passed_over(tmp_path, damage):
     warnings = []
     assert checkpoint.load_newest(tmp_path, warnings.append)["step"] == 1
     assert len(warnings) == 1 and str(newest) in warnings[0]
+    assert steps(tmp_path) == ["step_00000001.pt"], "or it would count as progress, and its successors as old"
+    assert newest.with_name("step_00000002.pt.damaged").exists()
+
+
+def test_a_file_server_that_stumbles_damages_nothing(tmp_path, monkeypatch):
+    for step in (1, 2):
+        checkpoint.save(tmp_path, step, {}, keep=3)
+
+    def stale(_):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", stale)
+    with pytest.raises(OSError, match="Stale file handle"):
+        checkpoint.load_newest(tmp_path, warn=pytest.fail)
+    assert steps(tmp_path) == ["step_00000001.pt", "step_00000002.pt"]
 
 
 def test_a_folder_of_damaged_checkpoints_is_an_error_not_a_fresh_start(tmp_path):

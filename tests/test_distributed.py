@@ -13,11 +13,14 @@ import torch.distributed as dist
 from conftest import ROOT
 from test_train import final_state, flags, scalars, settings
 
+from litemono import checkpoint
 from litemono.build import build_data, build_model, build_optimizers
 from litemono.config import TrainConfig
 from litemono.distributed import World
 from litemono.errors import UserError
 from litemono.guard import Guard
+from litemono.report import Reporter
+from litemono.state import newest_checkpoint
 from litemono.step import seed_step, train_step
 
 
@@ -55,6 +58,18 @@ def test_two_processes_take_the_mean_of_their_gradients(street, tmp_path):
     for both, first, second in zip(exchanged, of_first, of_second, strict=True):
         torch.testing.assert_close(both, (first + second) / 2, rtol=1e-4, atol=1e-4 * first.abs().max().item() + 1e-9)
     assert any(not torch.allclose(first, second, rtol=0.1) for first, second in zip(of_first, of_second, strict=True))
+
+
+def test_all_processes_resume_from_the_checkpoint_that_the_first_one_sees(tmp_path, monkeypatch):
+    """A file server may show the newest to some only, and for a while."""
+    for step in (1, 2):
+        checkpoint.save(tmp_path / "checkpoints", step, {"progress": {"step": step}}, keep=3)
+    world = World("cpu")
+    world.rank, world.size = 1, 2
+    monkeypatch.setattr(dist, "broadcast", lambda tensor, src: tensor.fill_(1))
+    assert newest_checkpoint(tmp_path, world, Reporter(None))["progress"]["step"] == 1
+    monkeypatch.setattr(dist, "broadcast", lambda tensor, src: tensor.fill_(-1))
+    assert newest_checkpoint(tmp_path, world, Reporter(None)) is None
 
 
 def own_gradients(config: TrainConfig, rank: int) -> list[torch.Tensor]:
