@@ -29,8 +29,8 @@ class Data:
     train_samples: int
     val: Iterable[Batch]
     val_samples: int
-    fingerprint: str
-    """Identifies the lists of samples: a run resumes only on those it began with."""
+    fingerprints: dict[str, str]
+    """Of the lists of samples: a run resumes only on those it began with."""
 
 
 def build_data(config: TrainConfig, world: World) -> Data:
@@ -50,12 +50,12 @@ def build_data(config: TrainConfig, world: World) -> Data:
         train_samples=len(train),
         val=Loader(val, val_order, d.num_workers, world.device),
         val_samples=len(val),
-        fingerprint=f"{len(train)} samples, crc {crc(train.lines):08x}; {len(val)} for validation, crc {crc(val.lines):08x}",
+        fingerprints={"data": fingerprint(train.lines), "validation_data": fingerprint(val.lines)},
     )
 
 
-def crc(lines: Sequence[SplitLine]) -> int:
-    return zlib.crc32(repr(lines).encode())
+def fingerprint(lines: Sequence[SplitLine]) -> str:
+    return f"{len(lines)} samples, crc {zlib.crc32(repr(lines).encode()):08x}"
 
 
 def build_model(config: TrainConfig) -> DepthPoseModel:

@@ -76,7 +76,6 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> dict[str, Any] | N
             continue
         for newer in damaged:
             newer.replace(newer.with_name(newer.name + ".damaged"))
-            checksum_file(newer).unlink(missing_ok=True)
         return state
     if found:
         raise UserError(f"{folder}: every checkpoint is damaged; delete the folder to train from the start")

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from litemono.device import choose_device
+from litemono.errors import UserError
+
+Result = TypeVar("Result")
 
 
 class World:
@@ -62,6 +66,21 @@ class World:
         shared = torch.tensor(value, device=self.device)
         self.share([shared])
         return int(shared)
+
+    def on_main(self, work: Callable[[], Result]) -> Result | None:
+        """What work() returns on rank 0, None elsewhere. Where it fails all fail, rather than wait for rank 0."""
+        result, failure = None, None
+        if self.is_main:
+            try:
+                result = work()
+            except Exception as error:
+                failure = error
+        outcome = self.of_main(0 if failure is None else 2 if isinstance(failure, UserError) else 1)
+        if failure is not None:
+            raise failure
+        if outcome:
+            raise (UserError if outcome == 2 else RuntimeError)("the first process failed, see its message")
+        return result
 
     def barrier(self) -> None:
         if self.size > 1:

@@ -19,7 +19,7 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
-from litemono.files import write_atomically
+from litemono.files import listing, write_atomically
 
 PATTERN = "events.out.tfevents.*"
 
@@ -67,7 +67,7 @@ def _records(data: bytes) -> Iterator[tuple[bytes, Event]]:
 
 def events_in(folder: Path) -> Iterator[Event]:
     """Every event of the event files in `folder`, as they stand on disk, in the order of the files."""
-    for path in sorted(folder.glob(PATTERN)):
+    for path in listing(folder, PATTERN):
         for _, event in _records(path.read_bytes()):
             yield event
 
@@ -75,7 +75,7 @@ def events_in(folder: Path) -> Iterator[Event]:
 def trim(folder: Path, last_step: int) -> int:
     """Drop every event after `last_step` from the event files in `folder`; returns how many were dropped."""
     dropped = 0
-    for path in sorted(folder.glob(PATTERN)):
+    for path in listing(folder, PATTERN):
         data = path.read_bytes()
         records = list(_records(data))
         kept = [raw for raw, event in records if not event.HasField("summary") or event.step <= last_step]

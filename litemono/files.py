@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import fnmatch
 import os
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from litemono.errors import UserError
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 LASTING = DISK_FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ELOOP}
+WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 LASTING |= {errno.EEXIST, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL}
 
 
@@ -26,11 +28,24 @@ def may_pass(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno is not None and error.errno not in LASTING
 
 
-def try_lock(file: IO, patience: float = 0.0) -> bool:
-    """Lock the file until it is closed; False if another process still has it after `patience` seconds.
+def listing(folder: Path, pattern: str) -> list[Path]:
+    """What is in `folder` under names like `pattern`, sorted; nothing where there is no such folder.
 
-    True too on file systems without locks (Lustre mounted without flock).
+    Path.glob finds nothing too where the file server only stumbles, or where nobody may look.
     """
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder / name for name in sorted(names) if fnmatch.fnmatchcase(name, pattern)]
+
+
+class NoLocks(Exception):
+    """The file system has none (Lustre mounted without flock)."""
+
+
+def try_lock(file: IO, patience: float = 0.0) -> bool:
+    """Lock the file until it is closed; False if another process still has it after `patience` seconds. Raises NoLocks."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -40,8 +55,10 @@ def try_lock(file: IO, patience: float = 0.0) -> bool:
             if time.monotonic() >= deadline:
                 return False
             time.sleep(0.1)
-        except OSError:
-            return True
+        except OSError as error:
+            if error.errno in WITHOUT_LOCKS:
+                raise NoLocks from None
+            raise
 
 
 @contextmanager

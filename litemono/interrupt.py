@@ -36,4 +36,4 @@ class StopFlag:
 
     @property
     def name(self) -> str:
-        return signal.Signals(self.signum).name if self.signum else ""
+        return signal.Signals(self.signum).name if self.signum else "a signal to another process"

@@ -21,12 +21,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from litemono import cli, slurm
 from litemono.config import TrainConfig
 from litemono.errors import UserError
-from litemono.files import write_atomically
+from litemono.files import may_pass, write_atomically
 from litemono.saved import newest_step
 
 Answer = TypeVar("Answer")
@@ -36,6 +36,7 @@ TRIES = 3
 PATIENCE, ASK_AGAIN = 300.0, 5.0  # seconds
 PREEMPTED = 128 + signal.SIGTERM
 WARNED = 128 + signal.SIGUSR2  # the time limit comes near
+BAD_INPUT = ("UserError:", "NetworkError:", "PermissionError:")  # how the run's message begins
 
 
 # ---------------------------------------------------------------- inside the processes
@@ -49,22 +50,13 @@ class TrainJob:
 
     def __call__(self) -> str:
         """Train; leaves through sys.exit when the run is not finished. Returns the run folder."""
+        for signum in (signal.SIGUSR2, signal.SIGTERM):
+            signal.signal(signum, signal.SIG_DFL)  # submitit would requeue the job by rules of its own
         set_ranks()
-        folder = self.config.folder
-        before = newest_step(folder)
         status = run_training(self.config)
-        if status == WARNED and newest_step(folder) > before:
-            # submitit pickles checkpoint()'s answer, requeues the job and leaves; all processes but the first return.
-            signal.getsignal(signal.SIGUSR2)(signal.SIGUSR2, None)
         if status:
             sys.exit(status)
-        return str(folder)
-
-    def checkpoint(self):
-        """What goes on after a requeue: the same, because training resumes from its run folder."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
+        return str(self.config.folder)
 
 
 def run_training(config: TrainConfig) -> int:
@@ -100,10 +92,14 @@ def after(status: int, folder: Path) -> int:
         return status
     job_id, task = os.environ["SLURM_JOB_ID"], task_id()
     if not patiently(lambda: still_mine(task)):
+        say(f"{meaning(status)}; cancelled, or requeued by Slurm itself")
         return status
-    if finished_by(folder, job_id):
+    told = told_by(folder, job_id)
+    if told.get("state") == "finished":
         return 0  # killed while it was leaving
-    step = newest_step(folder)
+    if told.get("state") == "failed" and str(told.get("message")).startswith(BAD_INPUT):
+        return 2  # with several processes srun's status may be that of another one
+    step = patiently(lambda: newest_step(folder))
     if status != PREEMPTED:  # being preempted again and again is no failure
         tries = count_try(folder, job_id, step)
         if tries >= TRIES:
@@ -114,6 +110,7 @@ def after(status: int, folder: Path) -> int:
             return status
     say(f"{meaning(status)}; back into the queue, to go on from step {step}")
     patiently(lambda: slurm.requeue(task))
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     time.sleep(60)  # Slurm kills this script
     return status
 
@@ -125,13 +122,14 @@ def task_id() -> str:
 
 
 def patiently(ask: Callable[[], Answer]) -> Answer:
-    """ask(), and again for some minutes while the controller does not answer: it may be busy, or restarting."""
+    """ask(), and again for some minutes while the controller or a file server does not answer: it may be busy."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return ask()
-        except slurm.NoAnswer as error:
-            if time.monotonic() >= deadline:
+        except (slurm.NoAnswer, OSError) as error:
+            lasting = isinstance(error, OSError) and not may_pass(error)
+            if lasting or time.monotonic() >= deadline:
                 raise
             say(f"{error}; asking again")
             time.sleep(ASK_AGAIN)
@@ -146,13 +144,13 @@ def still_mine(job_id: str) -> bool:
     return job.get("JobState") == "RUNNING" or job.get("Reason") == "TimeLimit"
 
 
-def finished_by(folder: Path, job_id: str) -> bool:
-    """Whether the run says that it was finished, by this job."""
+def told_by(folder: Path, job_id: str) -> dict[str, Any]:
+    """The run's last words, if they are of this job."""
     try:
         told = json.loads((folder / "status.json").read_text())
     except (OSError, ValueError):
-        return False
-    return told.get("state") == "finished" and told.get("job_id") == job_id
+        return {}
+    return told if told.get("job_id") == job_id else {}
 
 
 def count_try(folder: Path, job_id: str, step: int) -> int:
@@ -198,7 +196,7 @@ def main() -> None:
     config = cli.parse(TrainConfig, "litemono.job", "", sys.argv[2:])
     try:
         sys.exit(after(status, config.folder))
-    except UserError as error:
+    except (UserError, OSError) as error:
         say(str(error))
         sys.exit(status)
 

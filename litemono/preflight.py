@@ -84,7 +84,7 @@ def submit(settings: SlurmConfig, offer: Cluster, run: TrainConfig, folder: Path
     own = replace(settings, partition=partition.name, constraint=small.constraint, warning_seconds=30)
     parameters = slurm_parameters(own, small, [short])
     parameters |= {"job_name": f"{run.folder.name}-preflight", "teardown": None, "additional_parameters": None}
-    executor = submitit.SlurmExecutor(folder, max_num_timeout=0)
+    executor = submitit.SlurmExecutor(folder)
     executor.update_parameters(**{key: value for key, value in parameters.items() if value is not None})
     return executor.submit(PreflightJob(short))
 

@@ -8,21 +8,24 @@ profile/      trace and summary of --profile
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from litemono import config as configs
 from litemono.errors import UserError
-from litemono.files import try_lock, writable, write_atomically
+from litemono.files import NoLocks, may_pass, try_lock, writable, write_atomically
 from litemono.saved import checkpoint_folder, has_checkpoints
 
 STATUS_SECONDS = 2.0
 RESTART_PATIENCE = 300.0
+SILENCE = 60.0  # without a heartbeat, after which a run on a file system without locks counts as ended
 
 
 def check_same_run(config: configs.TrainConfig) -> None:
@@ -42,6 +45,16 @@ def check_same_run(config: configs.TrainConfig) -> None:
             f"{folder} holds a run with other settings ({'; '.join(different)}); "
             "use the same flags to resume it, or another --model_name"
         )
+
+
+@contextlib.contextmanager
+def passing_over_stumbles() -> Iterator[None]:
+    """Around what is written for people to read: a file server's bad moment must not end a training."""
+    try:
+        yield
+    except OSError as error:
+        if not may_pass(error):
+            raise
 
 
 class RunFolder:
@@ -64,18 +77,44 @@ class RunFolder:
         lock = open(self.path / ".lock", "a+")
         # The process on a lost node may hold it for a while after its job was queued again.
         restarted = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
-        if not try_lock(lock, RESTART_PATIENCE if restarted else 0):
+        patience = RESTART_PATIENCE if restarted else 0.0
+        try:
+            free = try_lock(lock, patience)
+        except NoLocks:
+            free = self._silent(patience)
+        if not free:
             lock.seek(0)
-            raise UserError(f"{self.path} is in use by {lock.read().strip() or 'another process'}; wait or stop it")
+            problem = f"{self.path} is in use by {lock.read().strip() or 'another process'}"
+            if restarted:
+                raise RuntimeError(f"{problem} still; to be tried again")  # no UserError: those end a job for good
+            raise UserError(f"{problem}; wait or stop it")
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()
         return lock
 
+    def _silent(self, patience: float) -> bool:
+        """Whether no other process has given a sign of life for a while: all that can be known without locks."""
+        deadline = time.monotonic() + patience
+        while self._heard_from_another():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(1)
+        return True
+
+    def _heard_from_another(self) -> bool:
+        try:
+            told = json.loads((self.path / "status.json").read_text())
+        except (OSError, ValueError):
+            return False
+        itself = (told.get("host"), told.get("pid")) == (socket.gethostname(), os.getpid())
+        return not itself and told.get("state") == "running" and time.time() - told.get("updated", 0) < SILENCE
+
     def say(self, message: str) -> None:
         """One line for the terminal and log.txt."""
         print(message, flush=True)
-        self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
+        with passing_over_stumbles():
+            self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
 
     def status(self, *, now: bool = False, **fields: Any) -> None:
         """Update status.json; at most every two seconds unless `now`."""
@@ -90,9 +129,9 @@ class RunFolder:
             "job_id": os.environ.get("SLURM_JOB_ID"),
             "updated": self._status_written,
         }
-        write_atomically(
-            self.path / "status.json", (json.dumps({**self._status, **identity}, indent=1) + "\n").encode()
-        )
+        text = json.dumps({**self._status, **identity}, indent=1) + "\n"
+        with passing_over_stumbles():
+            write_atomically(self.path / "status.json", text.encode())
 
     def copy_weights(self, source: Path, name: str) -> None:
         """Make models/`name` hold the same weights as the folder `source`; readers never see half of it."""
@@ -107,5 +146,6 @@ class RunFolder:
         shutil.rmtree(old, ignore_errors=True)
 
     def close(self) -> None:
-        self._log.close()
+        with contextlib.suppress(OSError):
+            self._log.close()
         self._lock.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from litemono.files import listing
+
 
 def checkpoint_folder(run: Path) -> Path:
     """Of the run folder `run`."""
@@ -16,7 +18,7 @@ def checkpoint_path(folder: Path, step: int) -> Path:
 
 def checkpoints(folder: Path) -> list[Path]:
     """Those in a checkpoint folder, oldest first."""
-    return sorted(folder.glob("step_*.pt"))
+    return listing(folder, "step_*.pt")
 
 
 def has_checkpoints(run: Path) -> bool:

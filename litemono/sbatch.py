@@ -160,6 +160,7 @@ def teardown(runs: list[TrainConfig]) -> list[str]:
     names = " ".join(shlex.quote(str(run.folder.relative_to(first.run.log_dir))) for run in runs)
     return [
         "status=$?",
+        "trap '' TERM",
         f"runs=({names})",
         f'exec {python} -m litemono.job $status {where} --model_name "${{runs[${{SLURM_ARRAY_TASK_ID:-0}}]}}"',
     ]

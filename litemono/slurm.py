@@ -58,9 +58,9 @@ def fields(line: str) -> dict[str, str]:
 
 
 def job_now(job_id: str) -> dict[str, str]:
-    """What the controller knows of a job; {} if it knows none by this id (any more). NoAnswer if it is not there."""
+    """What the controller knows of a job; {} if it knows none by this id (any more). NoAnswer if it does not say."""
     try:
-        lines = call("scontrol", "show", "job", "-o", job_id).splitlines()
+        lines = _ask_of_job("show", "job", "-o", job_id).splitlines()
     except NoAnswer:
         raise
     except UserError:
@@ -70,7 +70,17 @@ def job_now(job_id: str) -> dict[str, str]:
 
 def requeue(job_id: str) -> None:
     """Put a job back into the queue. Kills its batch script, and so a caller inside it."""
-    call("scontrol", "requeue", job_id)
+    _ask_of_job("requeue", job_id)
+
+
+def _ask_of_job(*command: str) -> str:
+    """What scontrol says. UserError where it speaks of the job; all its other troubles, which are many, may pass."""
+    try:
+        return call("scontrol", *command)
+    except UserError as error:
+        if re.search("invalid job id|completing or completed", str(error), re.IGNORECASE):
+            raise
+        raise NoAnswer(str(error)) from None
 
 
 def minutes(text: str) -> float | None:

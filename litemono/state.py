@@ -30,7 +30,7 @@ from litemono.precision import apply_precision, arrange, choose_precision
 from litemono.readback import Readback
 from litemono.report import Reporter
 from litemono.run import RunFolder
-from litemono.saved import checkpoint_folder, checkpoint_path, has_checkpoints, newest_step
+from litemono.saved import checkpoint_folder, checkpoint_path, has_checkpoints
 from litemono.step import Numbers, StepResult
 from networks import weights
 
@@ -203,7 +203,7 @@ class Training:
             "guard": self.guard.state_dict(),
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "data": self.data.fingerprint,
+            **self.data.fingerprints,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -212,11 +212,14 @@ class Training:
                 f"{self.config.folder}/checkpoints are of an older litemono: finish the run with that version, or start "
                 "another --model_name from its --load_weights models/last"
             )
-        if state["data"] != self.data.fingerprint:
-            raise UserError(
-                f"{self.config.folder} was trained on another list of samples ({state['data']}, now {self.data.fingerprint}): "
-                "restore the split and the frames to resume, or use another --model_name"
-            )
+        for name, now in self.data.fingerprints.items():
+            then = state.get(name, now)  # checkpoints of before 2026-11-21 have none of the validation list
+            if then != now:
+                verb = "trained" if name == "data" else "validated"
+                raise UserError(
+                    f"{self.config.folder} was {verb} on another list of samples ({then}, now {now}): restore the split and "
+                    "the frames to resume, or use another --model_name"
+                )
         self.model.load_state_dict(state["model"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
@@ -266,8 +269,7 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
     arrange(model, precision, world.device)
     if config.optim.compile:
         model.kernels = fused_kernels(candidates_shape(config), world.device)
-    run = RunFolder(config) if world.is_main else None
-    world.barrier()
+    run = world.on_main(lambda: RunFolder(config))
     try:
         report = Reporter(run)
         training = Training(
@@ -295,19 +297,21 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
         yield training
     except BaseException as error:
         if run:
-            run.status(now=True, state="failed", message=f"{type(error).__name__}: {error}")
+            with contextlib.suppress(OSError):  # the disk may be what failed
+                run.status(now=True, state="failed", message=f"{type(error).__name__}: {error}")
         raise
     finally:
         if run:
-            report.close()
+            with contextlib.suppress(OSError):
+                report.close()
             run.close()
 
 
 def newest_checkpoint(run: Path, world: World, report: Reporter) -> dict[str, Any] | None:
     """The newest whole one that rank 0 sees, on every process: what each sees in a shared folder may differ for a while."""
     folder = checkpoint_folder(run)
-    state = checkpoint.load_newest(folder, warn=report.say) if world.is_main else None
-    step = world.of_main(-1 if state is None else newest_step(run))
+    state = world.on_main(lambda: checkpoint.load_newest(folder, warn=report.say))
+    step = world.of_main(-1 if state is None else state["progress"]["step"])
     if step >= 0 and not world.is_main:
         state = checkpoint.load(checkpoint_path(folder, step))
     return state
@@ -338,7 +342,11 @@ def parallelise(model: DepthPoseModel, world: World, sync_bn: bool) -> nn.Module
     devices = [world.device.index] if world.device.type == "cuda" else None
     # Every trainable tensor gets a gradient, unless --scales leaves out a head of the decoder.
     heads_left_out = set(model.loss.scales) != {0, 1, 2}
-    return DistributedDataParallel(model, device_ids=devices, find_unused_parameters=heads_left_out)
+    # Unless it looks for such tensors, torch groups them anew after its first step. The sums of three processes and more
+    # depend on the groups, and the first step after a resume would have other bits than without the interruption.
+    warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
+    look = heads_left_out or world.size > 2
+    return DistributedDataParallel(model, device_ids=devices, find_unused_parameters=look)
 
 
 def describe(t: Training) -> str:

@@ -155,7 +155,7 @@ def submit_to_slurm(settings: SlurmConfig, offer: Cluster, runs: list[TrainConfi
 
 def submit_jobs(folder: Path, parameters: dict, runs: list[TrainConfig]) -> list[submitit.Job]:
     """One job, or one array."""
-    executor = submitit.SlurmExecutor(folder, max_num_timeout=ENDLESS)
+    executor = submitit.SlurmExecutor(folder)
     executor.update_parameters(**parameters)
     if len(runs) == 1:
         return [executor.submit(TrainJob(runs[0]))]
@@ -179,7 +179,7 @@ def note_job(folder: Path, job: submitit.Job) -> None:
 
 def submit_locally(settings: SlurmConfig, run: TrainConfig) -> int:
     """The same job object in processes in the background."""
-    executor = submitit.LocalExecutor(log_folder(settings, [run]), max_num_timeout=ENDLESS)
+    executor = submitit.LocalExecutor(log_folder(settings, [run]))
     executor.update_parameters(
         gpus_per_node=settings.gpus_per_node,
         tasks_per_node=max(1, settings.gpus_per_node),

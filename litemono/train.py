@@ -29,10 +29,11 @@ def train(config: TrainConfig) -> int:
     Example: python -m litemono.train --data_path kitti_data --model lite-mono --model_name mytrain
     """
     check(config)
+    stop = StopFlag()
     try:
         with (
             World(config.run.device) as world,
-            StopFlag() as stop,
+            stop,
             open_training(config, world) as training,
             Profiler(training) as profiler,
         ):
@@ -41,6 +42,10 @@ def train(config: TrainConfig) -> int:
                 training.report.state("finished")
                 return FINISHED
             return loop(training, stop, profiler)
+    except UserError:
+        if stop:  # the signal may have ended the compiler too, and be the whole reason
+            return SIGNAL_BASE + stop.signum
+        raise
     except torch.OutOfMemoryError as error:
         raise UserError(
             f"out of GPU memory at --batch_size {config.optim.batch_size} --accumulate {config.optim.accumulate}; the "

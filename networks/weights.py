@@ -7,6 +7,7 @@ ImageNet starting points are in imagenet.py and offered here too.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import shutil
@@ -33,13 +34,16 @@ __all__ = [
 ]
 
 ENCODER, DECODER, POSE_ENCODER, POSE_DECODER = "encoder.pth", "depth.pth", "pose_encoder.pth", "pose.pth"
+# What a second try would meet again.
+LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR}
 SIZE_ENTRIES = ("height", "width", "use_stereo")  # in encoder.pth beside the tensors
 
 
 def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo: bool = False) -> None:
     """Write the networks to `folder`, whole or not at all; a weights folder that is already there is replaced whole.
 
-    pose: None leaves pose_encoder.pth and pose.pth out.
+    pose: None leaves pose_encoder.pth and pose.pth out. Raises NetworkError for a full disk and a place that may not be
+    written, OSError for a file server's bad moment.
     """
     folder = Path(folder).absolute()
     if not _may_be_replaced(folder):
@@ -69,6 +73,8 @@ def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo:
         partial.rename(folder)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
+        if error.errno not in LASTING:
+            raise
         raise NetworkError(f"cannot write weights to {folder}: {error.strerror or error}") from error
     with contextlib.suppress(OSError):  # a reader on a network drive may hold it; the next save tries again
         _remove(replaced)

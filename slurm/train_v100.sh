@@ -23,4 +23,6 @@ trap : TERM    # at the time limit: live long enough to requeue
 
 flags=(--model_name "$SLURM_JOB_NAME" "$@")
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m litemono.train "${flags[@]}"
-exec python -m litemono.job $? "${flags[@]}"    # not finished: back into the queue; else the job ends with srun's status
+status=$?
+trap '' TERM    # nor may it be interrupted now
+exec python -m litemono.job $status "${flags[@]}"    # not finished: back into the queue; else the job ends with srun's status

@@ -33,4 +33,6 @@ srun --cpus-per-task="$SLURM_CPUS_PER_TASK" --wait=120 bash -c '
   export RANK=$SLURM_PROCID WORLD_SIZE=$SLURM_NTASKS LOCAL_RANK=$SLURM_LOCALID
   exec python -m litemono.train "$@"
 ' train "${flags[@]}"
-exec python -m litemono.job $? "${flags[@]}"    # not finished: back into the queue; else the job ends with srun's status
+status=$?
+trap '' TERM    # nor may it be interrupted now
+exec python -m litemono.job $status "${flags[@]}"    # not finished: back into the queue; else the job ends with srun's status

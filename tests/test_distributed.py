@@ -60,15 +60,45 @@ def test_two_processes_take_the_mean_of_their_gradients(street, tmp_path):
     assert any(not torch.allclose(first, second, rtol=0.1) for first, second in zip(of_first, of_second, strict=True))
 
 
+def test_three_processes_resume_to_the_same_bits(street, tmp_path):
+    """Sums of three depend on how torch groups the gradients."""
+    for name, stops in (("whole", (4,)), ("halves", (2, 4))):
+        for stop in stops:
+            done = torchrun(3, [*flags(street, tmp_path, name), "--batch_size", "1", "--max_steps", str(stop)])
+            assert done.returncode == 0, done.stderr
+    whole, halves = final_state(tmp_path / "whole"), final_state(tmp_path / "halves")
+    assert whole["progress"]["step"] == halves["progress"]["step"] == 4 and halves["progress"]["restarts"] == 1
+    assert all(torch.equal(value, halves["model"][name]) for name, value in whole["model"].items())
+
+
+@pytest.mark.parametrize(("failure", "raised"), [(UserError, UserError), (OSError, RuntimeError)])
+def test_where_the_first_process_fails_the_others_do_not_wait_for_it(monkeypatch, failure, raised):
+    def fail():
+        raise failure("why")
+
+    codes = []
+    world = World("cpu")
+    world.size = 2
+    monkeypatch.setattr(dist, "broadcast", lambda tensor, src: codes.append(tensor.item()))
+    with pytest.raises(failure, match="why"):
+        world.on_main(fail)
+    world.rank = 1
+    monkeypatch.setattr(dist, "broadcast", lambda tensor, src: tensor.fill_(codes[0]))
+    with pytest.raises(raised, match="the first process failed"):
+        world.on_main(fail)
+    codes[0] = 0
+    assert world.on_main(fail) is None
+
+
 def test_all_processes_resume_from_the_checkpoint_that_the_first_one_sees(tmp_path, monkeypatch):
     """A file server may show the newest to some only, and for a while."""
     for step in (1, 2):
         checkpoint.save(tmp_path / "checkpoints", step, {"progress": {"step": step}}, keep=3)
     world = World("cpu")
     world.rank, world.size = 1, 2
-    monkeypatch.setattr(dist, "broadcast", lambda tensor, src: tensor.fill_(1))
+    told = iter([0, 1, 0, -1])  # rank 0 did not fail, its step
+    monkeypatch.setattr(dist, "broadcast", lambda tensor, src: tensor.fill_(next(told)))
     assert newest_checkpoint(tmp_path, world, Reporter(None))["progress"]["step"] == 1
-    monkeypatch.setattr(dist, "broadcast", lambda tensor, src: tensor.fill_(-1))
     assert newest_checkpoint(tmp_path, world, Reporter(None)) is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 
 import pytest
 import torch
@@ -15,6 +16,15 @@ from litemono.train import train
 
 CPU = torch.device("cpu")
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+
+
+def test_a_signal_that_ends_the_compiler_is_a_signal(street, tmp_path, monkeypatch):
+    def killed(*_):
+        signal.raise_signal(signal.SIGTERM)
+        raise UserError("--compile: torch cannot compile here")
+
+    monkeypatch.setattr("litemono.state.fused_kernels", killed)
+    assert train(settings(street, tmp_path, optim={"compile": True})) == 128 + signal.SIGTERM
 
 
 @needs_compiler

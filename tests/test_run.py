@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
+import time
 
 import pytest
 from test_train import settings
 
-from litemono import run
+from litemono import run, saved
 from litemono.errors import UserError
 from litemono.files import write_atomically
 
@@ -28,13 +30,65 @@ def test_a_requeued_job_waits_for_the_process_on_the_lost_node(street, tmp_path,
     run.RunFolder(settings(street, tmp_path)).close()
 
 
+def test_a_requeued_job_that_waits_in_vain_is_tried_again(street, tmp_path, monkeypatch):
+    """A UserError would end it for good."""
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    monkeypatch.setattr(run, "RESTART_PATIENCE", 0.0)
+    first = run.RunFolder(settings(street, tmp_path))
+    with pytest.raises(RuntimeError, match="to be tried again"):
+        run.RunFolder(settings(street, tmp_path))
+    first.close()
+
+
 @pytest.mark.parametrize("reason", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_is_taken_as_it_is(street, tmp_path, monkeypatch, reason):
     def flock(*_):
         raise OSError(reason, "no locks here")
 
     monkeypatch.setattr(fcntl, "flock", flock)
+    first = run.RunFolder(settings(street, tmp_path))
+    first.status(now=True, state="running")
+    told = json.loads((first.path / "status.json").read_text())
+    (first.path / "status.json").write_text(json.dumps({**told, "host": "another"}))
+    with pytest.raises(UserError, match="is in use by"):  # it has just given a sign of life
+        run.RunFolder(settings(street, tmp_path))
+    (first.path / "status.json").write_text(json.dumps({**told, "host": "another", "updated": time.time() - 61}))
     run.RunFolder(settings(street, tmp_path)).close()
+
+
+def test_a_lock_that_a_file_server_could_not_give_is_no_lock_of_another(street, tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(OSError, match="Input/output error"):
+        run.RunFolder(settings(street, tmp_path))
+
+
+@pytest.mark.parametrize("reason", [errno.ESTALE, errno.EACCES])
+def test_a_folder_of_checkpoints_that_cannot_be_listed_is_not_an_empty_one(tmp_path, monkeypatch, reason):
+    def fail(_):
+        raise OSError(reason, "for some reason")
+
+    (tmp_path / "checkpoints").mkdir()
+    assert not saved.has_checkpoints(tmp_path) and saved.newest_step(tmp_path / "nowhere") == 0
+    monkeypatch.setattr("litemono.files.os.listdir", fail)
+    with pytest.raises(OSError, match="for some reason"):
+        saved.has_checkpoints(tmp_path)
+
+
+def test_a_heartbeat_that_could_not_be_written_does_not_end_the_training(street, tmp_path, monkeypatch):
+    folder = run.RunFolder(settings(street, tmp_path))
+
+    def fail(*_):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("litemono.files.os.replace", fail)
+        folder.status(now=True, state="running")
+    folder.status(now=True, state="running")
+    assert json.loads((folder.path / "status.json").read_text())["state"] == "running"
+    folder.close()
 
 
 @pytest.mark.parametrize(

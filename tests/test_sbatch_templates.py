@@ -45,7 +45,7 @@ def test_logs_are_appended_where_the_checkout_has_a_folder_and_requests_are_comp
 @pytest.mark.parametrize("path", TRAININGS, ids=names(TRAININGS))
 def test_trainings_are_warned_and_hand_their_exit_status_on(path):
     assert directives(path)["signal"] == "USR2@120"
-    assert path.read_text().rstrip().splitlines()[-1].startswith('exec python -m litemono.job $? "${flags[@]}"')
+    assert path.read_text().rstrip().splitlines()[-1].startswith('exec python -m litemono.job $status "${flags[@]}"')
 
 
 def test_paper_tables_needs_data():

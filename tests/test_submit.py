@@ -191,6 +191,30 @@ def test_a_run_that_was_killed_after_its_end_is_finished(in_job, tmp_path):
     assert job.after(137, tmp_path) == 137 and in_job[1] == ["12"]
 
 
+def test_bad_input_ends_the_job_whichever_process_srun_speaks_of(in_job, tmp_path):
+    """Rank 0 says what is wrong; the others may be killed while they wait for it, and srun tells of them."""
+    status = tmp_path / "status.json"
+    for told, expected in (("UserError: no space left", 2), ("OSError: stale file handle", 137)):
+        status.write_text(json.dumps({"state": "failed", "job_id": "12", "message": told}))
+        assert job.after(137, tmp_path) == expected
+    assert in_job[1] == ["12"]
+
+
+def test_a_job_listens_to_no_handler_but_the_training_s_own(config, monkeypatch):
+    """submitit's would requeue the job uncounted, or swallow the signal."""
+    heard = []
+    monkeypatch.setattr(job, "set_ranks", lambda: None)
+    monkeypatch.setattr(
+        job,
+        "run_training",
+        lambda _: heard.extend(signal.getsignal(signum) for signum in (signal.SIGUSR2, signal.SIGTERM)) or 0,
+    )
+    before = signal.signal(signal.SIGUSR2, lambda *_: None)
+    job.TrainJob(config().train)()
+    signal.signal(signal.SIGUSR2, before)
+    assert heard == [signal.SIG_DFL, signal.SIG_DFL]
+
+
 @pytest.mark.parametrize("status", [1, 128 + signal.SIGUSR2, 128 + signal.SIGTERM, 128 + signal.SIGKILL, 255])
 def test_interrupted_and_crashed_runs_are_requeued(in_job, tmp_path, status):
     assert job.after(status, tmp_path) == status
@@ -271,6 +295,7 @@ def test_a_controller_that_does_not_answer_is_asked_again(in_job, tmp_path, monk
     [
         ("slurm_load_jobs error: Unable to contact slurm controller (connect failure)", slurm.NoAnswer),
         ("slurm_load_jobs error: Socket timed out on send/recv operation", slurm.NoAnswer),
+        ("slurm_load_jobs error: Zero Bytes were transmitted or received", slurm.NoAnswer),
         ("slurm_load_jobs error: Invalid job id specified", UserError),
         ("Job/step already completing or completed for job 12", UserError),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
 import re
 import resource
@@ -144,6 +145,18 @@ def test_a_full_disk_leaves_the_old_weights_and_nothing_half_written(folder, net
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [p.name for p in folder.parent.iterdir()] == [folder.name]
     assert same(weights.load_depth(folder, "lite-mono-tiny"), nets[0])
+
+
+def test_a_file_server_that_stumbles_while_saving_is_no_bad_place(folder, nets, monkeypatch):
+    """A NetworkError ends a job for good."""
+
+    def stale(*_):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr("pathlib.Path.rename", stale)
+    with pytest.raises(OSError, match="Stale file handle"):
+        weights.save_folder(folder, create(), None)
+    assert [p.name for p in folder.parent.iterdir()] == [folder.name]
 
 
 @pytest.mark.parametrize("renames", [0, 1])

@@ -21,7 +21,7 @@ from litemono.data.packed import Drive, PackIndex
 from litemono.data.packing import Job, copy_calibration
 from litemono.data.wanted import Wanted
 from litemono.errors import UserError
-from litemono.files import try_lock, writable
+from litemono.files import NoLocks, try_lock, writable
 
 LOCK_WAIT_S = 2.0  # workers of a killed run notice its end after a frame
 SCAN_BYTES = 150_000  # of a thinned, compressed scan
@@ -94,7 +94,11 @@ def locked(root: Path, what: str) -> Iterator[None]:
         root.mkdir(parents=True, exist_ok=True)
         file = open(root / f".{what}.lock", "ab")
     with file:
-        if not try_lock(file, LOCK_WAIT_S):
+        try:
+            free = try_lock(file, LOCK_WAIT_S)
+        except NoLocks:
+            free = True
+        if not free:
             raise UserError(f"{root}: another {what} runs in this folder; wait for it, or choose another --output")
         yield
 
