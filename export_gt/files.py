@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,12 +19,8 @@ import numpy as np
 
 from litemono.data.kitti import SplitLine
 from litemono.errors import UserError
-from litemono.files import replacing
+from litemono.files import may_pass, replacing
 
-READ_ERRORS = (
-    *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError),
-    *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError),
-)
 COMPRESSION_LEVEL = 4  # sparse maps shrink 20-fold; higher levels gain a few per cent and take twice as long
 
 
@@ -92,7 +87,7 @@ class GroundTruth:
                 self._published = _read_published(archive) if "data.npy" in names else None
             self._arrays = np.load(path)
             self.lines = list(map(str, self._arrays["lines"])) if "lines.npy" in names else None
-        except READ_ERRORS as error:
+        except Exception as error:  # what numpy raises for a damaged file depends on where the damage is
             raise self._damaged(error) from None
         self._count = sum(name[:-4].isdecimal() for name in names) if self._published is None else len(self._published)
 
@@ -106,12 +101,15 @@ class GroundTruth:
             depth = self._arrays[f"{index:04d}"] if self._published is None else self._published[index]
             if not (isinstance(depth, np.ndarray) and depth.ndim == 2 and depth.dtype.kind in "fui"):
                 raise ValueError(f"entry {index} is no depth map")
-        except READ_ERRORS as error:
+        except Exception as error:
             raise self._damaged(error) from None
         return depth.astype(np.float32, copy=False)
 
-    def _damaged(self, error: Exception) -> UserError:
-        return UserError(f"{self.path}: not a complete ground-truth file ({error}); make it again with export_gt")
+    def _damaged(self, error: Exception) -> Exception:
+        if may_pass(error):
+            return error
+        reason = str(error) or type(error).__name__
+        return UserError(f"{self.path}: not a complete ground-truth file ({reason}); make it again with export_gt")
 
 
 def _read_published(archive: zipfile.ZipFile) -> np.ndarray:

@@ -229,6 +229,8 @@ def check(config: TrainConfig) -> None:
     demand(
         not (config.optim.compile and loss.no_ssim), "--compile has nothing to fuse with --no_ssim; give one of the two"
     )
+    longest = max(config.folder.parts, key=lambda part: len(part.encode()), default="")
+    demand(len(longest.encode()) <= 255, f"{config.folder}: no file system takes a name of {len(longest)} letters")
     begun = has_checkpoints(config.folder)  # then nobody reads them again
     for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):
         demand(path is None or begun or path.exists(), f"--{name} {path}: no such file or folder")

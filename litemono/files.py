@@ -79,7 +79,7 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
     Missing parent folders are made. A place where nothing can be written, or a full disk, is a UserError.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     with writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():

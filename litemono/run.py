@@ -38,7 +38,7 @@ def check_same_run(config: configs.TrainConfig) -> None:
         different = configs.differences(saved, config)
     except FileNotFoundError:
         return
-    except ValueError:
+    except (ValueError, TypeError, AttributeError, IsADirectoryError):
         raise UserError(f"{folder}/config.json is damaged; restore it or use another --model_name") from None
     if different:
         raise UserError(

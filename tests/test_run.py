@@ -11,6 +11,7 @@ import pytest
 from test_train import settings
 
 from litemono import run, saved
+from litemono.config import check
 from litemono.errors import UserError
 from litemono.files import write_atomically
 
@@ -21,6 +22,28 @@ def test_a_second_process_is_refused_with_the_name_of_the_first(street, tmp_path
         run.RunFolder(settings(street, tmp_path))
     first.close()
     run.RunFolder(settings(street, tmp_path)).close()
+
+
+@pytest.mark.parametrize("content", ["", "null", "[1]", '{"optim": [1]}', None])
+def test_damaged_settings_of_a_run_are_named(street, tmp_path, content):
+    config = settings(street, tmp_path)
+    (config.folder / "checkpoints").mkdir(parents=True)
+    (config.folder / "checkpoints/step_00000001.pt").touch()
+    (config.folder / "config.json").mkdir() if content is None else (config.folder / "config.json").write_text(content)
+    with pytest.raises(UserError, match="config.json is damaged"):
+        run.RunFolder(config)
+
+
+def test_a_name_too_long_for_a_file_is_refused(street, tmp_path):
+    with pytest.raises(UserError, match="a name of 300 letters"):
+        check(settings(street, tmp_path, "x" * 300))
+
+
+def test_a_file_is_not_written_over_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="it is a folder"):
+        write_atomically("", b"")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_requeued_job_waits_for_the_process_on_the_lost_node(street, tmp_path, monkeypatch):
