@@ -25,7 +25,7 @@ from tiny_kitti import (
     write_split,
 )
 
-from export_gt import GroundTruth, depth_maps
+from export_gt import GroundTruth, depth_maps, files
 from export_gt.__main__ import main
 from litemono.data.kitti import SplitLine, read_split, split_file
 from litemono.errors import UserError
@@ -115,6 +115,26 @@ def test_a_cut_ground_truth_file_is_refused(drive, export, keep):
     path.write_bytes(whole[: int(keep * len(whole)) if keep < 1 else keep])
     with pytest.raises(UserError, match="gt_depths_two.npz: not a complete ground-truth file"):
         GroundTruth(path)
+
+
+@pytest.mark.parametrize("published", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_flipped_bytes_are_damage_and_nothing_else(tmp_path, seed, published):
+    maps = [np.random.default_rng(9).random((4, 5), np.float32) for _ in range(3)]
+    path, rng, refused = tmp_path / "gt.npz", np.random.default_rng(seed), 0
+    lines = [SplitLine("drive", frame, "l") for frame in range(3)]
+    files.write_published(path, maps) if published else files.write(path, lines, maps)
+    whole = path.read_bytes()
+    for place, value in zip(rng.integers(len(whole), size=100), rng.integers(256, size=100), strict=True):
+        data = bytearray(whole)
+        data[place] = value
+        path.write_bytes(data)
+        try:
+            truth = GroundTruth(path)
+            assert all(truth[i].ndim == 2 for i in range(len(truth)))
+        except UserError as error:
+            refused += "make it again with export_gt" in str(error)
+    assert refused > 30
 
 
 def test_a_right_image_gets_the_depth_of_its_own_camera(drive, export):
