@@ -5,12 +5,10 @@ from __future__ import annotations
 import gc
 import itertools
 import multiprocessing
-import os
 import resource
 import signal
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from torch import Tensor
 
 from benchmarks.step_subjects import NETWORKS, PARTS, PUBLISHED, STEP, Case, Inputs, Subject, Work, build, precision_of
 from litemono.config import Precision
+from litemono.parallel import end_with_parent
 from litemono.precision import HALF, apply_precision
 
 MB = 1e6
@@ -96,15 +95,9 @@ def in_own_process(job: Job) -> dict[str, Measured]:
 
 def _serve(job: Job, sender: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, and with it this process
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()  # its memory is wanted too
     for subject, measured in measure(job).items():
         sender.send((subject, measured))
-
-
-def _end_with_parent() -> None:
-    """However the parent ends: nobody wants the results any more, and they take all memory."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
 
 
 def measure(job: Job) -> dict[str, Measured]:

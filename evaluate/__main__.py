@@ -86,7 +86,8 @@ def evaluate(config: EvaluateConfig) -> None:
         trained = None
         disparities = predictions.from_file(config.load_pred, len(lines))
     path = config.output or _result_path(config, trained, split_name, protocol)
-    if not os.access(path.parent if path.parent.is_dir() else ".", os.W_OK):  # told before the work, not after it
+    place = next(folder for folder in path.absolute().parents if folder.exists())
+    if not os.access(place, os.W_OK):  # told before the work, not after it
         raise UserError(f"{path}: nothing can be written there; give another place: --output errors.json")
     with predictions.saving(config.save_pred, len(lines)) as save:
         scores, size = _score(progress_bar(disparities, len(lines), "images"), lines, truth, protocol, save)

@@ -17,7 +17,7 @@ from litemono import cli
 from litemono.config import default_workers
 from litemono.data.kitti import SplitLine, read_split, split_file
 from litemono.errors import UserError
-from litemono.parallel import ordered_map, progress_bar
+from litemono.parallel import end_with_parent, ordered_map, progress_bar
 
 AHEAD_PER_WORKER = 4
 
@@ -73,7 +73,7 @@ def _depths(source: Source, config: ExportConfig, lines: list[SplitLine]) -> Ite
     """The split's depth maps in order, made by several processes."""
     context = multiprocessing.get_context("fork")  # the workers need nothing that was not imported here
     workers = min(config.num_workers, len(lines))
-    with ProcessPoolExecutor(workers, mp_context=context) as executor:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as executor:
         make = partial(source.depth, config.data_path)
         maps = ordered_map(executor, make, lines, ahead=AHEAD_PER_WORKER * workers)
         yield from progress_bar(maps, len(lines), f"{source.what}s")

@@ -87,9 +87,10 @@ class GroundTruth:
                 self._published = _read_published(archive) if "data.npy" in names else None
             self._arrays = np.load(path)
             self.lines = list(map(str, self._arrays["lines"])) if "lines.npy" in names else None
+            numbered = sum(name[:-4].isdecimal() for name in names)
+            self._count = numbered if self._published is None else len(self._published)
         except Exception as error:  # what numpy raises for a damaged file depends on where the damage is
             raise self._damaged(error) from None
-        self._count = sum(name[:-4].isdecimal() for name in names) if self._published is None else len(self._published)
 
     def __len__(self) -> int:
         return self._count
@@ -99,11 +100,11 @@ class GroundTruth:
             raise IndexError(index)
         try:
             depth = self._arrays[f"{index:04d}"] if self._published is None else self._published[index]
-            if not (isinstance(depth, np.ndarray) and depth.ndim == 2 and depth.dtype.kind in "fui"):
+            if not (isinstance(depth, np.ndarray) and depth.ndim == 2 and depth.dtype.kind in "fuiO"):
                 raise ValueError(f"entry {index} is no depth map")
+            return depth.astype(np.float32, copy=False)  # numbers one by one (O) where all maps had the same size
         except Exception as error:
             raise self._damaged(error) from None
-        return depth.astype(np.float32, copy=False)
 
     def _damaged(self, error: Exception) -> Exception:
         if may_pass(error):

@@ -13,7 +13,7 @@ from litemono.errors import UserError
 
 Config = TypeVar("Config")
 
-BAD_INPUT = 2
+BAD_INPUT, INTERRUPTED = 2, 130
 
 
 def parse(
@@ -60,4 +60,7 @@ def run(function: Callable[[Config], object], config_type: type[Config], prog: s
         sys.exit(BAD_INPUT)
     except BrokenPipeError:
         sys.exit(1)
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)

@@ -186,8 +186,15 @@ def nvidia_driver() -> str | None:
 
 def check_disk(log_dir: Path) -> Iterator[Finding]:
     place = log_dir.absolute()
-    while not place.exists():
-        place = place.parent
+    try:
+        while not place.exists():
+            place = place.parent
+    except OSError as error:
+        yield Finding(False, "disk", f"--log_dir {log_dir}: {error.strerror}; give another")
+        return
+    if not place.is_dir():
+        yield Finding(False, "disk", f"--log_dir {log_dir}: {place} is a file, not a folder; give another")
+        return
     free = shutil.disk_usage(place).free / 1e9
     yield Finding(free >= RUN_GB, "disk", f"{free:.1f} GB free at {place}; a run needs about {RUN_GB:.0f} GB")
     inodes = os.statvfs(place)
@@ -213,7 +220,7 @@ def check_videos(root: Path) -> Finding:
 
     try:
         videos = list_videos(root)
-    except UserError as error:
+    except (UserError, OSError) as error:
         return Finding(False, "data", str(error))
     return Finding(True, "data", f"{sum(map(len, videos.values()))} frames in {len(videos)} videos")
 
@@ -238,7 +245,7 @@ def check_split(config: DoctorConfig, split: str) -> Finding:
             if report.count:
                 examples += report.examples
                 archives += report.archives
-    except UserError as error:
+    except (UserError, OSError) as error:
         return Finding(False, "data", f"{split}: {error}")
     if not counts:
         return Finding(False, "data", f"{split}: there is no such split in splits/")

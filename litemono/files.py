@@ -76,9 +76,16 @@ def writable(path: Path | str) -> Iterator[None]:
 def replacing(path: Path | str) -> Iterator[BinaryIO]:
     """A binary file to write; what was written becomes `path` when the block ends, and vanishes when it fails.
 
-    Missing parent folders are made. A place where nothing can be written, or a full disk, is a UserError.
+    Missing parent folders are made; a link stays one, to the new file. Devices and pipes are written to as they are. A
+    place where nothing can be written, or a full disk, is a UserError.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with writable(path):
+            device = open(path, "wb")
+        with device:
+            yield device
+        return
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     with writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)

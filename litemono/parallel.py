@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
@@ -33,6 +36,16 @@ def ordered_map(
     finally:
         for future in pending:
             future.cancel()
+
+
+def end_with_parent() -> None:
+    """Let this process end when its parent does, however that ends: nobody wants its results any more."""
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def progress_bar(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:

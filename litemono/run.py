@@ -137,7 +137,14 @@ class RunFolder:
         """Make models/`name` hold the same weights as the folder `source`; readers never see half of it."""
         target, fresh = self.models / name, self.models / f".{name}.tmp"
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(source, fresh)
+        try:
+            with writable(target):
+                fresh.mkdir(parents=True)
+                for file in source.iterdir():
+                    shutil.copy2(file, fresh)
+        except (OSError, UserError):
+            shutil.rmtree(fresh, ignore_errors=True)  # it may be what fills the disk
+            raise
         old = self.models / f".{name}.old"
         shutil.rmtree(old, ignore_errors=True)
         if target.exists():

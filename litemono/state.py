@@ -297,7 +297,7 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
         yield training
     except BaseException as error:
         if run:
-            with contextlib.suppress(OSError):  # the disk may be what failed
+            with contextlib.suppress(OSError, UserError):  # the disk may be what failed
                 run.status(now=True, state="failed", message=f"{type(error).__name__}: {error}")
         raise
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,9 @@ def run_settings(folder: Path) -> dict[str, Any]:
         settings = json.loads(config.read_text())
         if not all(isinstance(settings[group], dict) for group in ("model", "loss")):
             raise ValueError("no model and loss settings")
+        depths = {**asdict(LossConfig()), **settings["loss"]}
+        if not 0 < depths["min_depth"] < depths["max_depth"]:
+            raise ValueError("no range of depths")
     except (OSError, ValueError, TypeError, KeyError):
         raise UserError(f"{config} is damaged; restore it, or delete it and give --model") from None
     return settings

@@ -33,7 +33,7 @@ def read(path: Path) -> dict[str, object]:
         raise NetworkError(f"{path} cannot be read: {error.strerror}") from error
     except Exception as error:  # what torch raises for a damaged file depends on where the damage is
         raise NetworkError(f"{path} {_what_is_wrong(path, error)}") from error
-    if not isinstance(content, Mapping):
+    if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
         raise NetworkError(f"{path} holds a {type(content).__name__}, not named tensors; it is not a weights file")
     return dict(content)
 
@@ -58,8 +58,11 @@ def load_exactly(
         if difference:
             fits_else = hint(path, content)
             raise NetworkError(f"{path}: {fits_else}" if fits_else else f"{path} does not fit {what}: {difference}")
-    for module, _, content in parts:
-        module.load_state_dict(content)
+    for module, path, content in parts:
+        try:
+            module.load_state_dict(content)
+        except RuntimeError as error:  # tensors that are no plain arrays: sparse, quantised, without memory
+            raise NetworkError(f"{path}: {str(error).strip().splitlines()[-1].strip()}") from None
 
 
 def compare(wanted: Mapping[str, Tensor], given: Mapping[str, object]) -> str:
@@ -89,7 +92,11 @@ def equal(wanted: Mapping[str, Tensor], given: Mapping[str, object]) -> bool:
 
 
 def shape_of(value: object) -> str:
-    return str(tuple(value.shape)) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    """Shape, and the kind of number where it is not the usual: integers are no weights."""
+    if not isinstance(value, Tensor):
+        return f"a {type(value).__name__}"
+    whole = not value.is_floating_point() and value.dim() > 0  # BatchNorm's counter is a single whole number
+    return f"{tuple(value.shape)}{f' of {value.dtype}'.replace('torch.', '') if whole else ''}"
 
 
 def without_counters(content: dict[str, object]) -> dict[str, object]:

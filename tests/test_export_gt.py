@@ -117,6 +117,14 @@ def test_a_cut_ground_truth_file_is_refused(drive, export, keep):
         GroundTruth(path)
 
 
+def test_maps_of_one_size_written_number_by_number_are_read(tmp_path):
+    """What newer numpy makes of the published script when all maps have the same size."""
+    maps = np.random.default_rng(0).random((3, 4, 5), np.float32)
+    np.savez(tmp_path / "gt.npz", data=np.array(list(maps), dtype=object))
+    truth = GroundTruth(tmp_path / "gt.npz")
+    assert len(truth) == 3 and all(np.array_equal(truth[i], maps[i]) and truth[i].dtype == np.float32 for i in range(3))
+
+
 @pytest.mark.parametrize("published", [False, True])
 @pytest.mark.parametrize("seed", range(3))
 def test_flipped_bytes_are_damage_and_nothing_else(tmp_path, seed, published):

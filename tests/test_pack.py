@@ -19,7 +19,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
-from packing_helpers import CALIB_ZIP, DRIVE, DRIVE_ZIP, assert_fails, run_prepare, small_split, write_split, zip_drive
+from packing_helpers import (
+    CALIB_ZIP,
+    DAY,
+    DRIVE,
+    DRIVE_ZIP,
+    assert_fails,
+    run_prepare,
+    small_split,
+    write_split,
+    zip_drive,
+)
 from PIL import Image
 
 from litemono.data import packed
@@ -329,6 +339,20 @@ def test_missing_calibration_is_named(kitti_sample, pack, tmp_path):
     assert_fails(pack(tmp_path / "zips"), CALIB_ZIP)
     process = pack(tmp_path / "zips", tmp_path / "pack", "--skip_missing")
     assert "10 of 10 frames at 160x96 and 0 scans" in process.stdout
+
+
+def test_a_calibration_that_was_mended_is_taken_by_the_next_run(kitti_sample, pack, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(kitti_sample / DAY, source / DAY)
+    calibration = source / DAY / "calib_cam_to_cam.txt"
+    whole = calibration.read_bytes()
+    calibration.write_bytes(whole[:200])
+    zip_drive(source, tmp_path / "zips", range(20))
+    assert_fails(pack(tmp_path / "zips"), "calib_cam_to_cam.txt")
+    calibration.write_bytes(whole)
+    zip_drive(source, tmp_path / "zips", range(20))
+    assert pack(tmp_path / "zips").returncode == 0
+    assert (tmp_path / "pack" / DAY / "calib_cam_to_cam.txt").read_bytes() == whole
 
 
 def test_a_pack_of_another_size_is_not_mixed(zips, pack, tmp_path):

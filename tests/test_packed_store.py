@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import shutil
 import sys
 
@@ -115,14 +114,6 @@ def test_calibration_is_copied_as_it_is(pack, kitti_sample):
 def test_native_size_is_the_original_one(pack, kitti_sample):
     first, second = (store.native_size(DRIVE, 5, "l") for store in both(pack, kitti_sample))
     assert first == second == (375, 1242)
-
-
-def test_a_store_goes_to_another_process_without_its_frames(pack):
-    store = open_store("kitti", pack, False, HEIGHT, WIDTH)
-    pixels = store.read(DRIVE, 5, "l")
-    copy = pickle.dumps(store)
-    assert len(copy) < 10_000
-    assert np.array_equal(pickle.loads(copy).read(DRIVE, 5, "l"), pixels)
 
 
 def test_only_packed_frames_are_there(pack):

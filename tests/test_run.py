@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import os
 import time
 
 import pytest
@@ -37,6 +38,33 @@ def test_damaged_settings_of_a_run_are_named(street, tmp_path, content):
 def test_a_name_too_long_for_a_file_is_refused(street, tmp_path):
     with pytest.raises(UserError, match="a name of 300 letters"):
         check(settings(street, tmp_path, "x" * 300))
+
+
+def test_links_and_devices_stay_what_they_are(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link.json").symlink_to(tmp_path / "elsewhere/file.json")
+    write_atomically(tmp_path / "link.json", b"{}")
+    assert (tmp_path / "link.json").is_symlink() and (tmp_path / "elsewhere/file.json").read_bytes() == b"{}"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(tmp_path / "pipe", b"text")
+    assert os.read(reader, 9) == b"text" and (tmp_path / "pipe").is_fifo()
+    os.close(reader)
+
+
+def test_a_copy_of_weights_that_does_not_fit_leaves_nothing_half_written(street, tmp_path, monkeypatch):
+    folder = run.RunFolder(settings(street, tmp_path))
+    (folder.models / "weights_0").mkdir(parents=True)
+    (folder.models / "weights_0/depth.pth").write_bytes(b"weights")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("litemono.run.shutil.copy2", full)
+    with pytest.raises(UserError, match="models/last: cannot be written .No space left on device"):
+        folder.copy_weights(folder.models / "weights_0", "last")
+    assert [path.name for path in folder.models.iterdir()] == ["weights_0"]
+    folder.close()
 
 
 def test_a_file_is_not_written_over_a_folder(tmp_path, monkeypatch):

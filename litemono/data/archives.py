@@ -84,7 +84,7 @@ class FolderSource:
             try:
                 entries = os.scandir(self.path / directory)
                 self._listings[directory] = frozenset(entry.name for entry in entries if entry.is_file())
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
                 self._listings[directory] = frozenset()
         return self._listings[directory]
 

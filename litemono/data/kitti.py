@@ -83,7 +83,7 @@ def _parse_line(line: str, where: str) -> SplitLine:
     fields = line.rsplit(maxsplit=2)  # from the right: the folder may contain spaces
     if len(fields) == 2:
         fields.append("l")
-    if len(fields) != 3 or not fields[1].isdecimal() or fields[2] not in CAMERA:
+    if len(fields) != 3 or not fields[1].isdecimal() or len(fields[1]) > 10 or fields[2] not in CAMERA:
         raise UserError(f"{where}: '{line.strip()}' is not 'folder frame side' with a frame number and side l or r")
     return SplitLine(fields[0], int(fields[1]), fields[2])
 
@@ -350,7 +350,11 @@ def scanner_to_image(calib_dir: Path, cam: int) -> tuple[np.ndarray, tuple[int, 
     R_rect[:3, :3] = _matrix(cameras, camera_file, "R_rect_00", (3, 3))
     projection = _matrix(cameras, camera_file, f"P_rect_0{cam}", (3, 4))
     # The published code takes camera 2's image size for every camera.
-    width, height = _matrix(cameras, camera_file, "S_rect_02", (2,)).astype(int)
+    width, height = _matrix(cameras, camera_file, "S_rect_02", (2,))
+    if not (1 <= width < 65536 and 1 <= height < 65536):
+        raise UserError(
+            f"{camera_file}: S_rect_02 is {width:g}x{height:g}, no size of an image; extract its archive again"
+        )
     return projection @ R_rect @ T_cam_velo, (int(height), int(width))
 
 

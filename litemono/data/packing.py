@@ -190,6 +190,11 @@ def copy_calibration(origin: Origin, root: Path, folder: str) -> None:
         directory, needed = folder.split("/")[0], ["calib_cam_to_cam.txt", "calib_velo_to_cam.txt"]
         names = [f"{directory}/{name}" for name in (*needed, "calib_imu_to_velo.txt")]
     absent = [name for name in names if not (root / name).is_file()]
+    if origin.dataset == "kitti" and not absent:
+        try:
+            kitti.scanner_to_image(root / directory, kitti.CAMERA["l"])
+        except UserError:
+            absent = names  # of a source that may have been mended since
     if not absent:
         return
     sources = origin.open_calibration(folder)
