@@ -62,12 +62,12 @@ def test_two_processes_take_the_mean_of_their_gradients(street, tmp_path):
 
 def test_three_processes_resume_to_the_same_bits(street, tmp_path):
     """Sums of three depend on how torch groups the gradients."""
-    for name, stops in (("whole", (4,)), ("halves", (2, 4))):
+    for name, stops in (("whole", (2,)), ("halves", (1, 2))):
         for stop in stops:
             done = torchrun(3, [*flags(street, tmp_path, name), "--batch_size", "1", "--max_steps", str(stop)])
             assert done.returncode == 0, done.stderr
     whole, halves = final_state(tmp_path / "whole"), final_state(tmp_path / "halves")
-    assert whole["progress"]["step"] == halves["progress"]["step"] == 4 and halves["progress"]["restarts"] == 1
+    assert whole["progress"]["step"] == halves["progress"]["step"] == 2 and halves["progress"]["restarts"] == 1
     assert all(torch.equal(value, halves["model"][name]) for name, value in whole["model"].items())
 
 
