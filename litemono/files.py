@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import fnmatch
+import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from litemono.errors import UserError
 
@@ -38,6 +39,15 @@ def listing(folder: Path, pattern: str) -> list[Path]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [folder / name for name in sorted(names) if fnmatch.fnmatchcase(name, pattern)]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A file's object; {} where there is none that can be read."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 class NoLocks(Exception):

@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 from litemono import cli, slurm
 from litemono.config import TrainConfig
 from litemono.errors import UserError
-from litemono.files import may_pass, write_atomically
+from litemono.files import may_pass, read_json, write_atomically
 from litemono.saved import newest_step
 
 Answer = TypeVar("Answer")
@@ -146,20 +146,14 @@ def still_mine(job_id: str) -> bool:
 
 def told_by(folder: Path, job_id: str) -> dict[str, Any]:
     """The run's last words, if they are of this job."""
-    try:
-        told = json.loads((folder / "status.json").read_text())
-    except (OSError, ValueError):
-        return {}
+    told = read_json(folder / "status.json")
     return told if told.get("job_id") == job_id else {}
 
 
 def count_try(folder: Path, job_id: str, step: int) -> int:
     """How often in a row this job has ended with `step` as its newest checkpoint, this time included."""
     path = folder / "tries.json"
-    try:
-        last = json.loads(path.read_text())
-    except (OSError, ValueError):
-        last = {}
+    last = read_json(path)
     same = last.get("job_id") == job_id and last.get("step") == step
     count = last.get("count", 0) + 1 if same else 1
     write_atomically(path, (json.dumps({"job_id": job_id, "step": step, "count": count}) + "\n").encode())

@@ -20,7 +20,7 @@ from typing import Any
 
 from litemono import config as configs
 from litemono.errors import UserError
-from litemono.files import NoLocks, may_pass, try_lock, writable, write_atomically
+from litemono.files import NoLocks, may_pass, read_json, try_lock, writable, write_atomically
 from litemono.saved import checkpoint_folder, has_checkpoints
 
 STATUS_SECONDS = 2.0
@@ -103,10 +103,7 @@ class RunFolder:
         return True
 
     def _heard_from_another(self) -> bool:
-        try:
-            told = json.loads((self.path / "status.json").read_text())
-        except (OSError, ValueError):
-            return False
+        told = read_json(self.path / "status.json")
         itself = (told.get("host"), told.get("pid")) == (socket.gethostname(), os.getpid())
         return not itself and told.get("state") == "running" and time.time() - told.get("updated", 0) < SILENCE
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import socket
@@ -18,6 +17,7 @@ from rich.text import Text
 
 from litemono import cli, slurm
 from litemono.errors import UserError
+from litemono.files import read_json
 from litemono.slurm import JobState
 
 PLACES = ("status.json", "*/status.json", "*/*/status.json", "job.json", "*/job.json", "*/*/job.json")
@@ -105,14 +105,6 @@ def read_runs(log_dir: Path) -> list[Run]:
         gone = {job for pair in notes.values() for job in job_ids(*pair) if job not in queue}
         past = slurm.history(sorted(gone))
     return [describe(folder, log_dir, *notes[folder], queue, past, time.time()) for folder in folders]
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def job_ids(heartbeat: dict[str, Any], note: dict[str, Any]) -> list[str]:

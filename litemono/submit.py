@@ -17,12 +17,12 @@ from litemono.cluster import Cluster
 from litemono.config import DataConfig, TrainConfig
 from litemono.doctor import wheel_problem
 from litemono.errors import UserError
-from litemono.files import write_atomically
+from litemono.files import read_json, write_atomically
 from litemono.job import TrainJob, run_training
 from litemono.run import check_same_run
 from litemono.saved import newest_step
 from litemono.sbatch import BatchScript, SlurmConfig, check_settings, request_of, slurm_parameters
-from litemono.status import job_ids, read_json
+from litemono.status import job_ids
 
 ENDLESS = 1_000_000  # time limits a run may reach; submitit wants a number
 
