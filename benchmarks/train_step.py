@@ -44,7 +44,7 @@ SPEED_TARGET = {"cuda": 3.0, "cpu": 1.3}
 MEMORY_TARGET = 0.5
 OVER_FLOOR_TARGET = 0.15
 
-FAILED, INTERRUPTED = 1, 130  # exit statuses
+FAILED = 1  # exit status
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def benchmark(config: StepBenchmarkConfig) -> int:
             show(case, results[case], device.type)
     except KeyboardInterrupt:
         say(f"interrupted after {len(results)} of {len(cases)} cases")
-        return INTERRUPTED
+        return cli.INTERRUPTED
     statuses = {row.measured.status for case_rows in results.values() for row in case_rows}
     return 0 if statuses <= {MEASURED, OUT_OF_MEMORY} else FAILED
 

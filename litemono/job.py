@@ -36,7 +36,7 @@ TRIES = 3
 PATIENCE, ASK_AGAIN = 300.0, 5.0  # seconds
 PREEMPTED = 128 + signal.SIGTERM
 WARNED = 128 + signal.SIGUSR2  # the time limit comes near
-BAD_INPUT = ("UserError:", "NetworkError:", "PermissionError:")  # how the run's message begins
+USER_ERRORS = ("UserError:", "NetworkError:", "PermissionError:")  # how the run's message begins
 
 
 # ---------------------------------------------------------------- inside the processes
@@ -67,7 +67,7 @@ def run_training(config: TrainConfig) -> int:
         return train(config)
     except cli.user_errors() as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
-        return 2
+        return cli.BAD_INPUT
 
 
 def set_ranks() -> None:
@@ -97,8 +97,8 @@ def after(status: int, folder: Path) -> int:
     told = told_by(folder, job_id)
     if told.get("state") == "finished":
         return 0  # killed while it was leaving
-    if told.get("state") == "failed" and str(told.get("message")).startswith(BAD_INPUT):
-        return 2  # with several processes srun's status may be that of another one
+    if told.get("state") == "failed" and str(told.get("message")).startswith(USER_ERRORS):
+        return cli.BAD_INPUT  # with several processes srun's status may be that of another one
     step = patiently(lambda: newest_step(folder))
     if status != PREEMPTED:  # being preempted again and again is no failure
         tries = count_try(folder, job_id, step)
