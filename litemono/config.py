@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,14 @@ Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 
 # The published six-value schedule: (max, min, cycle in epochs) for the depth nets, then for the pose nets.
 PUBLISHED_LR = (1e-4, 5e-6, 31.0, 1e-4, 1e-5, 31.0)
+
+
+def six_rates(lr: Sequence[float]) -> tuple[float, ...]:
+    """--lr as six values: as given, or from one maximum in the published proportions."""
+    if len(lr) != 1:
+        return tuple(lr)
+    scale = lr[0] / PUBLISHED_LR[0]
+    return tuple(value if i % 3 == 2 else value * scale for i, value in enumerate(PUBLISHED_LR))
 
 
 def default_workers() -> int:
@@ -299,6 +308,9 @@ def to_json(config: TrainConfig) -> str:
 def differences(saved: str, config: TrainConfig) -> list[str]:
     """Flags that differ between a run folder's config.json and `config` in a way that forbids resuming."""
     then, now = json.loads(saved), json.loads(to_json(config))
+    for settings in (then, now):  # one maximum or the six rates that follow from it: the same schedule
+        if lr := settings.get("optim", {}).get("lr"):
+            settings["optim"]["lr"] = list(six_rates(lr))
     return [
         f"--{name} was {then.get(group, {}).get(name)}, is {value}"
         for group, values in now.items()

@@ -5,17 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from litemono.config import PUBLISHED_LR
+from litemono.config import six_rates
 
 RESTART_DECAY = 0.9
-
-
-def expand(lr: Sequence[float]) -> tuple[float, ...]:
-    """Six values (max, min, cycle for depth, then pose) from six or from one maximum, keeping the published proportions."""
-    if len(lr) == 6:
-        return tuple(lr)
-    scale = lr[0] / PUBLISHED_LR[0]
-    return tuple(value if i % 3 == 2 else value * scale for i, value in enumerate(PUBLISHED_LR))
 
 
 def cosine(maximum: float, minimum: float, cycle: float, epoch: int) -> float:
@@ -27,5 +19,5 @@ def cosine(maximum: float, minimum: float, cycle: float, epoch: int) -> float:
 
 def learning_rates(lr: Sequence[float], epoch: int) -> tuple[float, float]:
     """Learning rates of the depth and the pose optimiser in `epoch`."""
-    values = expand(lr)
+    values = six_rates(lr)
     return cosine(*values[:3], epoch), cosine(*values[3:], epoch)

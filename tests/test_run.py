@@ -7,12 +7,13 @@ import fcntl
 import json
 import os
 import time
+from dataclasses import replace
 
 import pytest
 from test_train import settings
 
 from litemono import run, saved
-from litemono.config import check
+from litemono.config import PUBLISHED_LR, check, differences, to_json
 from litemono.errors import UserError
 from litemono.files import write_atomically
 
@@ -33,6 +34,13 @@ def test_damaged_settings_of_a_run_are_named(street, tmp_path, content):
     (config.folder / "config.json").mkdir() if content is None else (config.folder / "config.json").write_text(content)
     with pytest.raises(UserError, match="config.json is damaged"):
         run.RunFolder(config)
+
+
+@pytest.mark.parametrize("now, same", [((1e-4,), True), (PUBLISHED_LR, True), ((2e-4,), False)])
+def test_the_same_rates_in_other_words_resume(street, tmp_path, now, same):
+    config = settings(street, tmp_path)
+    begun, resumed = (replace(config, optim=replace(config.optim, lr=lr)) for lr in (PUBLISHED_LR, now))
+    assert bool(differences(to_json(begun), resumed)) is not same
 
 
 def test_a_name_too_long_for_a_file_is_refused(street, tmp_path):

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from litemono.config import PUBLISHED_LR
-from litemono.schedule import expand, learning_rates
+from litemono.config import PUBLISHED_LR, six_rates
+from litemono.schedule import learning_rates
 
 
 def test_learning_rates_are_the_published_ones(parity):
@@ -17,8 +17,8 @@ def test_learning_rates_are_the_published_ones(parity):
 
 
 def test_one_value_keeps_the_published_proportions():
-    assert expand([1e-4]) == pytest.approx(PUBLISHED_LR)
-    assert expand([2e-4]) == pytest.approx((2e-4, 1e-5, 31, 2e-4, 2e-5, 31))
+    assert six_rates([1e-4]) == pytest.approx(PUBLISHED_LR)
+    assert six_rates([2e-4]) == pytest.approx((2e-4, 1e-5, 31, 2e-4, 2e-5, 31))
 
 
 def test_the_rate_starts_near_the_maximum_and_restarts_lower():
