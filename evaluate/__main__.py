@@ -14,13 +14,12 @@ import numpy as np
 from evaluate import predictions, results
 from evaluate.protocol import BadPrediction, ImageScore, Protocol, score_image, summarise, uses_crop
 from export_gt import GroundTruth, default_path
-from export_gt.files import line_text
 from litemono import cli
 from litemono.config import default_workers
 from litemono.data.frames import open_store
 from litemono.data.kitti import SplitLine, read_split, split_file
 from litemono.device import choose_device
-from litemono.errors import UserError
+from litemono.errors import UserError, demand
 from litemono.parallel import progress_bar
 from litemono.trained import TrainedDepth, load_trained
 from networks.weights import stored_size
@@ -87,8 +86,8 @@ def evaluate(config: EvaluateConfig) -> None:
         disparities = predictions.from_file(config.load_pred, len(lines))
     path = config.output or _result_path(config, trained, split_name, protocol)
     place = next(folder for folder in path.absolute().parents if folder.exists())
-    if not os.access(place, os.W_OK):  # told before the work, not after it
-        raise UserError(f"{path}: nothing can be written there; give another place: --output errors.json")
+    if path.is_dir() or not place.is_dir() or not os.access(place, os.W_OK):  # told before the work, not after it
+        raise UserError(f"{path}: no file can be written there; give another place: --output errors.json")
     with predictions.saving(config.save_pred, len(lines)) as save:
         scores, size = _score(progress_bar(disparities, len(lines), "images"), lines, truth, protocol, save)
     result = _result(config, trained, protocol, truth, lines, scores, size)
@@ -101,11 +100,6 @@ def evaluate(config: EvaluateConfig) -> None:
 
 def _check(config: EvaluateConfig) -> None:
     """Raise UserError for flags that do not go together or have impossible values."""
-
-    def demand(ok: bool, message: str) -> None:
-        if not ok:
-            raise UserError(message)
-
     network = config.load_weights is not None
     demand(network != (config.load_pred is not None), "give either --load_weights FOLDER or --load_pred FILE")
     demand(
@@ -136,7 +130,7 @@ def _open_truth(config: EvaluateConfig, lines: list[SplitLine], split_name: str)
     truth = GroundTruth(path)
     if len(truth) != len(lines):
         raise UserError(f"{path}: {len(truth)} depth maps, but split {config.split} has {len(lines)} test images")
-    if truth.lines is not None and truth.lines != list(map(line_text, lines)):
+    if truth.lines is not None and truth.lines != list(map(str, lines)):
         raise UserError(
             f"{path}: made for other images than those of split {config.split}; make it again with export_gt"
         )
@@ -176,7 +170,7 @@ def _score(
             )
         except BadPrediction as error:
             raise UserError(
-                f"prediction {index} ({line_text(line)}): {error}; training diverged, or the file holds something else"
+                f"prediction {index} ({line}): {error}; training diverged, or the file holds something else"
             ) from None
     return scores, size
 
@@ -201,7 +195,7 @@ def _result(
         gt_path=str(truth.path),
         images=len(lines),
         evaluated=len(counted),
-        skipped=[line_text(line) for line, score in zip(lines, scores, strict=True) if score is None],
+        skipped=[str(line) for line, score in zip(lines, scores, strict=True) if score is None],
         weights=_text(config.load_weights),
         predictions=_text(config.load_pred),
         model=trained.net.name if trained else None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from evaluate.protocol import Protocol, Summary
@@ -75,7 +76,8 @@ def write(path: Path, result: Result) -> None:
 
 def show(result: Result) -> None:
     """Print the table, the scale ratios and what was left out."""
-    table = Table(title=f"{result.weights or result.predictions}: {result.split}, {result.evaluated} images")
+    title = f"{result.weights or result.predictions}: {result.split}, {result.evaluated} images"
+    table = Table(title=escape(title))
     for name in Errors._fields:
         table.add_column(name, justify="right")
     table.add_row(*(f"{result.metrics[name]:.3f}" for name in Errors._fields))

@@ -29,7 +29,11 @@ from litemono.metrics import Errors
 
 PAPER = Path(__file__).with_name("published_results.json")
 PAPER_IMAGES = 697
-PLACES = ("*/models/*/eval_*.json", "models/*/eval_*.json")  # below a folder of runs, below one run
+PLACES = (
+    "*/*/models/*/eval_*.json",
+    "*/models/*/eval_*.json",
+    "models/*/eval_*.json",
+)  # of sweeps, of runs, of one run
 LATEX_TITLES = ("Abs Rel", "Sq Rel", "RMSE", "RMSE log", r"$\delta<1.25$", r"$\delta<1.25^2$", r"$\delta<1.25^3$")
 PLAIN_WIDTH = 120
 
@@ -86,11 +90,16 @@ def find_results(runs: Path) -> list[tuple[str, Result]]:
     """(RUN/WEIGHTS, its result) of every evaluation below `runs`; files that are none are named on stderr."""
     if not runs.is_dir():
         raise UserError(f"--runs {runs}: there is no such folder; give the --log_dir of training")
-    paths = {path.resolve() for place in PLACES for path in runs.glob(place)}  # models/last may be a link
+    paths = sorted({path for place in PLACES for path in runs.glob(place)}, key=lambda path: natural_key(str(path)))
+    once = {}  # models/last may be a link to one of the others, a run to another disk
+    for path in sorted(paths, key=lambda path: path.parent.is_symlink()):
+        once.setdefault(path.resolve(), path)
     results = []
-    for path in sorted(paths, key=lambda path: natural_key(str(path))):
+    for path in (path for path in paths if path in once.values()):
+        run = path.parents[2]
+        name = run.relative_to(runs) if run != runs else run.absolute().name
         try:
-            results.append((f"{path.parents[2].name}/{path.parent.name}", _read(path)))
+            results.append((f"{name}/{path.parent.name}", _read(path)))
         except (OSError, ValueError, TypeError, KeyError) as error:
             print(f"warning: {path} is no result of evaluate and is left out ({error})", file=sys.stderr)
     if not results:

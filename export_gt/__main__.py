@@ -62,7 +62,7 @@ def export(config: ExportConfig) -> None:
     else:
         output = config.output or files.default_path(config.data_path, name)
         files.write(output, lines, depths)
-    empty = [files.line_text(line) for line, count in zip(lines, counts, strict=True) if not count]
+    empty = [str(line) for line, count in zip(lines, counts, strict=True) if not count]
     print(f"{output}: {len(lines)} depth maps, {np.mean(counts):.0f} pixels with depth on average, "
           f"{output.stat().st_size / 1e6:.1f} MB")  # fmt: skip
     if empty:

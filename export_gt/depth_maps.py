@@ -66,7 +66,7 @@ def _scan_depth(root: Path, line: SplitLine) -> np.ndarray:
 
 
 def _scan_remedy(folders: set[str]) -> str:
-    archives = kitti.archives_for("kitti", folders)
+    archives = kitti.drive_archives("kitti", folders)
     if not archives:
         return "record or copy the scans of these drives, or take their lines out of the split"
     more = f" and {len(archives) - NAMED} more" if len(archives) > NAMED else ""

@@ -9,7 +9,6 @@ unpickler that knows numpy's plain arrays and nothing else, so that a file from 
 
 from __future__ import annotations
 
-import io
 import pickle
 import zipfile
 from collections.abc import Iterable
@@ -29,10 +28,6 @@ def default_path(data_path: Path, split_name: str) -> Path:
     return data_path / f"gt_depths_{split_name}.npz"
 
 
-def line_text(line: SplitLine) -> str:
-    return f"{line.folder} {line.frame} {line.side}"
-
-
 # ---------------------------------------------------------------- writing
 
 
@@ -41,7 +36,7 @@ def write(path: Path, lines: Iterable[SplitLine], depths: Iterable[np.ndarray]) 
     with replacing(path) as file, _archive(file) as archive:
         for index, depth in enumerate(depths):
             _add(archive, f"{index:04d}", depth)
-        _add(archive, "lines", np.array([line_text(line) for line in lines]))
+        _add(archive, "lines", np.array([str(line) for line in lines]))
 
 
 def write_published(path: Path, depths: Iterable[np.ndarray]) -> None:
@@ -49,16 +44,13 @@ def write_published(path: Path, depths: Iterable[np.ndarray]) -> None:
 
     The pickle names numpy's array maker as numpy 1 did: both numpy 1 and 2 read that.
     """
-    maps = list(depths)
-    array = np.empty(len(maps), object)
-    array[:] = maps
-    payload = pickle.dumps(array, protocol=3)
-    payload = payload.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n", 1)
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "|O", "fortran_order": False, "shape": array.shape})
     with replacing(path) as file, _archive(file) as archive, archive.open("data.npy", "w", force_zip64=True) as entry:
-        entry.write(header.getvalue())
-        entry.write(payload)
+        maps = list(depths)
+        array = np.empty(len(maps), object)
+        array[:] = maps
+        np.lib.format.write_array_header_1_0(entry, {"descr": "|O", "fortran_order": False, "shape": array.shape})
+        payload = pickle.dumps(array, protocol=3)
+        entry.write(payload.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n", 1))
 
 
 def _archive(file) -> zipfile.ZipFile:
@@ -135,6 +127,12 @@ def _number_or_object(name: str, *_: object) -> np.dtype:
     return np.dtype(name, False, True)
 
 
+def _bytes(text: str, encoding: str) -> bytes:
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"bytes in {encoding!r}")
+    return text.encode("latin1")
+
+
 class _ArraysOnly(pickle.Unpickler):
     """Makes arrays of numbers and arrays of such arrays; any other name in the pickle is an error."""
 
@@ -143,6 +141,7 @@ class _ArraysOnly(pickle.Unpickler):
         ("numpy._core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): _number_or_object,
+        ("_codecs", "encode"): _bytes,  # how the older protocols write them
     }
 
     def find_class(self, module: str, name: str) -> object:

@@ -227,7 +227,7 @@ def check_videos(root: Path) -> Finding:
 
 def check_split(config: DoctorConfig, split: str) -> Finding:
     """Every frame of the split's lists (with the neighbours that training needs) is on disk."""
-    from litemono.data.missing import find_missing
+    from litemono.data.missing import check_scans, find_missing
     from litemono.data.verify import open_for_checking
 
     try:
@@ -241,6 +241,8 @@ def check_split(config: DoctorConfig, split: str) -> Finding:
             lines = kitti.read_split(file)
             ids = (0,) if which == "test" else (0, -1, 1)
             report = find_missing(store, lines, ids, use_stereo=False)
+            if which == "val" and config.dataset == "kitti":
+                check_scans(store.root, report.present)
             counts.append(f"{len(report.present)} of {len(lines)} {which}")
             if report.count:
                 examples += report.examples

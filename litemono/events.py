@@ -36,7 +36,7 @@ class Curves:
         self._write(summary.scalar(tag, value), step)
 
     def image(self, tag: str, pixels: np.ndarray, step: int) -> None:
-        """pixels: (3 or 1, H, W) in [0, 1]."""
+        """pixels: (3 or 1, H, W), floats in [0, 1] or uint8."""
         self._write(summary.image(tag, pixels, dataformats="CHW"), step)
 
     def _write(self, content: summary.Summary, step: int) -> None:

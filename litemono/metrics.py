@@ -8,10 +8,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from litemono.data.kitti import TRAINING_DEPTH_SIZE
+
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
 MIN_DEPTH, MAX_DEPTH = 1e-3, 80.0
-TRUTH_SIZE = (375, 1242)  # most KITTI images, and the size the trainer's ground truth is brought to
 CROP = (slice(153, 371), slice(44, 1197))  # Garg et al. 2016 at that size
 
 # TensorBoard names of the published trainer, in the order of Errors
@@ -60,7 +61,7 @@ def train_depth_errors(truth: torch.Tensor, depth: torch.Tensor) -> torch.Tensor
     has no upper limit on the truth: good for watching a run, not for a table.
     Returns the values of METRIC_NAMES, (7,) float64, or None when no pixel has a truth.
     """
-    resized = F.interpolate(depth.float(), TRUTH_SIZE, mode="bilinear", align_corners=False)
+    resized = F.interpolate(depth.float(), TRAINING_DEPTH_SIZE, mode="bilinear", align_corners=False)
     pred = resized.clamp(MIN_DEPTH, MAX_DEPTH)[:, 0][(slice(None), *CROP)]
     truth = truth[(slice(None), *CROP)].to(pred.dtype)
     valid = truth > 0

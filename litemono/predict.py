@@ -9,15 +9,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import matplotlib
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 
 from litemono import cli
+from litemono.colours import magma
 from litemono.config import default_workers
-from litemono.data.images import NOT_AN_IMAGE, to_rgb, unreadable
+from litemono.data.images import NOT_AN_IMAGE, to_rgb, unreadable, upright
 from litemono.data.videos import IMAGE_SUFFIXES, natural_key
 from litemono.device import choose_device
 from litemono.errors import UserError
@@ -80,16 +80,16 @@ def predict(config: PredictConfig) -> None:
     paths = find_images(config.input, config.ext)
     trained = load_trained(config.load_weights, config.model, choose_device(config.device), config.height, config.width)
     output = config.output or paths[0].parent
-    unreadable: list[UserError] = []
-    pictures = _readable(progress_bar(_read_ahead(paths, trained, config), len(paths), "depth pictures"), unreadable)
+    broken: list[UserError] = []
+    pictures = _readable(progress_bar(_read_ahead(paths, trained, config), len(paths), "depth pictures"), broken)
     written = sum(1 for _ in _write_all(pictures, trained, output, config))
-    if unreadable and len(paths) == 1:
-        raise unreadable[0]
+    if broken and len(paths) == 1:
+        raise broken[0]
     if written:
         print(f"{written} depth picture{'s' * (written > 1)} in {output}")
-    if unreadable:
-        reasons = "".join(f"\n  {error}" for error in unreadable)
-        raise UserError(f"{len(unreadable)} of {len(paths)} images in {config.input} have no depth picture:{reasons}")
+    if broken:
+        reasons = "".join(f"\n  {error}" for error in broken)
+        raise UserError(f"{len(broken)} of {len(paths)} images in {config.input} have no depth picture:{reasons}")
 
 
 def find_images(source: Path, ext: str | None) -> list[Path]:
@@ -118,7 +118,7 @@ def read_picture(path: Path, height: int, width: int) -> Picture:
     """Upright by its EXIF note, RGB, Lanczos-resized as in training."""
     try:
         with Image.open(path) as file:
-            image = to_rgb(ImageOps.exif_transpose(file))
+            image = to_rgb(upright(file))
     except NOT_AN_IMAGE as error:
         raise unreadable(path, error, "replace it or take it out of --input") from None
     if max(image.size) > MOST_PIXELS:
@@ -130,12 +130,9 @@ def read_picture(path: Path, height: int, width: int) -> Picture:
 
 
 def colour(disparity: torch.Tensor, height: int, width: int) -> np.ndarray:
-    """(H, W) disparity -> (height, width, 3) uint8 magma, from its minimum to its 95th percentile, as published."""
+    """(H, W) disparity -> (height, width, 3) uint8 colours."""
     full = F.interpolate(disparity[None, None], (height, width), mode="bilinear", align_corners=False)
-    values = full[0, 0].cpu().numpy()
-    low, high = values.min(), np.percentile(values, 95)
-    shades = (values - low) / (high - low) if high > low else np.zeros_like(values)
-    return matplotlib.colormaps["magma"](shades, bytes=True)[:, :, :3]
+    return magma(full[0, 0].cpu().numpy())
 
 
 def _read_ahead(paths: list[Path], trained: TrainedDepth, config: PredictConfig) -> Iterator[Picture | UserError]:

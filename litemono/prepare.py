@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +21,11 @@ from litemono.data import remote, wanted
 from litemono.data import verify as verifying
 from litemono.data.archives import ODOMETRY_ARCHIVES, Origin
 from litemono.data.pack import progress_bar
+from litemono.data.packed import PackedStore
 from litemono.data.wanted import SplitConfig
 from litemono.errors import UserError
 from networks import weights
 
-INTERRUPTED = 130
 SHOWN = 3
 
 
@@ -127,13 +128,13 @@ def download(config: DownloadConfig) -> int:
             problems = downloads.fetch_all(archives, config.parallel, tick)
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on where it was")
-        return INTERRUPTED
+        return cli.INTERRUPTED
     if problems:
         lines = "\n  ".join(problems)
         raise UserError(f"{len(problems)} archives are not here yet:\n  {lines}\nRun the same command again to go on")
     console.print(
         f"{config.output}: all {len(archives)} archives are here; next: python -m litemono.prepare pack --from "
-        f"{config.output} --split {config.frames.name} --output DIR"
+        f"{shlex.quote(str(config.output))} --split {config.frames.name} --output DIR"
     )
     return 0
 
@@ -145,7 +146,7 @@ def _archive_paths(config: DownloadConfig) -> list[str]:
             f"--dataset {config.frames.dataset}: its archives ({', '.join(ODOMETRY_ARCHIVES)}) are given out after a form on "
             "KITTI's odometry page; fetch them by hand, then pack"
         )
-    paths = wanted.archives_of("kitti", wanted.wanted_by(config.frames))
+    paths = wanted.archives_with_calibration("kitti", wanted.wanted_by(config.frames))
     if not paths:
         raise UserError(f"--split {config.frames.name}: none of its drives is KITTI's")
     by_name = {path.rsplit("/", 1)[-1]: path for path in paths}
@@ -200,23 +201,24 @@ def pack(config: PackConfig) -> int:
         raise UserError(f"--output {config.output}: is --from itself; the pack needs a folder of its own")
     need = wanted.wanted_by(config.frames)
     options = packs.Options(config.skip_missing, config.delete_zips, config.num_workers)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     try:
         with packs.locked(config.output, "pack"):
             index = packs.open_index(config.output, config.frames.dataset, height, width)
             summary = packs.pack_split(config.output, index, origin, need, options, console)
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on with the drives that are not finished")
-        return INTERRUPTED
+        return cli.INTERRUPTED
     if summary.problems:
         problems = "\n  ".join(summary.problems)
         raise UserError(
             f"{len(summary.problems)} of {len(need)} drives were not packed:\n  {problems}\nThe others are whole; mend "
             "this and run the same command again"
         )
+    dataset = "" if config.frames.dataset == "kitti" else f"--dataset {config.frames.dataset} "
     console.print(
         f"{config.output}: {summary.packed} of {summary.wanted} frames at {config.size} and {summary.scans} scans; "
-        f"train with --data_path {config.output} --height {height} --width {width}",
+        f"train with {dataset}--data_path {shlex.quote(str(config.output))} --height {height} --width {width}",
         soft_wrap=True,
     )
     return 0
@@ -246,7 +248,9 @@ def verify(config: VerifyConfig) -> int:
     if archives:
         console.print(f"KITTI archives with these: {' '.join(archives)}")
     bad = sum(map(len, report.missing.values())), sum(map(len, report.damaged.values()))
-    verdict = f"{bad[0]} files or frames missing, {bad[1]} damaged" if any(bad) else "all are there and whole"
+    looked = config.deep or isinstance(store, PackedStore)
+    fine = "all are there and whole" if looked else "all are there (--deep looks into them too)"
+    verdict = f"{bad[0]} files or frames missing, {bad[1]} damaged" if any(bad) else fine
     console.print(f"{config.data_path}: {report.frames} frames of {config.frames.name}: {verdict}; {report.scans_text}")
     return 1 if any(bad) else 0
 

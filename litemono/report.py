@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 import time
 
-import matplotlib
-import numpy as np
 import torch
 
+from litemono.colours import magma
 from litemono.events import Curves, trim
 from litemono.model import Output
 from litemono.run import RunFolder
@@ -16,14 +15,6 @@ from litemono.run import RunFolder
 LINE_SECONDS = 20.0  # between progress lines where the output is a file
 PICTURES = 4  # samples of a batch that are shown
 AVERAGE_STEPS = 50  # over which speed and data wait are averaged
-
-
-def disparity_picture(disp: torch.Tensor) -> np.ndarray:
-    """(H, W) disparity -> (3, H, W) magma colours in [0, 1], scaled to the picture's own range up to the 95th percentile."""
-    values = disp.detach().float().cpu().numpy()
-    low, high = values.min(), np.percentile(values, 95)
-    colours = matplotlib.colormaps["magma"](np.clip((values - low) / max(high - low, 1e-8), 0, 1))
-    return colours[..., :3].transpose(2, 0, 1)
 
 
 def duration(seconds: float) -> str:
@@ -150,7 +141,8 @@ class Reporter:
                 writer.image(
                     f"color_pred_{source}_0/{j}", output.warped[j, source].detach().clamp(0, 1).cpu().numpy(), step
                 )
-            writer.image(f"disp_0/{j}", disparity_picture(output.disps[0][j, 0]), step)
+            colours = magma(output.disps[0][j, 0].float().cpu().numpy())
+            writer.image(f"disp_0/{j}", colours.transpose(2, 0, 1), step)
             if output.automask is not None:
                 writer.image(f"automask_0/{j}", output.automask[j].detach().float().cpu().numpy(), step)
 

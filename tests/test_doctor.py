@@ -8,6 +8,7 @@ import pytest
 from drives import DRIVE, write_drive
 
 from litemono import doctor, slurm
+from litemono.data import kitti
 from litemono.doctor import DoctorConfig, check_split, has_code_for, wheel_problem
 
 V100_WHEEL = ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
@@ -56,6 +57,14 @@ def test_a_whole_split_is_fine_and_a_missing_frame_is_named(split):
     next(split.rglob("image_02/**/0000000004.png")).unlink()
     finding = check_split(config, str(split))
     assert finding.good is False and "5 of 8 train" in finding.text and "no /" in finding.text
+
+
+def test_a_validation_scan_that_training_would_stumble_over_is_named(split):
+    scan = kitti.scan_path(split, DRIVE, 5)
+    scan.parent.mkdir(parents=True)
+    scan.write_bytes(bytes(15))
+    finding = check_split(DoctorConfig(data_path=split, png=True), str(split))
+    assert finding.good is False and "0000000005.bin" in finding.text
 
 
 def test_the_hint_of_the_first_missing_frame_comes_before_any_download(split):

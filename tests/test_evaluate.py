@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import shlex
@@ -27,9 +28,7 @@ from tiny_kitti import (
     write_world,
 )
 
-from evaluate import results
 from evaluate.__main__ import main
-from evaluate.protocol import Protocol
 from export_gt import GroundTruth, files
 from export_gt.__main__ import ExportConfig, export
 from litemono.metrics import Errors
@@ -248,9 +247,12 @@ def test_errors_are_written_where_asked_and_an_unwritable_place_is_told_first(ev
     for size in ({}, {"height": 64, "width": 96}):
         assert evaluate("--png", **size).code == 0
     assert {path.name for path in evaluate.folder.glob("eval_*")} == {"eval_split.json", "eval_split_96x64.json"}
+    (tmp_path / "folder").mkdir()
+    for place in (tmp_path / "folder", tmp_path / "errors.json" / "inside.json"):
+        assert "abs_rel" not in evaluate("--png", output=place).out
     monkeypatch.setattr("os.access", lambda *_: False)
     outcome = evaluate("--png")
-    assert_refused(outcome, "nothing can be written there", "--output")
+    assert_refused(outcome, "no file can be written there", "--output")
     assert "abs_rel" not in outcome.out
 
 
@@ -291,11 +293,14 @@ def test_damaged_and_missing_images_are_refused(evaluate, tmp_path):
     assert not saved.exists() and not list(tmp_path.glob(".*")) and not list(evaluate.folder.glob("eval*"))
 
 
-def test_the_table_is_shown_even_where_json_cannot_be_written(evaluate):
-    (evaluate.folder / results.file_name("split", Protocol(), False, None)).mkdir()
+def test_the_table_is_shown_even_where_json_cannot_be_written(evaluate, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("litemono.files.os.fsync", full)
     outcome = evaluate("--png")
     assert "abs_rel" in outcome.out
-    assert_refused(outcome, "eval_split.json", "cannot be written")
+    assert_refused(outcome, "eval_split.json", "free some space")
 
 
 def test_a_scan_of_one_point_evaluates_to_nothing_but_that_point(evaluate, tmp_path):

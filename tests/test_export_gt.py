@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import shutil
@@ -92,6 +93,17 @@ def test_published_files_written_by_numpy_itself_are_read(tmp_path):
     np.savez_compressed(tmp_path / "equal.npz", data=np.stack([maps[0], maps[0] + 1]))
     assert [d.shape for d in GroundTruth(tmp_path / "ragged.npz")] == [(3, 4), (5, 4)]
     assert [float(d.max()) for d in GroundTruth(tmp_path / "equal.npz")] == [2.5, 3.5]
+
+
+def test_published_files_of_the_first_numpys_are_read(tmp_path):
+    """Those before 1.17 or so wrote pickles of protocol 2, in which bytes are text to be encoded."""
+    maps = np.empty(2, object)
+    maps[:] = [np.full((3, 4), 2.5, np.float32), np.full((5, 4), 200.0, np.float32)]
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|O", "fortran_order": False, "shape": maps.shape})
+    with zipfile.ZipFile(tmp_path / "old.npz", "w") as archive:
+        archive.writestr("data.npy", header.getvalue() + pickle.dumps(maps, protocol=2))
+    assert [(d.shape, float(d.max())) for d in GroundTruth(tmp_path / "old.npz")] == [((3, 4), 2.5), ((5, 4), 200.0)]
 
 
 def test_a_file_that_wants_to_run_code_is_refused_without_running_it(tmp_path):

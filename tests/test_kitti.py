@@ -45,8 +45,8 @@ def test_published_lists_have_the_published_sizes():
 
 def test_blank_lines_and_windows_line_ends_and_a_byte_order_mark_are_fine(tmp_path):
     path = tmp_path / "train_files.txt"
-    path.write_bytes(f"\ufeff{DRIVE} 5 l\r\n\r\n   \r\nmy video 0000000012 r\r\nimage 3".encode())
-    assert kitti.read_split(path) == [(DRIVE, 5, "l"), ("my video", 12, "r"), ("image", 3, "l")]
+    path.write_bytes(f"\ufeff{DRIVE} 5 l\r\n\r\n   \r\nmy video 0000000012 r\r\nimage 3\n\t early 4 l".encode())
+    assert kitti.read_split(path) == [(DRIVE, 5, "l"), ("my video", 12, "r"), ("image", 3, "l"), ("early", 4, "l")]
 
 
 @pytest.mark.parametrize("line", ["just_a_folder", "drive five l", "drive 5 x", "drive -1 l", "drive 5.0 l"])
@@ -65,9 +65,11 @@ def test_an_empty_or_binary_list_is_refused_by_name(tmp_path, content):
         kitti.read_split(path)
 
 
-def test_a_split_is_a_name_or_a_folder(tmp_path):
+def test_a_split_is_a_name_or_a_folder(tmp_path, monkeypatch):
     (tmp_path / "val_files.txt").write_text("drive 1 l\n")
     assert kitti.split_file(str(tmp_path), "val") == tmp_path / "val_files.txt"
+    monkeypatch.chdir(tmp_path)
+    assert kitti.split_file(".", "val").parent.name == tmp_path.name, "files are called after their split"
     assert kitti.split_file("eigen", "test") == kitti.SPLITS / "eigen" / "test_files.txt"
 
 
@@ -96,9 +98,9 @@ def test_a_raw_split_with_the_odometry_dataset_is_explained():
 
 def test_archives_are_named_as_in_the_download_list():
     folders = {DRIVE, "my/own_drive"}
-    assert kitti.archives_for("kitti", folders) == ["2011_09_26_drive_0001_sync.zip"]
-    assert kitti.archives_for("kitti_odom", {"0", "9"}) == ["data_odometry_color.zip"]
-    assert kitti.archives_for("frames", {"."}) == []
+    assert kitti.drive_archives("kitti", folders) == ["2011_09_26_drive_0001_sync.zip"]
+    assert kitti.drive_archives("kitti_odom", {"0", "9"}) == ["data_odometry_color.zip"]
+    assert kitti.drive_archives("frames", {"."}) == []
 
 
 # ---------------------------------------------------------------- intrinsics

@@ -131,6 +131,16 @@ def test_a_zip_that_could_not_be_packed_is_kept(kitti_sample, pack, tmp_path):
     assert archive.is_file()
 
 
+def test_a_zip_whose_scans_wait_for_their_calibration_is_kept(kitti_sample, pack, tmp_path):
+    archive = zip_drive(kitti_sample, tmp_path / "zips", range(20))
+    (tmp_path / "zips" / CALIB_ZIP).rename(tmp_path / CALIB_ZIP)
+    process = pack(tmp_path / "zips", tmp_path / "pack", "--delete_zips", "--skip_missing")
+    assert process.returncode == 0 and "packed without scans" in process.stdout and archive.is_file()
+    (tmp_path / CALIB_ZIP).rename(tmp_path / "zips" / CALIB_ZIP)
+    assert pack(tmp_path / "zips", tmp_path / "pack", "--delete_zips", "--skip_missing").returncode == 0
+    assert (tmp_path / "pack" / DRIVE / "velodyne_points.zip").is_file() and not archive.exists()
+
+
 def write_images(file: zipfile.ZipFile, names: Iterable[str], size: tuple[int, int]) -> None:
     for number, name in enumerate(names):
         pixels = np.random.default_rng(number).integers(0, 256, (*size, 3), dtype=np.uint8)

@@ -177,7 +177,8 @@ def verify(capfd, tmp_path):
 def test_verify_passes_a_whole_pack_and_a_whole_folder(pack, kitti_sample, verify):
     for process in (verify(pack), verify(kitti_sample, "--png"), verify(kitti_sample, "--png", "--deep")):
         assert process.returncode == 0, process.stdout
-        assert "10 frames" in process.stdout and "all are there and whole" in process.stdout
+        assert "10 frames" in process.stdout and "all are there" in process.stdout
+        assert ("there and whole" in process.stdout) != ("--deep looks into them" in process.stdout)
         assert "2 of 4 validation and test frames have a scan" in process.stdout
 
 
@@ -219,6 +220,15 @@ def test_verify_decodes_images_when_asked(kitti_sample, tmp_path, verify):
     assert verify(tree, "--png").returncode == 0
     process = verify(tree, "--png", "--deep")
     assert process.returncode == 1 and "0000000005.png: not a complete image" in process.stdout
+
+
+def test_verify_reads_the_calibration(kitti_sample, tmp_path, verify):
+    tree = shutil.copytree(kitti_sample, tmp_path / "tree")
+    path = tree / DRIVE.split("/")[0] / "calib_velo_to_cam.txt"
+    path.chmod(0o644)
+    path.write_text("")
+    process = verify(tree, "--png")
+    assert process.returncode == 1 and "calib_velo_to_cam.txt" in process.stdout
 
 
 def test_verify_of_nothing_is_an_error(verify, tmp_path):

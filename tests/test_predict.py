@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from pathlib import Path
 
 import matplotlib.cm
@@ -11,10 +12,11 @@ import matplotlib.colors
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from tiny_kitti import assert_refused, invoke, snapshot, write_weights
 
 from litemono import predict
+from litemono.data import images
 from litemono.predict import main
 from networks import weights
 
@@ -125,6 +127,24 @@ def test_photographs_are_seen_upright(run, tmp_path):
     upright.save(tmp_path / "turned.jpg", exif=exif)
     assert run("--input", tmp_path / "turned.jpg").code == 0
     assert Image.open(tmp_path / "turned_disp.jpeg").size == (50, 90)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_pillows(orientation):
+    image = Image.fromarray(np.arange(24, dtype=np.uint8).reshape(2, 4, 3))
+    image.getexif()[0x0112] = orientation
+    assert np.array_equal(images.upright(image), ImageOps.exif_transpose(image))
+
+
+def test_a_photograph_with_an_odd_note_is_seen_upright_too(run, tmp_path):
+    photo = Image.open(picture(tmp_path / "phone.jpg"))
+    tags = ((0x0112, 3, 1, struct.pack("<HH", 6, 0)), (0x011A, 2, 4, b"72\0\0"))  # the resolution in letters
+    note = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(struct.pack("<HHI", *t[:3]) + t[3] for t in tags)
+    photo.save(tmp_path / "odd.jpg", exif=b"Exif\0\0" + note + bytes(4))
+    with pytest.raises(TypeError):
+        ImageOps.exif_transpose(Image.open(tmp_path / "odd.jpg"))
+    assert run("--input", tmp_path / "odd.jpg").code == 0
+    assert Image.open(tmp_path / "odd_disp.jpeg").size == (50, 90)
 
 
 def test_a_run_folder_tells_the_model(capsys, tiny, tmp_path):

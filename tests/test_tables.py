@@ -126,6 +126,15 @@ def test_one_run_folder_is_enough(runs, tables):
     assert "scratch/best_abs_rel" in text and "big_run" not in text
 
 
+def test_sweeps_and_links_to_other_disks_are_found_under_the_names_they_have_here(runs, tables, tmp_path):
+    save(runs, "sweep/lr=1e-4/models/last/eval_eigen.json")
+    save(tmp_path, "disk/job_4711/models/last/eval_eigen.json")
+    (runs / "mytrain").symlink_to(tmp_path / "disk/job_4711")
+    labels = [row[0] for row in rows_under(tables("--runs", runs, "--format", "markdown").out, "lite-mono 640x192")]
+    assert {"sweep/lr=1e-4/last", "mytrain/last", "big_run/weights_29"} <= set(labels)
+    assert not any("4711" in label or label == "big_run/last" for label in labels)
+
+
 def test_the_terminal_table_has_everything_without_cutting_names(runs, command):
     name = "a_run_[1]_with_a_long_name"
     save(runs, f"{name}/models/weights_29/eval_eigen.json")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from litemono.data import kitti, packed, videos
-from litemono.data.images import NOT_AN_IMAGE, to_rgb, unreadable
+from litemono.data.images import NOT_AN_IMAGE, to_rgb, unreadable, upright
 from litemono.errors import UserError
 from litemono.files import may_pass
 
@@ -123,7 +123,7 @@ class FolderStore:
         return image  # KITTI's are
 
     def _remedy(self, folder: str) -> str:
-        archives = kitti.archives_for(self.dataset, {folder})
+        archives = kitti.drive_archives(self.dataset, {folder})
         return f"extract it again from {archives[0]}" if archives else "replace the file"
 
     def _listing(self, directory: str) -> frozenset[str]:
@@ -166,7 +166,7 @@ class VideoStore(FolderStore):
             return image.height, image.width
 
     def _upright(self, image: Image.Image) -> Image.Image:
-        return ImageOps.exif_transpose(image)  # phones note how they were held
+        return upright(image)
 
     def _remedy(self, folder: str) -> str:
         return "replace the file, or remove it from the video"

@@ -6,16 +6,36 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from litemono.errors import UserError
 
 # What Pillow raises for a file that is no image, or only half of one.
-NOT_AN_IMAGE = (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError)
+NOT_AN_IMAGE = (
+    *(OSError, SyntaxError, ValueError, TypeError, RuntimeError, struct.error, zlib.error),
+    Image.DecompressionBombError,
+)
+# By EXIF's orientation: how a phone's picture is turned upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class UnknownRange(ValueError):
     """Which number is white?"""
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF note says. (ImageOps.exif_transpose writes the note anew, and fails on odd ones.)"""
+    image.load()
+    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    return image if turn is None else image.transpose(turn)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

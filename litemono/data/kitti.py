@@ -5,8 +5,10 @@ Geiger et al. 2013.  Camera 2 is the left colour camera ("l"), camera 3 the righ
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -42,6 +44,18 @@ class SplitLine(NamedTuple):
     frame: int
     side: str  # "l" or "r"
 
+    def __str__(self) -> str:
+        return f"{self.folder} {self.frame} {self.side}"
+
+
+FrameName = tuple[str, int, str]  # folder, frame, side
+
+
+def sample_frames(line: SplitLine, frame_ids: Sequence[int], use_stereo: bool) -> list[FrameName]:
+    """The frames of a sample: those at `frame_ids` from its target, then the other camera's of its target."""
+    frames = [(line.folder, line.frame + i, line.side) for i in frame_ids]
+    return [*frames, (line.folder, line.frame, OTHER_SIDE[line.side])] if use_stereo else frames
+
 
 # ---------------------------------------------------------------- split lists
 
@@ -51,7 +65,7 @@ def find_split(split: str) -> Path | None:
     named, given = SPLITS / split, Path(split)
     if named.parent == SPLITS and named.is_dir():
         return named
-    return given if split and given.is_dir() else None
+    return Path(os.path.abspath(given)) if split and given.is_dir() else None
 
 
 def split_file(split: str, which: str) -> Path:
@@ -80,7 +94,7 @@ def read_split(path: Path | str) -> list[SplitLine]:
 
 
 def _parse_line(line: str, where: str) -> SplitLine:
-    fields = line.rsplit(maxsplit=2)  # from the right: the folder may contain spaces
+    fields = line.strip().rsplit(maxsplit=2)  # from the right: the folder may contain spaces
     if len(fields) == 2:
         fields.append("l")
     if len(fields) != 3 or not fields[1].isdecimal() or len(fields[1]) > 10 or fields[2] not in CAMERA:
@@ -164,7 +178,7 @@ def sequence_name(folder: str) -> str:
     return f"{int(folder):02d}"
 
 
-def archives_for(dataset: str, folders: set[str]) -> list[str]:
+def drive_archives(dataset: str, folders: set[str]) -> list[str]:
     """Names of the KITTI archives that hold these drives or sequences, as far as they are KITTI's."""
     if dataset == "kitti_odom":
         return [ODOMETRY_ARCHIVE]

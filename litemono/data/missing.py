@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from litemono.data import kitti
 from litemono.data.frames import FrameStore
-from litemono.data.kitti import OTHER_SIDE, SplitLine
+from litemono.data.kitti import SplitLine
 from litemono.errors import UserError
 
 SHOWN = 10
@@ -30,10 +30,7 @@ def find_missing(
     """Look for the target, its neighbours `frame_ids` and the other camera's frame of every line."""
     present, absent, folders = [], {}, set()
     for line in lines:
-        wanted = [(line.folder, line.frame + i, line.side) for i in frame_ids]
-        if use_stereo:
-            wanted.append((line.folder, line.frame, OTHER_SIDE[line.side]))
-        gone = [frame for frame in wanted if not store.has(*frame)]
+        gone = [frame for frame in kitti.sample_frames(line, frame_ids, use_stereo) if not store.has(*frame)]
         if gone:
             absent.update(dict.fromkeys(gone))
             folders.add(line.folder)
@@ -41,7 +38,7 @@ def find_missing(
             present.append(line)
     examples = [store.missing(*frame) for frame in list(absent)[:SHOWN]]
     return MissingFrames(
-        present, len(lines) - len(present), examples, kitti.archives_for(store.dataset, folders) if folders else []
+        present, len(lines) - len(present), examples, kitti.drive_archives(store.dataset, folders) if folders else []
     )
 
 

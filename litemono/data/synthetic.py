@@ -34,7 +34,7 @@ from litemono.data import kitti
 from litemono.data.render import Camera, camera_windows, cast, published_camera, shade, sweep_windows
 from litemono.data.world import Street
 from litemono.errors import UserError
-from litemono.parallel import ordered_map, progress_bar
+from litemono.parallel import end_with_parent, ordered_map, progress_bar
 
 VERSION = 1  # of the rendering: raise it when the same settings give other pictures
 DAY = "2000_01_01"
@@ -80,7 +80,7 @@ class Settings:
             raise UserError(f"--ext {self.ext}: png or jpg")
 
 
-class World(NamedTuple):
+class RenderedWorld(NamedTuple):
     """A rendered world on disk."""
 
     folder: Path
@@ -226,7 +226,7 @@ def write_world(
     num_workers: int = 1,
     left_only: bool = False,
     ext: Literal["png", "jpg"] = "png",
-) -> World:
+) -> RenderedWorld:
     """Render a world into `folder`, or take the one that is there when it has the same settings.
 
     The folder appears when everything is in it: until then the work is in a neighbour named `.<folder>.partial`.
@@ -248,7 +248,7 @@ def write_world(
             raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --output") from None
         finally:
             shutil.rmtree(partial_folder, ignore_errors=True)
-    return World(folder, folder / SPLIT, settings)
+    return RenderedWorld(folder, folder / SPLIT, settings)
 
 
 def _check_same(folder: Path, settings: Settings) -> None:
@@ -273,7 +273,7 @@ def _write(folder: Path, settings: Settings, num_workers: int) -> None:
     (folder / DAY).mkdir()
     _write_calibration(folder / DAY, published_camera(settings.height, settings.width))
     for which, lines in split_lines(settings).items():
-        text = "".join(f"{line.folder} {line.frame} {line.side}\n" for line in lines)
+        text = "".join(f"{line}\n" for line in lines)
         (folder / SPLIT / f"{which}_files.txt").write_text(text)
     frames = [(n, frame) for n in range(settings.drives) for frame in range(settings.frames_per_drive)]
     for _ in progress_bar(_render_all(folder, settings, frames, num_workers), len(frames), "rendering"):
@@ -290,7 +290,7 @@ def _render_all(folder: Path, settings: Settings, frames: list[tuple[int, int]],
         yield from map(write, frames)
         return
     context = multiprocessing.get_context("fork")  # the workers need nothing that was not imported here
-    with ProcessPoolExecutor(num_workers, mp_context=context) as executor:
+    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=end_with_parent) as executor:
         yield from ordered_map(executor, write, frames, ahead=AHEAD_PER_WORKER * num_workers)
 
 

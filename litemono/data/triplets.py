@@ -13,7 +13,7 @@ from torch import Tensor
 from litemono.config import ColorJitter, TrainConfig
 from litemono.data import kitti, videos
 from litemono.data.frames import FrameStore, open_store
-from litemono.data.kitti import OTHER_SIDE, SplitLine
+from litemono.data.kitti import SplitLine
 from litemono.data.loader import AUGMENTATION, philox_words
 from litemono.data.missing import check_frames, check_scans
 from litemono.data.resample import resize
@@ -121,13 +121,13 @@ class TripletDataset:
         shape = (len(keys), self.num_frames, 3, self.store.height, self.store.width)
         frames = torch.empty(shape, dtype=torch.uint8, pin_memory=pin)
         for planes, (_, index) in zip(frames.numpy(), keys, strict=True):
-            for target, frame in zip(planes, self._frames_of(index), strict=True):
+            for target, frame in zip(planes, self.frames_of(index), strict=True):
                 self.store.read_planes(*frame, target)
         return self._batch(keys, frames, pin)
 
     def originals(self, keys: Sequence[Key], pin: bool = False) -> Originals:
         """The same samples with frames as they are on disk, for a GPU to resize: most of the work of reading images."""
-        images = [self.store.read_original(*frame) for _, index in keys for frame in self._frames_of(index)]
+        images = [self.store.read_original(*frame) for _, index in keys for frame in self.frames_of(index)]
         runs = []
         for _, same in groupby(images, key=np.shape):
             same = list(same)
@@ -164,13 +164,8 @@ class TripletDataset:
             return draw_augmentation(self.seed, epoch, index, self.num_frames, self.color_jitter)
         return draw_augmentation(self.seed, epoch, index, self.num_frames, "off")._replace(flip=False)
 
-    def _frames_of(self, index: int) -> list[tuple[str, int, str]]:
-        """(folder, frame, side) of a sample's frames."""
-        line = self.lines[index]
-        frames = [(line.folder, line.frame + i, line.side) for i in self.frame_ids]
-        if self.use_stereo:
-            frames.append((line.folder, line.frame, OTHER_SIDE[line.side]))
-        return frames
+    def frames_of(self, index: int) -> list[kitti.FrameName]:
+        return kitti.sample_frames(self.lines[index], self.frame_ids, self.use_stereo)
 
     def _baseline(self, line: SplitLine, flip: bool) -> float:
         if not self.use_stereo:

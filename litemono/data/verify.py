@@ -38,7 +38,7 @@ class Report:
         """KITTI's archives that hold what is missing or damaged."""
         if dataset == "kitti_odom":
             return [kitti.ODOMETRY_ARCHIVE] if self.drives else []
-        return [path.rsplit("/", 1)[-1] for path in wanted.archives_of(dataset, self.drives)]
+        return [path.rsplit("/", 1)[-1] for path in wanted.archives_with_calibration(dataset, self.drives)]
 
 
 def open_for_checking(dataset: str, root: Path, png: bool) -> FrameStore:
@@ -116,8 +116,15 @@ def _check_scans(store: FrameStore, need: dict[str, Wanted], report: Report) -> 
 
 
 def _check_calibration(store: FrameStore, need: dict[str, Wanted], report: Report) -> None:
-    for folder in need:
+    for folder, drive in need.items():
         directory = kitti.calibration_dir(store.root, folder)
-        for name in ("calib_cam_to_cam.txt", "calib_velo_to_cam.txt"):
-            if not (directory / name).is_file():
-                report.missing[folder].append(f"no {directory / name}")
+        files = [directory / name for name in ("calib_cam_to_cam.txt", "calib_velo_to_cam.txt")]
+        absent = [f"no {file}" for file in files if not file.is_file()]
+        if absent:
+            report.missing[folder] += absent
+            continue
+        try:
+            for side in sorted({side for side, _ in drive.frames}):
+                kitti.scanner_to_image(directory, kitti.CAMERA[side])
+        except UserError as error:
+            report.damaged[folder].append(str(error))

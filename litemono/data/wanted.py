@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from litemono.data import kitti
-from litemono.data.kitti import OTHER_SIDE, SPLITS, SplitLine
+from litemono.data.kitti import SPLITS, SplitLine
 from litemono.errors import UserError
 
 # The test images that weights trained on the published raw splits are judged by.
@@ -48,11 +48,9 @@ class Wanted:
     frames: set[FrameKey] = field(default_factory=set)
     scans: set[int] = field(default_factory=set)  # frames whose velodyne scan is ground truth; KITTI lacks some
 
-    def add(self, line: SplitLine, offsets: Iterable[int], stereo: bool, scan: bool) -> None:
+    def add(self, line: SplitLine, offsets: Sequence[int], stereo: bool, scan: bool) -> None:
         """A sample's frames at `offsets` from its target, the other camera's frame, its scan."""
-        self.frames.update((line.side, line.frame + offset) for offset in offsets)
-        if stereo:
-            self.frames.add((OTHER_SIDE[line.side], line.frame))
+        self.frames.update((side, frame) for _, frame, side in kitti.sample_frames(line, offsets, stereo))
         if scan:
             self.scans.add(line.frame)
 
@@ -118,7 +116,7 @@ def split_folder(split: str, flag: str) -> Path:
     return found
 
 
-def archives_of(dataset: str, folders: Iterable[str]) -> list[str]:
+def archives_with_calibration(dataset: str, folders: Iterable[str]) -> list[str]:
     """Paths, relative to KITTI's raw_data address, of the archives with these drives and their calibration.
 
     Drives that KITTI does not have (a user's own) have none.
