@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -13,7 +14,10 @@ from litemono.errors import UserError
 
 Config = TypeVar("Config")
 
-BAD_INPUT, INTERRUPTED = 2, 130
+# Exit statuses.
+FINISHED, BAD_INPUT, TOO_MANY_BAD_STEPS = 0, 2, 3
+SIGNAL_BASE = 128  # 128 + N: stopped by signal N, and the same command goes on
+INTERRUPTED = SIGNAL_BASE + signal.SIGINT
 
 
 def parse(

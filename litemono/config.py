@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from litemono.errors import UserError
+from litemono.errors import demand
 from litemono.saved import has_checkpoints
 
 Dataset = Literal["kitti", "kitti_odom", "frames"]
@@ -214,11 +214,6 @@ MAY_CHANGE = {
     "log_dir",
     "model_name",
 }
-
-
-def demand(ok: bool, message: str) -> None:
-    if not ok:
-        raise UserError(message)
 
 
 def check(config: TrainConfig) -> None:

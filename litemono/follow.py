@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from litemono import slurm
+from litemono import cli, slurm
 
 LOG_SECONDS, STATE_SECONDS = 1.0, 5.0
 SETTLE_LOOKS = 2  # an ended job that is being requeued is back in the queue by the next look
@@ -55,7 +55,7 @@ def follow(job_id: str, log: Path) -> int:
             tail.show()
     except KeyboardInterrupt:
         print(f"\njob {job_id} goes on; tail -F {log}")
-        return 130
+        return cli.INTERRUPTED
     return 0 if last.startswith("COMPLETED") else 1
 
 

@@ -31,11 +31,11 @@ from litemono.saved import newest_step
 
 Answer = TypeVar("Answer")
 
-FINAL = (0, 2, 3)
+FINAL = (cli.FINISHED, cli.BAD_INPUT, cli.TOO_MANY_BAD_STEPS)
 TRIES = 3
 PATIENCE, ASK_AGAIN = 300.0, 5.0  # seconds
-PREEMPTED = 128 + signal.SIGTERM
-WARNED = 128 + signal.SIGUSR2  # the time limit comes near
+PREEMPTED = cli.SIGNAL_BASE + signal.SIGTERM
+WARNED = cli.SIGNAL_BASE + signal.SIGUSR2  # the time limit comes near
 USER_ERRORS = ("UserError:", "NetworkError:", "PermissionError:")  # how the run's message begins
 
 

@@ -39,8 +39,13 @@ class PreflightJob(TrainJob):
 
 
 def preflight_config(config: TrainConfig, on_cpu: bool) -> TrainConfig:
-    """The same training cut down to a few steps, in a folder inside the run folder; on a CPU with two samples a step."""
-    optim = replace(config.optim, batch_size=2, accumulate=1) if on_cpu else config.optim
+    """The same training cut down to a few steps, in a folder inside the run folder.
+
+    On a CPU with two samples a step, and without what is the GPU's alone.
+    """
+    optim = config.optim
+    if on_cpu:
+        optim = replace(optim, batch_size=2, accumulate=1, precision=None, compile=False, sync_bn=False)
     run = replace(
         config.run, log_dir=config.folder, model_name="preflight", max_steps=STEPS,
         device="cpu" if on_cpu else config.run.device,
@@ -61,7 +66,7 @@ def with_short_lists(config: TrainConfig, folder: Path) -> TrainConfig:
     for which, count in (("train", STEPS * config.optim.batch_size), ("val", VALIDATION)):
         lines = read_split(split_file(split, which))
         chosen = lines[:: max(1, len(lines) // count)][:count]
-        text = "".join(f"{line.folder} {line.frame} {line.side}\n" for line in chosen)
+        text = "".join(f"{line}\n" for line in chosen)
         write_atomically(folder / f"{which}_files.txt", text.encode())
     return replace(config, data=replace(config.data, split=str(folder)))
 

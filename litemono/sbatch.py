@@ -12,7 +12,7 @@ import submitit
 from litemono import slurm
 from litemono.cluster import Request
 from litemono.config import TrainConfig
-from litemono.errors import UserError
+from litemono.errors import demand
 
 MEMORY_PER_GPU = "16G"
 RANK_PATIENCE = 120  # seconds between the end of the first process of a job and srun's end of the others
@@ -61,10 +61,6 @@ class SlurmConfig:
 
 
 def check_settings(settings: SlurmConfig) -> None:
-    def demand(ok: bool, message: str) -> None:
-        if not ok:
-            raise UserError(message)
-
     for name, least in (("gpus_per_node", 0), ("nodes", 1), ("cpus_per_task", 1), ("array_parallelism", 1)):
         value = getattr(settings, name)
         demand(value >= least, f"--{name} {value}: must be at least {least}")
@@ -89,6 +85,10 @@ def check_settings(settings: SlurmConfig) -> None:
         f"--cluster {settings.cluster} has no queue: leave out --preflight and --dry_run",
     )
     demand(settings.cluster != "local" or not settings.sweep, "--cluster local trains one run: leave out --sweep")
+    demand(
+        settings.cluster != "debug" or settings.gpus_per_node <= 1,
+        "--cluster debug trains in this process, on one GPU: leave out --gpus_per_node, or use --cluster local",
+    )
     demand(settings.cluster == "slurm" or settings.nodes == 1, f"--cluster {settings.cluster} is one node: --nodes 1")
 
 

@@ -124,7 +124,7 @@ def describe(
 ) -> Run:
     ids = job_ids(heartbeat, note)
     job = next((queue[i] for i in ids if i in queue), None)
-    ended = next((past[i] for i in ids if i in past), None)
+    ended = next((past[i] for i in ids if i in past and past[i].state in slurm.ENDED), None)
     state = state_of(heartbeat, job, ended, now)
     alive = state in ("running", "starting")
     eta = heartbeat.get("eta_seconds") if state not in ("finished", "failed") else None

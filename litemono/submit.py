@@ -66,7 +66,7 @@ def submit(config: SubmitConfig) -> int:
     offer = check_cluster(settings, runs) if settings.cluster == "slurm" else None
     check_data_and_weights(runs)
     if settings.cluster == "debug":
-        return max(run_training(run) for run in runs)
+        return train_here(runs)
     if settings.cluster == "local":
         return submit_locally(settings, runs[0])
     if settings.dry_run:
@@ -175,6 +175,16 @@ def note_job(folder: Path, job: submitit.Job) -> None:
 
 
 # ---------------------------------------------------------------- this machine, and what is told
+
+
+def train_here(runs: list[TrainConfig]) -> int:
+    """One after the other in this process; a signal ends them all. The worst exit status."""
+    worst = 0
+    for run in runs:
+        worst = max(worst, run_training(run))
+        if worst > cli.SIGNAL_BASE:
+            break
+    return worst
 
 
 def submit_locally(settings: SlurmConfig, run: TrainConfig) -> int:

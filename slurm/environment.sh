@@ -10,10 +10,6 @@ if [ -f .venv/bin/activate ]; then
 fi
 
 # --- keep -----------------------------------------------------------------------------------------------------------
-if ! [ -d litemono ]; then
-  echo "this is $PWD, not the checkout: cd into it, then sbatch slurm/NAME.sh" >&2
-  exit 2
-fi
 export PYTHONUNBUFFERED=1                  # log lines appear when they are printed
 # torch would start a thread for every core of the node; the job has only some of them.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}

@@ -41,13 +41,13 @@ evaluations=
 for model in $models; do
   train=$(submit "" ${GPU:-} --job-name="$model" slurm/train_v100.sh --model "$model" --log_dir "$runs" "$@")
   evaluation=$(submit "$truth:$train" ${GPU:-} --job-name="evaluate-$model" slurm/evaluate.sh \
-    --load_weights "$runs/$model/models/last" --data_path "$data" --split "$split" "${images[@]}")
+    --load_weights "$runs/$model/models/last" --data_path "$data" --split "$split" ${images[@]+"${images[@]}"})    # an empty array is unset to bash before 4.4
   evaluations=$evaluations${evaluations:+:}$evaluation
   echo "$model    train job $train, evaluation job $evaluation"
 done
 tables=$(submit "$evaluations" ${CPU:-} --job-name=tables --output=logs/%x-%j.out --open-mode=append --time=00:10:00 <<JOB
 #!/bin/bash
-source slurm/environment.sh
+source slurm/environment.sh || exit 2
 exec python -m evaluate.tables --runs '$runs' --format markdown --output '$runs/tables.md'
 JOB
 )

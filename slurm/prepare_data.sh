@@ -14,5 +14,5 @@
 #SBATCH --open-mode=append
 #SBATCH --requeue
 
-source slurm/environment.sh
+source slurm/environment.sh || { echo "$PWD is not the checkout: cd into it, then sbatch slurm/NAME.sh" >&2; exit 2; }
 exec srun --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m litemono.prepare pack "$@"

@@ -18,7 +18,7 @@
 #SBATCH --signal=USR2@120
 #SBATCH --requeue
 
-source slurm/environment.sh
+source slurm/environment.sh || { echo "$PWD is not the checkout: cd into it, then sbatch slurm/NAME.sh" >&2; exit 2; }
 trap : TERM    # at the time limit: live long enough to requeue
 
 flags=(--model_name "$SLURM_JOB_NAME" "$@")

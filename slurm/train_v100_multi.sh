@@ -20,7 +20,7 @@
 #SBATCH --signal=USR2@120
 #SBATCH --requeue
 
-source slurm/environment.sh
+source slurm/environment.sh || { echo "$PWD is not the checkout: cd into it, then sbatch slurm/NAME.sh" >&2; exit 2; }
 trap : TERM    # at the time limit: live long enough to requeue
 
 # The processes find each other at the first node, at a port that no other job uses.

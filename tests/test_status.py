@@ -115,6 +115,12 @@ def test_accounting_tells_how_a_run_ended_that_could_not_say_so_itself(tmp_path,
     assert only(tmp_path).state == word
 
 
+def test_a_job_that_runs_has_not_failed_when_only_accounting_answers(tmp_path, fake_slurm):
+    write_run(tmp_path / "a", job_id="9")
+    fake_slurm({}, {"9": JobState("9", "RUNNING", "gpu001", "", None, 1440)})
+    assert only(tmp_path).state == "running"
+
+
 def test_runs_of_a_sweep_are_found_below_its_folder_and_the_best_is_marked(tmp_path, no_slurm, capsys):
     for rate, value in (("1e-4", 0.12), ("5e-5", 0.11)):
         write_run(tmp_path / "sweep" / f"lr={rate}", best_abs_rel=value)

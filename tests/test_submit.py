@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -92,6 +93,7 @@ def test_loader_processes_follow_the_cores_of_the_job(config):
         ({"preflight": True, "sweep": ("lr=1e-4,1e-5",)}, "--preflight tries one run"),
         ({"cluster": "local", "dry_run": True}, "has no queue"),
         ({"cluster": "local", "nodes": 2}, "--nodes 1"),
+        ({"cluster": "debug", "gpus_per_node": 2}, "leave out --gpus_per_node"),
         ({"cluster": "local", "sweep": ("lr=1e-4,1e-5",)}, "leave out --sweep"),
         ({}, "there is no Slurm on this machine"),
     ],
@@ -317,6 +319,14 @@ def test_a_preflight_is_the_same_training_but_short_and_elsewhere(config):
     assert short.model == train.model and short.loss == train.loss
 
 
+def test_a_preflight_on_a_cpu_leaves_out_what_is_the_gpus_alone(config):
+    train = config().train
+    train = dataclasses.replace(train, optim=OptimConfig(precision="tf32", sync_bn=True, compile=True))
+    there, here = (preflight.preflight_config(train, on_cpu).optim for on_cpu in (False, True))
+    assert there == train.optim
+    assert (here.precision, here.sync_bn, here.compile) == (None, False, False)
+
+
 def test_what_a_killed_preflight_left_does_not_stop_the_next(config, monkeypatch):
     short = preflight.preflight_config(config().train, on_cpu=True)
     short.folder.mkdir(parents=True)
@@ -339,6 +349,15 @@ def test_the_local_executor_trains_with_the_same_job_object(config, tmp_path, ca
 def test_debug_trains_in_this_process(config, tmp_path):
     assert submit.submit(config({"cluster": "debug"}, model_name="here")) == 0
     assert (tmp_path / "runs/here/models/last/depth.pth").exists()
+
+
+@pytest.mark.parametrize("statuses, answer", [([0, 3, 0], 3), ([0, 128 + signal.SIGINT, 0], 128 + signal.SIGINT)])
+def test_a_sweep_in_this_process_ends_with_a_signal_and_with_nothing_less(config, monkeypatch, statuses, answer):
+    ran = iter(statuses)
+    monkeypatch.setattr(submit, "run_training", lambda run: next(ran))
+    settings = config({"cluster": "debug", "sweep": ("lr=1e-4,5e-5,1e-5",)})
+    assert submit.submit(settings) == answer
+    assert list(ran) == ([0] if answer > 128 else [])
 
 
 def test_a_training_config_survives_the_trip_through_submit(config):
