@@ -27,7 +27,7 @@ from benchmarks.train_step import machine
 from litemono import cli
 from litemono.build import build_data, build_model
 from litemono.config import TrainConfig
-from litemono.data.synthetic import World as Street
+from litemono.data.synthetic import RenderedWorld
 from litemono.demo import DemoConfig, errors_in, render, training_flags
 from litemono.device import choose_device
 from litemono.distributed import World
@@ -90,7 +90,7 @@ def measure(config: LearningConfig) -> int:
     return 0
 
 
-def training(config: LearningConfig, street: Street, name: str, seed: int) -> TrainConfig:
+def training(config: LearningConfig, street: RenderedWorld, name: str, seed: int) -> TrainConfig:
     """The demo's training, of one kind with one seed."""
     demo = DemoConfig(output=config.output, num_epochs=config.num_epochs)
     flags = ("--data_path", street.folder, "--split", street.split, "--png", *training_flags(demo))
@@ -129,7 +129,7 @@ def train_published(config: TrainConfig) -> int:
     return 0
 
 
-def evaluated(config: TrainConfig, street: Street) -> float:
+def evaluated(config: TrainConfig, street: RenderedWorld) -> float:
     """abs_rel of a run's last weights on the test street, by the evaluate command."""
     folder = config.folder / "models/last"
     flags = ("--data_path", street.folder, "--split", street.split, "--png", "--model", config.model.model)

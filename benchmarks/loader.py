@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.data import default_collate
 
-from benchmarks.profile_data import ProfileConfig, profile
 from benchmarks.published import PublishedPipeline
 from benchmarks.stopwatch import Stopwatch
 from litemono import cli
@@ -30,7 +29,7 @@ from litemono.data.loader import EpochBatches, Loader
 from litemono.data.synthetic import Settings, image
 from litemono.data.triplets import TripletDataset
 from litemono.errors import UserError
-from litemono.files import replacing
+from litemono.files import write_atomically
 
 DRIVE = "2011_09_26/2011_09_26_drive_0001_sync"
 NATIVE_HEIGHT, NATIVE_WIDTH = 375, 1242
@@ -53,7 +52,7 @@ class BenchmarkConfig:
     """What is timed."""
 
     images: Path | None = None
-    """Folder with at least 5 images of KITTI's size, such as .../image_02/data. Default: a few rendered ones."""
+    """Folder with at least 5 images of one size, such as .../image_02/data of a KITTI drive. Default: rendered ones."""
     height: int = 192
     """Height of the frames in training."""
     width: int = 640
@@ -62,9 +61,6 @@ class BenchmarkConfig:
     """Samples of the slowest pipeline; faster ones do more."""
     json: Path | None = None
     """Also write the results to this file."""
-    profile: Path | None = None
-    """A --data_path of yours, packed or not: say instead whether disk, processor or training device is its limit."""
-    training: ProfileConfig = ProfileConfig()
 
 
 @dataclass(frozen=True)
@@ -82,23 +78,19 @@ def benchmark(config: BenchmarkConfig) -> None:
     """Time the published kind of pipeline, image folders and packed frames on the same images.
 
     Example: python -m benchmarks.loader --json loader.json
-
-    With --profile: time a data set of yours instead. Example: python -m benchmarks.loader --profile kitti_640x192
     """
-    if config.profile is not None:
-        report = profile(config.profile, config.training, config.height, config.width)
-    else:
-        report = compare(config)
+    report = compare(config)
     if config.json is not None:
-        with replacing(config.json) as file:
-            file.write((json.dumps(report, indent=2) + "\n").encode())
+        write_atomically(config.json, (json.dumps(report, indent=2) + "\n").encode())
 
 
 def compare(config: BenchmarkConfig) -> dict[str, object]:
     """Time the pipelines, print the table, return it."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="benchmark_loader_") as folder:
-        files = write_data(Path(folder), config)
+        frames = source_frames(config)
+        native = frames[0].height, frames[0].width
+        files = write_data(Path(folder), frames, config)
         results = [time_published(files, config)]
         for name, root, png, on_device in PIPELINES:
             store = open_store("kitti", Path(folder) / root, png, config.height, config.width)
@@ -109,7 +101,7 @@ def compare(config: BenchmarkConfig) -> dict[str, object]:
         "machine": machine(),
         "height": config.height,
         "width": config.width,
-        "native": [NATIVE_HEIGHT, NATIVE_WIDTH],
+        "native": native,
         "memory_copy_ms": copy_ms,
         "pipelines": [asdict(result) for result in results],
     }
@@ -128,9 +120,8 @@ def machine() -> dict[str, object]:
 # ---------------------------------------------------------------- data
 
 
-def write_data(root: Path, config: BenchmarkConfig) -> list[Path]:
+def write_data(root: Path, frames: list[Image.Image], config: BenchmarkConfig) -> list[Path]:
     """The same frames as .jpg (as the field converts KITTI: quality 92, 4:2:0), as .png and packed; the .jpg files."""
-    frames = source_frames(config)
     files = []
     for number, frame in enumerate(frames):
         for name, options in (("jpg", {"quality": 92, "subsampling": "4:2:0"}), ("png", {})):
@@ -149,7 +140,10 @@ def source_frames(config: BenchmarkConfig) -> list[Image.Image]:
     files = sorted(path for path in config.images.glob("*") if path.suffix in (".png", ".jpg"))
     if len(files) < 5:
         raise UserError(f"--images {config.images}: needs at least 5 .png or .jpg images in this folder")
-    return [Image.open(path).convert("RGB") for path in files]
+    frames = [Image.open(path).convert("RGB") for path in files]
+    if len({frame.size for frame in frames}) > 1:
+        raise UserError(f"--images {config.images}: its images are of several sizes; give those of one drive")
+    return frames
 
 
 def write_pack(root: Path, frames: list[Image.Image], height: int, width: int) -> None:
@@ -162,7 +156,7 @@ def write_pack(root: Path, frames: list[Image.Image], height: int, width: int) -
         for _ in range(repeats):
             file.write(content)
     count = repeats * len(frames)
-    camera = packed.Camera((NATIVE_HEIGHT, NATIVE_WIDTH), list(range(count)), [0] * count)
+    camera = packed.Camera((frames[0].height, frames[0].width), list(range(count)), [0] * count)
     packed.write_index(root, packed.PackIndex("kitti", height, width, {DRIVE: packed.Drive({"l": camera})}))
 
 
@@ -216,7 +210,7 @@ def time_ours(name: str, store: FrameStore, on_device: bool, config: BenchmarkCo
 def folder_stages(store: FrameStore, frames: list[int], on_device: bool, count: int) -> dict[str, float]:
     """CPU milliseconds per sample of what reading an image consists of."""
     stopwatch = Stopwatch()
-    target = np.empty((NATIVE_HEIGHT, NATIVE_WIDTH, 3), np.uint8)
+    target = np.empty((*store.native_size(DRIVE, frames[0], "l"), 3), np.uint8)
     planes = np.empty((3, store.height, store.width), np.uint8)
     for index in range(3 * count):
         path = store.path(DRIVE, frames[index % len(frames)], "l")

@@ -1,8 +1,9 @@
-"""Whether disk, processor or training device is the limit of a training on a user's own data."""
+"""python -m benchmarks.profile_data: whether disk, processor or training device limits training on data of yours."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import Literal
 import torch
 from rich.console import Console
 
+from litemono import cli
 from litemono.build import build_model, build_optimizers
 from litemono.config import (
     DataConfig,
@@ -30,8 +32,9 @@ from litemono.data.loader import EpochBatches, Loader
 from litemono.data.triplets import Batch, TripletDataset, open_dataset
 from litemono.device import choose_device
 from litemono.errors import UserError
+from litemono.files import write_atomically
 from litemono.guard import Guard
-from litemono.precision import apply_precision, arrange, choose_precision
+from litemono.precision import apply_precision, choose_precision, use_channels_last
 from litemono.step import train_step
 
 SECONDS = 8.0  # for each part
@@ -40,8 +43,10 @@ WARM_UP_STEPS = 3
 
 @dataclass(frozen=True)
 class ProfileConfig:
-    """How you train (with --profile)."""
+    """How you train."""
 
+    data_path: Path
+    """As in training: folder of images, or of packed frames."""
     dataset: Dataset = "kitti"
     """As in training."""
     split: str | None = None
@@ -54,19 +59,28 @@ class ProfileConfig:
     """As in training."""
     model: Literal["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"] = "lite-mono"
     """Depth network."""
+    height: int = 192
+    """As in training."""
+    width: int = 640
+    """As in training."""
     batch_size: int = 12
     """Samples per step."""
     num_workers: int = field(default_factory=default_workers)
     """Threads that read frames."""
     device: Literal["cpu", "cuda"] | None = None
     """Default: cuda if there is one."""
+    json: Path | None = None
+    """Also write the results to this file."""
 
 
-def profile(data_path: Path, how: ProfileConfig, height: int, width: int) -> dict[str, object]:
-    """Time disk, processor and training device on their own; the slowest is the limit.  All in samples per second."""
+def profile(how: ProfileConfig) -> None:
+    """Time disk, processor and training device on their own, in samples per second; the slowest is the limit.
+
+    Example: python -m benchmarks.profile_data --data_path kitti_640x192
+    """
     config = TrainConfig(
         data=DataConfig(
-            data_path=data_path,
+            data_path=how.data_path,
             dataset=how.dataset,
             split=how.split,
             png=how.png,
@@ -74,7 +88,7 @@ def profile(data_path: Path, how: ProfileConfig, height: int, width: int) -> dic
             intrinsics=how.intrinsics,
             num_workers=how.num_workers,
         ),
-        model=ModelConfig(model=how.model, height=height, width=width, weights_init="scratch"),
+        model=ModelConfig(model=how.model, height=how.height, width=how.width, weights_init="scratch"),
         optim=OptimConfig(batch_size=how.batch_size),
         run=RunConfig(device=how.device),
     )
@@ -88,7 +102,7 @@ def profile(data_path: Path, how: ProfileConfig, height: int, width: int) -> dic
     processor, cpu_ms, batch = processor_rate(dataset, batches, how.num_workers, device)
     rates = {"disk": disk, "processor": processor, "device": device_rate(config, batch, device)}
     report = {
-        "data_path": str(data_path),
+        "data_path": str(how.data_path),
         "packed": isinstance(dataset.store, packed.PackedStore),
         "num_workers": how.num_workers,
         "device": str(device),
@@ -98,7 +112,8 @@ def profile(data_path: Path, how: ProfileConfig, height: int, width: int) -> dic
         "limit": min(rates, key=rates.get),
     }
     show(report)
-    return report
+    if how.json is not None:
+        write_atomically(how.json, (json.dumps(report, indent=2) + "\n").encode())
 
 
 def disk_rate(dataset: TripletDataset, batches: EpochBatches, num_workers: int) -> tuple[float, float]:
@@ -117,9 +132,9 @@ def disk_rate(dataset: TripletDataset, batches: EpochBatches, num_workers: int) 
 
 
 def _read_cold(dataset: TripletDataset, key: tuple[int, int]) -> int:
-    line, size = dataset.lines[key[1]], 0
-    for offset in dataset.frame_ids:
-        path, start, length = _place(dataset.store, line.folder, line.frame + offset, line.side)
+    size = 0
+    for name in dataset.frames_of(key[1]):
+        path, start, length = _place(dataset.store, *name)
         file = os.open(path, os.O_RDONLY)
         try:
             os.posix_fadvise(file, start, length, os.POSIX_FADV_DONTNEED)
@@ -143,6 +158,7 @@ def processor_rate(
 ) -> tuple[float, float, Batch]:
     """(samples/s that the cores allow, CPU milliseconds per sample, a batch); waiting for the disk is not counted."""
     on_gpu = device.type == "cuda"  # which then resizes
+    torch.zeros(1, device=device)  # wakes it
     start, cpu, count = time.perf_counter(), time.process_time(), 0
     loader = Loader(dataset, batches, num_workers, "cpu")
     for loaded in loader.read(dataset.originals if on_gpu and dataset.store.holds_originals else dataset.batch):
@@ -161,7 +177,7 @@ def device_rate(config: TrainConfig, batch: Batch, device: torch.device) -> floa
     optimizers = build_optimizers(config, model)
     precision = choose_precision(config.optim.precision, device)
     apply_precision(precision)
-    arrange(model, precision, device)
+    use_channels_last(model, precision, device)
     guard = Guard(device, precision)
 
     def step() -> None:
@@ -212,3 +228,11 @@ def show(report: dict[str, object]) -> None:
     if limit != "device" and not report["packed"]:
         advice += "; packed frames need a fraction of it (python -m litemono.prepare pack)"
     console.print(advice)
+
+
+def main() -> None:
+    cli.run(profile, ProfileConfig, "python -m benchmarks.profile_data")
+
+
+if __name__ == "__main__":
+    main()

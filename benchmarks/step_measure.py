@@ -21,6 +21,7 @@ from torch import Tensor
 
 from benchmarks.step_subjects import NETWORKS, PARTS, PUBLISHED, STEP, Case, Inputs, Subject, Work, build, precision_of
 from litemono.config import Precision
+from litemono.device import is_out_of_memory
 from litemono.parallel import end_with_parent
 from litemono.precision import HALF, apply_precision
 
@@ -172,22 +173,14 @@ def matmul_tflops(precision: Precision, device: torch.device) -> float:
 
 @contextmanager
 def surviving(measured: Measured) -> Iterator[None]:
-    """Running out of memory becomes the subject's status."""
+    """Running out of memory, or what else goes wrong, becomes the subject's status: the others have theirs still."""
     try:
         yield
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        measured.status = OUT_OF_MEMORY
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """torch has a type for it on GPUs only."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    # The last is oneDNN's way of saying it; a step that is not allowed too little memory never says so.
-    words = ("can't allocate memory", "bad_alloc", "out of memory", "could not create a")
-    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    except Exception as error:
+        # The second is oneDNN's way of saying it; a step that is not allowed too little memory never says so.
+        short = is_out_of_memory(error) or "could not create a" in str(error)
+        measured.status = OUT_OF_MEMORY if short else f"failed ({type(error).__name__})"
+        say(f"  {measured.status}: {str(error).strip().splitlines()[:1]}")
 
 
 def limit_memory(device: torch.device, limit: float | None) -> None:
@@ -195,7 +188,7 @@ def limit_memory(device: torch.device, limit: float | None) -> None:
     if device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory
         if limit is not None:
-            torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total), device)
+            torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total))
         return
     torch.ones(512, 512) @ torch.ones(512, 512)  # the threads have their stacks now
     allowed = FREE_SHARE * free_memory() if limit is None else limit

@@ -26,10 +26,11 @@ from benchmarks.published_step import (
 from litemono.build import build_model, build_optimizers
 from litemono.config import DataConfig, ModelConfig, OptimConfig, Precision, TrainConfig
 from litemono.data.augment import Views, prepare
+from litemono.data.kitti import PUBLISHED_INTRINSICS
 from litemono.data.triplets import JITTER_HIGH, JITTER_LOW, NO_JITTER, Batch
 from litemono.fusion import fused_kernels
 from litemono.guard import Guard
-from litemono.precision import apply_precision, arrange, autocast
+from litemono.precision import apply_precision, autocast, use_channels_last
 from litemono.state import candidates_shape
 from litemono.step import Numbers, train_step, update
 
@@ -38,7 +39,6 @@ COMPILED = " compiled"  # ends the name of a subject of ours that trains with --
 # A whole step, then its parts on their own.
 STEP, NETWORKS = "step", "networks"
 PARTS = (NETWORKS, "loss", "optimiser", "data")  # data: flip, jitter and pyramid on the device
-PUBLISHED_K = (0.58, 1.92, 0.5, 0.5)  # KITTI, in units of the image's size
 SETTLING_STEPS = 20  # enough for a loss scale that starts at 2^16 to fall to where nothing overflows
 
 
@@ -133,7 +133,7 @@ def ours(inputs: Inputs, precision: Precision, compiled: bool) -> Subject:
 
     device, loss = inputs.device, inputs.settings.loss
     model = build_model(inputs.settings).to(device)
-    arrange(model, precision, device)
+    use_channels_last(model, precision, device)
     if compiled:
         model.kernels = fused_kernels(candidates_shape(inputs.settings), device)
     optimizers = build_optimizers(inputs.settings, model)
@@ -242,7 +242,7 @@ def synthetic_batch(case: Case, device: torch.device) -> Batch:
     order = draw.permuted(np.tile(np.arange(4), (count, 3, 1)), axis=-1)
     batch = Batch(
         frames=frames,
-        intrinsics=torch.tensor(PUBLISHED_K).repeat(count, 1),
+        intrinsics=torch.tensor(PUBLISHED_INTRINSICS).repeat(count, 1),
         flip=changed,
         jitter=torch.from_numpy(jitter).float(),
         jitter_order=torch.from_numpy(order),

@@ -24,16 +24,16 @@ from benchmarks import step_plot
 from benchmarks.step_measure import MEASURED, OUT_OF_MEMORY, Job, Measured, in_own_process, say
 from benchmarks.step_subjects import COMPILED, NETWORKS, PARTS, PUBLISHED, STEP, Case, forward_macs
 from litemono import cli
-from litemono.config import Precision, demand
+from litemono.config import Precision
 from litemono.device import choose_device
-from litemono.errors import UserError
+from litemono.errors import UserError, demand
 from litemono.files import write_atomically
 from litemono.precision import PRECISIONS, choose_precision
 
 Model = Literal["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"]
 
 # What is measured unless the flags say otherwise.
-MODELS = {"cuda": tuple(networks.list()), "cpu": ("lite-mono",)}
+MODELS = {"cuda": tuple(networks.names()), "cpu": ("lite-mono",)}
 SIZES = {"cuda": ("640x192", "1024x320"), "cpu": ("640x192",)}
 BATCHES = {"cuda": (1, 12, 48), "cpu": (1, 12)}
 # A CPU takes fp16 too, but without units for it some fifteen times as long as fp32.

@@ -25,7 +25,7 @@ from export_gt import GroundTruth, default_path
 from litemono import cli
 from litemono.config import default_workers
 from litemono.data.kitti import PUBLISHED_INTRINSICS, frame_path, read_split, split_file
-from litemono.data.synthetic import World, write_world
+from litemono.data.synthetic import RenderedWorld, write_world
 from litemono.data.world import CAMERA_HEIGHT
 from litemono.errors import UserError
 from litemono.files import replacing
@@ -98,7 +98,7 @@ def demo(config: DemoConfig) -> int:
     return 0
 
 
-def render(config: DemoConfig) -> World:
+def render(config: DemoConfig) -> RenderedWorld:
     """The world of these settings, new or as it is there."""
     try:
         config.output.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ def trained_weights(config: DemoConfig) -> Path:
     return run_folder(config) / "models" / f"weights_{config.num_epochs - 1}"
 
 
-def story(config: DemoConfig, world: World) -> list[list[object]]:
+def story(config: DemoConfig, world: RenderedWorld) -> list[list[object]]:
     """Module and flags of each command, in order."""
     data = ["--data_path", world.folder, "--split", world.split]
     workers = ["--num_workers", config.num_workers]
@@ -211,7 +211,7 @@ def constant(height: int, width: int, metres: float = 1.0) -> np.ndarray:
     return np.full((height, width), 1 / metres, np.float32)
 
 
-def score(config: DemoConfig, world: World) -> list[tuple[str, Errors]]:
+def score(config: DemoConfig, world: RenderedWorld) -> list[tuple[str, Errors]]:
     """What each way of telling depth makes of the test images, the trained network first."""
     truth = GroundTruth(default_path(world.folder, world.split.name))
     truths = [truth[index] for index in range(len(truth))]
@@ -237,7 +237,7 @@ def errors_in(path: Path) -> Errors:
 # ---------------------------------------------------------------- what to look at
 
 
-def draw(config: DemoConfig, world: World, path: Path) -> None:
+def draw(config: DemoConfig, world: RenderedWorld, path: Path) -> None:
     """Some test images, the depth predicted for them and what the scanner measured, in one picture."""
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -270,7 +270,7 @@ def draw(config: DemoConfig, world: World, path: Path) -> None:
 
 
 def summarise_demo(
-    config: DemoConfig, world: World, rows: list[tuple[str, Errors]], picture: Path, seconds: float
+    config: DemoConfig, world: RenderedWorld, rows: list[tuple[str, Errors]], picture: Path, seconds: float
 ) -> None:
     """The closing table, and the files to look at."""
     table = Table(

@@ -11,6 +11,15 @@ import torch
 from litemono.errors import UserError
 
 PCI = Path("/sys/bus/pci/devices")
+# torch and C++ on a CPU; CUDA, cuBLAS, and cuDNN where no algorithm finds room to work.
+OUT_OF_MEMORY = ("can't allocate memory", "bad_alloc", "out of memory", "ALLOC_FAILED", "unable to find an engine")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """torch has a type for it on GPUs only, and there its libraries say it in words of their own."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def nvidia_cards() -> int:

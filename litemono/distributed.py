@@ -82,10 +82,6 @@ class World:
             raise (UserError if outcome == 2 else RuntimeError)("the first process failed, see its message")
         return result
 
-    def barrier(self) -> None:
-        if self.size > 1:
-            dist.barrier(device_ids=[self.device.index] if self.device.type == "cuda" else None)
-
     def __enter__(self) -> World:
         return self
 

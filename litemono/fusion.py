@@ -7,6 +7,7 @@ gradients for the coarser scales (upsampling meets smoothness), and its networks
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from litemono import losses
 from litemono.errors import UserError
@@ -26,9 +27,10 @@ def fused_kernels(shape: tuple[int, int, int, int, int], device: torch.device) -
         torch.rand(size, generator=generator).to(device)
         for size in (shape, (shape[0], *shape[2:]), (*shape[:2], *shape[3:]))
     )
-    reference = losses.target(image)
     try:
-        results = compiled.error(candidates, *reference), compiled.gradient(grad, candidates, *reference)
+        results = as_in_training(compiled, candidates, image, grad)
+    except torch.OutOfMemoryError:
+        raise
     except Exception as error:
         # A missing compiler, Python without headers, a GPU too old for Triton: torch raises what it likes.
         reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
@@ -36,8 +38,21 @@ def fused_kernels(shape: tuple[int, int, int, int, int], device: torch.device) -
             f"--compile: torch cannot compile here ({type(error).__name__}: {reason}); it needs a C++ compiler and, on a "
             "GPU, Triton. Install them or load their module, or leave --compile out"
         ) from error
-    expected = EAGER.error(candidates, *reference), EAGER.gradient(grad, candidates, *reference)
+    expected = as_in_training(EAGER, candidates, image, grad)
     for ours, plain in zip(results, expected, strict=True):
         if not (ours - plain).abs().max() <= TOLERANCE * plain.abs().max():
             raise UserError("--compile: the compiled loss differs from the plain one on this machine; leave it out")
     return compiled
+
+
+def as_in_training(kernels: Kernels, candidates: Tensor, image: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Errors of views as they are and of warped ones, and the latter's gradient, through the very calls of a step.
+
+    torch compiles anew for what needs a gradient and what does not.
+    """
+    reference = losses.target(image)
+    identity = losses.photometric_error(candidates, reference, kernels)
+    warped = candidates.clone().requires_grad_()
+    reprojected = losses.photometric_error(warped, reference, kernels)
+    reprojected.backward(grad)
+    return identity, reprojected.detach(), warped.grad

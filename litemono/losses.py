@@ -185,8 +185,8 @@ def per_pixel_minimum(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """The smallest error per pixel over source views (B, S, H, W): (B, 1, H, W), and the automask.
 
-    automask: (B, 1, H, W) bool, True where a warped view explains the pixel better than the same view unwarped, that
-    is, where depth and pose get a gradient; None when identity is None.
+    automask: (B, 1, H, W) bool, True where a warped view explains the pixel better than every view unwarped, that is,
+    where depth and pose get a gradient; None when identity is None.
     """
     best = reprojected.min(1, keepdim=True).values
     if identity is None:

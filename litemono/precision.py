@@ -41,7 +41,7 @@ def apply_precision(precision: Precision) -> None:
     torch.backends.cudnn.allow_tf32 = precision != "fp32"
 
 
-def arrange(model: DepthPoseModel, precision: Precision, device: torch.device) -> None:
+def use_channels_last(model: DepthPoseModel, precision: Precision, device: torch.device) -> None:
     """Convolution weights with channels last, where that is known to be faster and right; features follow.
 
     On a CPU 10 to 15 % of both networks' time; on a GPU tensor cores want dense convolutions in half precision so. The

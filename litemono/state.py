@@ -26,7 +26,7 @@ from litemono.files import write_atomically
 from litemono.fusion import fused_kernels
 from litemono.guard import Guard
 from litemono.model import DepthPoseModel, Output
-from litemono.precision import apply_precision, arrange, choose_precision
+from litemono.precision import apply_precision, choose_precision, use_channels_last
 from litemono.readback import Readback
 from litemono.report import Reporter
 from litemono.run import RunFolder
@@ -76,12 +76,12 @@ class Training:
     run: RunFolder | None
     """None except on rank 0, which alone writes."""
     report: Reporter
-    progress: Progress
     parallel: nn.Module
     """The model, wrapped where there are several processes."""
     precision: Precision
     guard: Guard
     readback: Readback[Moment]
+    progress: Progress = field(default_factory=Progress)
     known: Numbers = Numbers(0, 0, 0, 0, 0, 1, ())
     """Of the newest step whose numbers have arrived from the device."""
     stop_asked: bool = False
@@ -262,29 +262,22 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
     apply_precision(precision)
     torch.manual_seed(config.run.seed)
     data = build_data(config, world)
-    model = build_model(config)
-    if not has_checkpoints(config.folder):
-        load_initial_weights(config, model)
-    model.to(world.device)
-    arrange(model, precision, world.device)
-    if config.optim.compile:
-        model.kernels = fused_kernels(candidates_shape(config), world.device)
+    model = model_on_device(config, precision, world.device)
     run = world.on_main(lambda: RunFolder(config))
     try:
         report = Reporter(run)
         training = Training(
-            config,
-            world,
-            data,
-            model,
-            build_optimizers(config, model),
-            run,
-            report,
-            Progress(),
-            parallelise(model, world, config.optim.sync_bn),
-            precision,
-            Guard(world.device, precision),
-            Readback(world.device),
+            config=config,
+            world=world,
+            data=data,
+            model=model,
+            optimizers=build_optimizers(config, model),
+            run=run,
+            report=report,
+            parallel=parallelise(model, world, config.optim.sync_bn),
+            precision=precision,
+            guard=Guard(world.device, precision),
+            readback=Readback(world.device),
         )
         state = newest_checkpoint(config.folder, world, report)
         if state is not None:
@@ -305,6 +298,18 @@ def open_training(config: TrainConfig, world: World) -> Iterator[Training]:
             with contextlib.suppress(OSError):
                 report.close()
             run.close()
+
+
+def model_on_device(config: TrainConfig, precision: Precision, device: torch.device) -> DepthPoseModel:
+    """As it trains there: laid out and compiled for it, with its first weights unless a checkpoint has later ones."""
+    model = build_model(config)
+    if not has_checkpoints(config.folder):
+        load_initial_weights(config, model)
+    model.to(device)
+    use_channels_last(model, precision, device)
+    if config.optim.compile:
+        model.kernels = fused_kernels(candidates_shape(config), device)
+    return model
 
 
 def newest_checkpoint(run: Path, world: World, report: Reporter) -> dict[str, Any] | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
-
-import torch
+from collections.abc import Iterator
 
 from litemono import cli
 from litemono.config import TrainConfig, check
+from litemono.device import is_out_of_memory
 from litemono.distributed import World
 from litemono.errors import UserError
 from litemono.interrupt import StopFlag
@@ -16,9 +17,6 @@ from litemono.schedule import learning_rates
 from litemono.state import Training, open_training
 from litemono.step import seed_step, train_step
 from litemono.validate import validate
-
-FINISHED, TOO_MANY_BAD_STEPS = 0, 3
-SIGNAL_BASE = 128  # exit status of a run that stopped for signal N and can be resumed: 128 + N
 
 
 def train(config: TrainConfig) -> int:
@@ -40,17 +38,35 @@ def train(config: TrainConfig) -> int:
             if training.finished:
                 training.report.say(f"{config.folder}: already finished")
                 training.report.state("finished")
-                return FINISHED
-            return loop(training, stop, profiler)
+                return cli.FINISHED
+            with fitting_in_memory(config):
+                return loop(training, stop, profiler)
     except UserError:
         if stop:  # the signal may have ended the compiler too, and be the whole reason
-            return SIGNAL_BASE + stop.signum
+            return cli.SIGNAL_BASE + stop.signum
         raise
-    except torch.OutOfMemoryError as error:
-        raise UserError(
-            f"out of GPU memory at --batch_size {config.optim.batch_size} --accumulate {config.optim.accumulate}; the "
-            f"same command with --accumulate {2 * config.optim.accumulate} needs about half ({str(error).split('.')[0]})"
-        ) from None
+
+
+@contextlib.contextmanager
+def fitting_in_memory(config: TrainConfig) -> Iterator[None]:
+    """UserError with the way out where it does not: the same would happen again, so a job is not to be queued again."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(f"out of memory; {less_memory(config)} ({str(error).split('.')[0]})") from None
+
+
+def less_memory(config: TrainConfig) -> str:
+    """What to change where memory is too small, in words."""
+    batch, parts = config.optim.batch_size, config.optim.accumulate
+    more = next((n for n in range(2 * parts, batch + 1) if batch % n == 0), None)
+    if more is None:
+        return f"at --batch_size {batch} --accumulate {parts} only a smaller --height and --width or --model take less"
+    return (
+        f"the same command with --accumulate {more} instead of {parts} needs {parts / more:.0%} of it or a little more"
+    )
 
 
 def loop(t: Training, stop: StopFlag, profiler: Profiler) -> int:
@@ -87,7 +103,7 @@ def loop(t: Training, stop: StopFlag, profiler: Profiler) -> int:
         t.close_epoch(*validated)
     t.report.say(f"finished: weights in {config.folder / 'models'}")
     t.report.state("finished")
-    return FINISHED
+    return cli.FINISHED
 
 
 def interrupted(t: Training, stop: StopFlag) -> int:
@@ -96,7 +112,7 @@ def interrupted(t: Training, stop: StopFlag) -> int:
     message = f"{stop.name}: saved at step {t.progress.step}; the same command goes on from there"
     t.report.say(message)
     t.report.state("interrupted", message)
-    return SIGNAL_BASE + (stop.signum or signal.SIGTERM)
+    return cli.SIGNAL_BASE + (stop.signum or signal.SIGTERM)
 
 
 def give_up(t: Training) -> int:
@@ -108,7 +124,7 @@ def give_up(t: Training) -> int:
     )
     t.report.say(message)
     t.report.state("failed", message)
-    return TOO_MANY_BAD_STEPS
+    return cli.TOO_MANY_BAD_STEPS
 
 
 def main() -> None:

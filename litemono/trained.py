@@ -14,6 +14,7 @@ from torch import Tensor
 from litemono.config import LossConfig, ModelConfig
 from litemono.errors import UserError
 from litemono.geometry import disp_to_depth
+from litemono.precision import apply_precision
 from networks import DepthNet, weights
 
 
@@ -75,7 +76,6 @@ def load_trained(
     settings = run_settings(folder)
     name = model or settings.get("model", {}).get("model") or ModelConfig.model
     net = weights.load_depth(folder, name, height, width)
-    if device.type == "cuda":  # published numbers are full float32; cuDNN would round to TF32
-        torch.backends.cudnn.allow_tf32 = False
+    apply_precision("fp32")  # as published numbers are; cuDNN would round to TF32
     loss = {"min_depth": LossConfig.min_depth, "max_depth": LossConfig.max_depth, **settings.get("loss", {})}
     return TrainedDepth(net.to(device).eval(), device, loss["min_depth"], loss["max_depth"], settings)

@@ -18,10 +18,10 @@ from networks.errors import NetworkError
 from networks.lite_mono import VARIANTS, LiteMono
 from networks.pose import RESNETS, PoseNet
 
-__all__ = ["DepthNet", "NetworkError", "PoseNet", "create", "create_pose", "list"]
+__all__ = ["DepthNet", "NetworkError", "PoseNet", "create", "create_pose", "names"]
 
 
-def list() -> list[str]:  # noqa: A001 - read as networks.list()
+def names() -> list[str]:
     """Names that `create` takes."""
     return [*VARIANTS]
 

@@ -15,7 +15,7 @@ Test = Callable[[Mapping[str, object], Mapping[str, object]], bool]  # (wanted, 
 def depth_variants(content: Mapping[str, object], part: str, test: Test) -> list[str]:
     """Variants whose `part` ("encoder" or "decoder") passes `test` with `content`: one, none, or two with one decoder."""
     with torch.device("meta"):
-        nets = {name: networks.create(name, height=192, width=640) for name in networks.list()}
+        nets = {name: networks.create(name, height=192, width=640) for name in networks.names()}
     return [name for name, net in nets.items() if test(getattr(net, part).state_dict(), content)]
 
 

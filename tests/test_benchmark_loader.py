@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -21,14 +22,14 @@ from litemono.data.triplets import TripletDataset
 
 @pytest.fixture
 def run(monkeypatch, capfd):
-    """`python -m benchmarks.loader ARGS` in this process, on little data; returns (exit status, text)."""
+    """A benchmark's main() with ARGS in this process, on little data; returns (exit status, text)."""
     monkeypatch.setattr(loader, "PACKED_FRAMES", 40)
     monkeypatch.setattr(profile_data, "SECONDS", 0.0)
 
-    def run(*args: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["loader", *map(str, args)])
+    def run(benchmark: ModuleType, *args: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, args)])
         with pytest.raises(SystemExit) as end:
-            loader.main()
+            benchmark.main()
         output = capfd.readouterr()
         return end.value.code or 0, output.out + output.err
 
@@ -42,7 +43,7 @@ def test_the_pipelines_are_timed_on_the_same_frames(run, kitti_sample, tmp_path)
     for frame in range(5):
         (images / f"{frame}.png").symlink_to(kitti_sample / DRIVE / f"image_02/data/{frame:010d}.png")
     status, text = run(
-        "--images", images, "--height", 96, "--width", 320, "--samples", 12, "--json", tmp_path / "result.json"
+        loader, "--images", images, "--height", 96, "--width", 320, "--samples", 12, "--json", tmp_path / "result.json"
     )
     assert status == 0, text
     report = json.loads((tmp_path / "result.json").read_text())
@@ -63,7 +64,9 @@ def test_a_profile_names_the_limit_of_ones_own_data(run, kitti_sample, tmp_path,
         write_pack(tmp_path / "data", [store.read(DRIVE, frame, "l") for frame in range(10)])
     data = {"folder": [kitti_sample, "--png"], "pack": [tmp_path / "data"]}[what]
     flags = ["--split", tmp_path, "--height", 32, "--width", 96, "--batch_size", 2, "--model", "lite-mono-tiny"]
-    status, text = run("--profile", *data, *flags, "--device", "cpu", "--json", tmp_path / "result.json")
+    status, text = run(
+        profile_data, "--data_path", *data, *flags, "--device", "cpu", "--json", tmp_path / "result.json"
+    )
     assert status == 0, text
     report = json.loads((tmp_path / "result.json").read_text())
     assert report["packed"] == (what == "pack")
@@ -82,7 +85,7 @@ def write_pack(root: Path, frames: list[np.ndarray]) -> None:
 
 
 def test_too_few_images_are_told(run, tmp_path):
-    status, text = run("--images", tmp_path)
+    status, text = run(loader, "--images", tmp_path)
     assert status == 2 and "at least 5" in text
 
 

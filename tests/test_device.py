@@ -36,3 +36,19 @@ def test_cards_are_counted_on_the_bus(tmp_path, monkeypatch):
         (tmp_path / name / "class").write_text(kind + "\n")
     monkeypatch.setattr(device, "PCI", tmp_path)
     assert device.nvidia_cards() == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:116] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("GET was unable to find an engine to execute this computation"), True),
+        (MemoryError(), True),
+        (RuntimeError("The size of tensor a (3) must match"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_a_lack_of_memory_is_known_by_its_words(error, short):
+    assert device.is_out_of_memory(error) is short

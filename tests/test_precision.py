@@ -11,7 +11,7 @@ import networks
 from litemono.config import LossConfig
 from litemono.errors import UserError
 from litemono.model import DepthPoseModel
-from litemono.precision import arrange, autocast, choose_precision
+from litemono.precision import autocast, choose_precision, use_channels_last
 from litemono.train import train
 from networks.lite_mono import CrossCovarianceAttention
 
@@ -57,11 +57,11 @@ def test_what_leaves_the_networks_is_float32_with_all_its_digits(precision):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_gradients_do_not_depend_on_what_was_in_memory_before(precision):
-    """With channels last, torch 2.7.1's dilated depthwise convolutions in bf16 do; see `arrange`."""
+    """With channels last, torch 2.7.1's dilated depthwise convolutions in bf16 do; see `use_channels_last`."""
     torch.manual_seed(0)
     depth, pose = networks.create("lite-mono", height=64, width=192), networks.create_pose()
     model = DepthPoseModel(depth, pose, LossConfig())
-    arrange(model, precision, CPU)
+    use_channels_last(model, precision, CPU)
     image, other = torch.rand(2, 4, 3, 64, 192)
 
     def gradients(dirt: float) -> dict[str, torch.Tensor]:

@@ -19,7 +19,7 @@ from litemono.data.augment import prepare
 from litemono.data.triplets import Batch
 from litemono.guard import FIRST_SCALE, GRAD_NORM_MEMORY, SCALE_STEPS, Guard
 from litemono.model import DepthPoseModel
-from litemono.precision import arrange
+from litemono.precision import use_channels_last
 from litemono.readback import LAG, Readback
 from litemono.state import match_arrangement
 from litemono.step import Numbers, StepResult, seed_step, split_batch, train_step
@@ -59,7 +59,7 @@ class Bench:
 
     def __init__(self, untrained: DepthPoseModel, precision: str = "fp32", device: torch.device = CPU) -> None:
         self.model, self.precision, self.device = copy.deepcopy(untrained).to(device), precision, device
-        arrange(self.model, precision, device)
+        use_channels_last(self.model, precision, device)
         self.optimizers = [torch.optim.AdamW(net.parameters(), lr=1e-4, fused=True) for net in self.model.children()]
         self.guard = Guard(device, precision)
 

@@ -17,11 +17,12 @@ from conftest import ROOT
 from drives import DRIVE, write_drive
 from tiny_kitti import assert_refused, invoke
 
-from litemono import checkpoint, saved
+from litemono import checkpoint, job, saved
+from litemono.cli import TOO_MANY_BAD_STEPS
 from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig, to_json
 from litemono.errors import UserError
 from litemono.events import events_in
-from litemono.train import TOO_MANY_BAD_STEPS, main, train
+from litemono.train import main, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -38,9 +39,7 @@ def settings(street: Path, log_dir: Path, name: str = "run", *, data=None, model
         ),
         loss=LossConfig(**(loss or {})),
         optim=OptimConfig(**{"batch_size": 2, "num_epochs": EPOCHS, **(optim or {})}),
-        run=RunConfig(
-            log_dir=log_dir, model_name=name, device="cpu", **{"log_every": 1, "checkpoint_minutes": 0, **(run or {})}
-        ),
+        run=RunConfig(log_dir=log_dir, model_name=name, device="cpu", **{"log_every": 1, **(run or {})}),
     )
 
 
@@ -168,7 +167,7 @@ def test_a_signal_in_the_last_validation_of_max_steps_leaves_it_to_the_next_star
 
 
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(street, tmp_path, uninterrupted, capsys):
-    train(settings(street, tmp_path, run={"max_steps": 3}))
+    train(settings(street, tmp_path, run={"max_steps": 3, "checkpoint_minutes": 0}))
     newest = saved.checkpoints(tmp_path / "run" / "checkpoints")[-1]
     data = bytearray(newest.read_bytes())
     data[len(data) // 2] ^= 1
@@ -231,6 +230,18 @@ def test_steps_that_are_not_finite_are_skipped_and_stop_the_run_after_some_in_a_
     assert status == TOO_MANY_BAD_STEPS
     assert "2 steps in a row" in capsys.readouterr().out
     assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "failed"
+
+
+@pytest.mark.parametrize("accumulate, advice", [(1, "--accumulate 2 instead of 1"), (2, "only a smaller --height")])
+def test_too_little_memory_names_a_way_out_that_is_one(street, tmp_path, monkeypatch, accumulate, advice):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
+
+    monkeypatch.setattr("litemono.train.train_step", full)
+    with pytest.raises(UserError, match=f"out of memory; .*{advice}"):
+        train(settings(street, tmp_path, optim={"accumulate": accumulate}))
+    told = json.loads((tmp_path / "run" / "status.json").read_text())["message"]
+    assert told.startswith(job.USER_ERRORS), "no job is to be queued again"
 
 
 def test_weights_of_a_run_start_another(street, tmp_path, uninterrupted):
