@@ -180,7 +180,7 @@ def surviving(measured: Measured) -> Iterator[None]:
         # The second is oneDNN's way of saying it; a step that is not allowed too little memory never says so.
         short = is_out_of_memory(error) or "could not create a" in str(error)
         measured.status = OUT_OF_MEMORY if short else f"failed ({type(error).__name__})"
-        say(f"  {measured.status}: {str(error).strip().splitlines()[:1]}")
+        say(f"  {measured.status}: {next(iter(str(error).strip().splitlines()), '')}")
 
 
 def limit_memory(device: torch.device, limit: float | None) -> None:

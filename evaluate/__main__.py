@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 from collections.abc import Callable, Iterable
@@ -15,13 +16,13 @@ from evaluate import predictions, results
 from evaluate.protocol import BadPrediction, ImageScore, Protocol, score_image, summarise, uses_crop
 from export_gt import GroundTruth, default_path
 from litemono import cli
-from litemono.config import default_workers
+from litemono.config import DataConfig, default_workers
 from litemono.data.frames import open_store
 from litemono.data.kitti import SplitLine, read_split, split_file
 from litemono.device import choose_device
 from litemono.errors import UserError, demand
 from litemono.parallel import progress_bar
-from litemono.trained import TrainedDepth, load_trained
+from litemono.trained import TrainedDepth, check_folder, load_trained, run_settings
 from networks.weights import stored_size
 
 
@@ -40,7 +41,7 @@ class EvaluateConfig:
     width: int | None = None
     """Input width. Default: as in encoder.pth."""
     data_path: Path | None = None
-    """KITTI raw folder with the test images."""
+    """KITTI raw folder with the test images. Default: the run's own if it is one, else kitti_data."""
     png: bool = False
     """The images are .png files (as KITTI ships them), not .jpg (as the field converts them)."""
     split: str = "eigen"
@@ -69,9 +70,10 @@ class EvaluateConfig:
 def evaluate(config: EvaluateConfig) -> None:
     """Compare a network's depth with ground truth: seven errors in a table, and as JSON beside the weights.
 
-    Example: python -m evaluate --load_weights runs/lite-mono/models/last --data_path kitti_data
+    Example: python -m evaluate --load_weights runs/mytrain/models/weights_29
     """
     _check(config)
+    config = _with_data_of_run(config)
     list_file = split_file(config.split, "test")
     lines, split_name = read_split(list_file), list_file.parent.name
     truth = _open_truth(config, lines, split_name)
@@ -103,19 +105,29 @@ def _check(config: EvaluateConfig) -> None:
     network = config.load_weights is not None
     demand(network != (config.load_pred is not None), "give either --load_weights FOLDER or --load_pred FILE")
     demand(
-        not network or config.data_path is not None, "--load_weights needs --data_path, the folder with the test images"
-    )
-    demand(
         network or not (config.post_process or config.save_pred),
         "--post_process and --save_pred need a network: they do not go with --load_pred",
     )
     folder = config.data_path
     demand(folder is None or folder.is_dir(), f"--data_path {folder}: there is no such folder")
-    demand(folder is not None or config.gt_path is not None, "--load_pred needs --gt_path (or --data_path)")
+    demand(network or folder is not None or config.gt_path is not None, "--load_pred needs --gt_path (or --data_path)")
     for name in ("batch_size", "num_workers"):
         demand(getattr(config, name) >= 1, f"--{name} {getattr(config, name)}: must be at least 1")
     scale = config.pred_depth_scale
     demand(0 < scale < float("inf"), f"--pred_depth_scale {scale}: must be positive")
+
+
+def _with_data_of_run(config: EvaluateConfig) -> EvaluateConfig:
+    """--data_path, and --png with it, as training had them, where the flags do not say."""
+    if config.load_weights is None or config.data_path is not None:
+        return config
+    check_folder(config.load_weights)
+    data = run_settings(config.load_weights).get("data", {})
+    if data.get("dataset") != "kitti":
+        data = {}
+    folder = Path(data.get("data_path", DataConfig.data_path))
+    demand(folder.is_dir(), f"--data_path {folder}: there is no such folder; give the one with the test images")
+    return dataclasses.replace(config, data_path=folder, png=config.png or data.get("png", False))
 
 
 def _open_truth(config: EvaluateConfig, lines: list[SplitLine], split_name: str) -> GroundTruth:

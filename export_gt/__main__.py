@@ -14,7 +14,7 @@ import numpy as np
 from export_gt import files
 from export_gt.depth_maps import Source, check_present, source_of
 from litemono import cli
-from litemono.config import default_workers
+from litemono.config import DataConfig, default_workers
 from litemono.data.kitti import SplitLine, read_split, split_file
 from litemono.errors import UserError
 from litemono.parallel import end_with_parent, ordered_map, progress_bar
@@ -26,7 +26,7 @@ AHEAD_PER_WORKER = 4
 class ExportConfig:
     """Which split, from where, to where."""
 
-    data_path: Path
+    data_path: Path = DataConfig.data_path
     """KITTI raw folder (2011_09_26/...) with velodyne scans and calibration; for eigen_benchmark the folder of KITTI's
     depth annotations (train/ and val/, or proj_depth/ inside the raw drives)."""
     split: str = "eigen"

@@ -43,7 +43,7 @@ def default_workers() -> int:
 class DataConfig:
     """Where the frames are and how they are read."""
 
-    data_path: Path
+    data_path: Path = Path("kitti_data")
     """Folder with the data: KITTI raw (2011_09_26/...), KITTI odometry (sequences/...), or a folder of frames."""
     dataset: Dataset = "kitti"
     """kitti: raw drives; kitti_odom: odometry sequences; frames: any folder of video frames (needs --intrinsics)."""
@@ -178,7 +178,7 @@ class RunConfig:
 class TrainConfig:
     """One training run."""
 
-    data: DataConfig
+    data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)

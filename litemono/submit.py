@@ -39,7 +39,7 @@ class JobDataConfig(DataConfig):
 class SubmitConfig(TrainConfig):
     """A training run and its Slurm job."""
 
-    data: JobDataConfig
+    data: JobDataConfig = field(default_factory=JobDataConfig)
     slurm: SlurmConfig = field(default_factory=SlurmConfig)
 
     @property

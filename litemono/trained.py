@@ -30,10 +30,12 @@ def run_settings(folder: Path) -> dict[str, Any]:
         settings = json.loads(config.read_text())
         if not all(isinstance(settings[group], dict) for group in ("model", "loss")):
             raise ValueError("no model and loss settings")
+        if not isinstance(settings.get("data", {}).get("data_path", ""), str):
+            raise ValueError("no place of the data")
         depths = {**asdict(LossConfig()), **settings["loss"]}
         if not 0 < depths["min_depth"] < depths["max_depth"]:
             raise ValueError("no range of depths")
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise UserError(f"{config} is damaged; restore it, or delete it and give --model") from None
     return settings
 
@@ -62,6 +64,12 @@ class TrainedDepth(NamedTuple):
         return disp_to_depth(self.net(batch)[0], self.min_depth, self.max_depth)[0][:, 0]
 
 
+def check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        what = "is a file, not the folder that holds it" if folder.is_file() else "there is no such folder"
+        raise UserError(f"--load_weights {folder}: {what}; give one like RUN/models/last")
+
+
 def load_trained(
     folder: Path, model: str | None, device: torch.device, height: int | None = None, width: int | None = None
 ) -> TrainedDepth:
@@ -70,9 +78,7 @@ def load_trained(
     model: None means the run's own, lite-mono for weights from elsewhere; height, width: None means as trained.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        what = "is a file, not the folder that holds it" if folder.is_file() else "there is no such folder"
-        raise UserError(f"--load_weights {folder}: {what}; give one like RUN/models/last")
+    check_folder(folder)
     settings = run_settings(folder)
     name = model or settings.get("model", {}).get("model") or ModelConfig.model
     net = weights.load_depth(folder, name, height, width)

@@ -107,6 +107,24 @@ def test_the_command_agrees_with_an_independent_computation(ready, evaluate):
     assert {name: found[name] for name in kept} == kept
 
 
+def test_weights_of_a_run_are_evaluated_where_it_was_trained(evaluate, ready, tmp_path, monkeypatch):
+    assert evaluate("--png").code == 0
+    expected = result(evaluate)["metrics"]
+    monkeypatch.chdir(tmp_path)
+    assert_refused(evaluate(data_path=None), "--data_path kitti_data: there is no such folder")
+    settings = {"model": {"model": "lite-mono-tiny"}, "loss": {}}
+    data = {"dataset": "kitti", "data_path": str(ready), "png": True}
+    (evaluate.folder / "config.json").write_text(json.dumps({**settings, "data": data}))
+    (evaluate.folder / "eval_split.json").unlink()
+    assert evaluate(data_path=None, model=None).code == 0
+    assert result(evaluate)["metrics"] == expected
+    (evaluate.folder / "config.json").write_text(json.dumps({**settings, "data": {**data, "data_path": 5}}))
+    assert_refused(evaluate(data_path=None), "config.json is damaged")
+    (evaluate.folder / "config.json").write_text(json.dumps({**settings, "data": {**data, "dataset": "frames"}}))
+    (tmp_path / "kitti_data").symlink_to(ready)
+    assert evaluate("--png", data_path=None, model=None).code == 0
+
+
 def test_the_batch_size_does_not_matter(evaluate):
     assert evaluate("--png", batch_size=1).code == 0
     one = result(evaluate)["metrics"]
