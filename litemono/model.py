@@ -49,7 +49,7 @@ class DepthPoseModel(nn.Module):
             )
         self.depth = depth
         self.pose = pose
-        self.loss = loss
+        self.loss_config = loss
         self.batched_pose = batched_pose
         self.kernels = losses.EAGER
         """Of the photometric error in training; --compile puts compiled ones here."""
@@ -63,7 +63,7 @@ class DepthPoseModel(nn.Module):
         # Half precision is for the networks, which return float32: a pixel coordinate or a variance does not survive it.
         with record_function("objective"), torch.autocast(views.color.device.type, enabled=False):
             terms = self._objective(disps, poses, views, noise_std)
-            _, depth = geometry.disp_to_depth(disps[0].detach(), self.loss.min_depth, self.loss.max_depth)
+            _, depth = geometry.disp_to_depth(disps[0].detach(), self.loss_config.min_depth, self.loss_config.max_depth)
         return Output(
             loss=torch.stack([term.loss for term in terms]).mean(),
             losses=[term.loss.detach() for term in terms],
@@ -76,21 +76,21 @@ class DepthPoseModel(nn.Module):
 
     def _poses(self, views: Views) -> Tensor:
         """T_src_tgt of every source (B, S, 4, 4): estimated between frames, known for the other camera."""
-        neighbours = self.loss.frame_ids[1:]
+        neighbours = self.loss_config.frame_ids[1:]
         motions = self._motions(views) if neighbours else []
         with torch.autocast(views.color.device.type, enabled=False):
             poses = [geometry.pose_matrix(*motion) for motion in motions]
             poses = [geometry.invert_pose(T) if id < 0 else T for T, id in zip(poses, neighbours, strict=True)]
-        if self.loss.use_stereo:
+        if self.loss_config.use_stereo:
             poses.append(views.stereo_T)
         return torch.stack(poses, dim=1)
 
     def _motions(self, views: Views) -> list[tuple[Tensor, Tensor]]:
         """(axisangle, translation), (B, 3) each, from the earlier to the later frame of target and neighbour."""
-        target, *neighbours = views.color_aug[:, : len(self.loss.frame_ids)].unbind(1)
+        target, *neighbours = views.color_aug[:, : len(self.loss_config.frame_ids)].unbind(1)
         pairs = [
             (other, target) if id < 0 else (target, other)
-            for other, id in zip(neighbours, self.loss.frame_ids[1:], strict=True)
+            for other, id in zip(neighbours, self.loss_config.frame_ids[1:], strict=True)
         ]
         if not self.batched_pose:  # as published: BatchNorm sees one pair at a time
             return [self.pose(*pair) for pair in pairs]
@@ -100,15 +100,18 @@ class DepthPoseModel(nn.Module):
 
     def _objective(self, disps: list[Tensor], poses: Tensor, views: Views, noise_std: float) -> list[ScaleTerm]:
         kernels = self.kernels if self.training else losses.EAGER  # validation has batches of other sizes
-        if self.loss.v1_multiscale:
+        if self.loss_config.v1_multiscale:
             synthesis = [
-                Synthesis(views.pyramid[s], scaled_to(views, s), poses, self.loss, kernels) for s in self.loss.scales
+                Synthesis(views.pyramid[s], scaled_to(views, s), poses, self.loss_config, kernels)
+                for s in self.loss_config.scales
             ]
         else:
-            synthesis = [Synthesis(views.color, views.K, poses, self.loss, kernels)] * len(self.loss.scales)
+            synthesis = [Synthesis(views.color, views.K, poses, self.loss_config, kernels)] * len(
+                self.loss_config.scales
+            )
         return [
-            part.term(disps[s], views.pyramid[s][:, 0], self.loss.disparity_smoothness / 2**s, noise_std)
-            for s, part in zip(self.loss.scales, synthesis, strict=True)
+            part.term(disps[s], views.pyramid[s][:, 0], self.loss_config.disparity_smoothness / 2**s, noise_std)
+            for s, part in zip(self.loss_config.scales, synthesis, strict=True)
         ]
 
 

@@ -11,16 +11,11 @@ from litemono.colours import magma
 from litemono.events import Curves, trim
 from litemono.model import Output
 from litemono.run import RunFolder
+from litemono.words import duration
 
 LINE_SECONDS = 20.0  # between progress lines where the output is a file
 PICTURES = 4  # samples of a batch that are shown
 AVERAGE_STEPS = 50  # over which speed and data wait are averaged
-
-
-def duration(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{seconds:02d}s"
 
 
 class Clock:

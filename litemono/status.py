@@ -19,6 +19,7 @@ from litemono import cli, slurm
 from litemono.errors import UserError
 from litemono.files import read_json
 from litemono.slurm import JobState
+from litemono.words import duration
 
 PLACES = ("status.json", "*/status.json", "*/*/status.json", "job.json", "*/job.json", "*/*/job.json")
 SILENT_SECONDS = 300  # without a heartbeat
@@ -198,13 +199,6 @@ def fits(eta: float | None, job: JobState | None) -> str:
     if beyond <= 0:
         return "yes"
     return f"{math.ceil(beyond / job.limit)} more" if job.limit else "no"
-
-
-def duration(seconds: float) -> str:
-    minutes = int(seconds) // 60
-    if minutes < 60:
-        return f"{minutes}m{int(seconds) % 60:02d}s"
-    return f"{minutes // 60}h{minutes % 60:02d}m" if minutes < 2880 else f"{minutes // 1440}d{minutes // 60 % 24:02d}h"
 
 
 # ---------------------------------------------------------------- showing
