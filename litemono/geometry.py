@@ -31,22 +31,18 @@ def matmul3(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 def rotation(axisangle: torch.Tensor) -> torch.Tensor:
     """Rodrigues: axis times angle in radians (..., 3) to rotation matrices (..., 3, 3)."""
     angle = torch.linalg.vector_norm(axisangle, dim=-1, keepdim=True)
-    x, y, z = (axisangle / (angle + TINY)).unbind(-1)
-    sine, cosine = angle.sin().squeeze(-1), angle.cos().squeeze(-1)
-    versine = 1 - cosine
-    rows = (
-        x * x * versine + cosine, x * y * versine - z * sine, z * x * versine + y * sine,
-        x * y * versine + z * sine, y * y * versine + cosine, y * z * versine - x * sine,
-        z * x * versine - y * sine, y * z * versine + x * sine, z * z * versine + cosine,
-    )  # fmt: skip
-    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+    axis = axisangle / (angle + TINY)
+    sine, cosine = angle.sin().unsqueeze(-1), angle.cos().unsqueeze(-1)
+    eye = torch.eye(3, dtype=axis.dtype, device=axis.device)
+    outer = axis.unsqueeze(-1) * axis.unsqueeze(-2)
+    skew = torch.linalg.cross(eye.expand_as(outer), axis.unsqueeze(-2), dim=-1)  # skew @ v is axis x v
+    return cosine * eye + (1 - cosine) * outer + sine * skew
 
 
 def rigid(R: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
     """R (..., 3, 3) and t (..., 3) to a pose (..., 4, 4)."""
-    T = F.pad(torch.cat((R, t.unsqueeze(-1)), dim=-1), (0, 0, 0, 1))
-    T[..., 3, 3] = 1
-    return T
+    corner = F.pad(t.new_ones(1, 1), (3, 0, 3, 0))
+    return F.pad(torch.cat((R, t.unsqueeze(-1)), dim=-1), (0, 0, 0, 1)) + corner
 
 
 def pose_matrix(axisangle: torch.Tensor, translation: torch.Tensor) -> torch.Tensor:
@@ -101,7 +97,8 @@ class Reprojection(NamedTuple):
     def grid(self, inverse_depth: torch.Tensor) -> torch.Tensor:
         """Inverse depth (B, 1, H, W) to positions (B, S, H, W, 2) for grid_sample: -1..1, align_corners=True."""
         point = torch.addcmul(self.at_infinity, self.parallax, inverse_depth.unsqueeze(1))
-        return (point[:, :, :2] / point[:, :, 2:] - 1).movedim(2, -1)
+        across, away = point.split((2, 1), dim=2)
+        return (across / away - 1).movedim(2, -1)
 
 
 def reprojection(

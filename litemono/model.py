@@ -76,11 +76,17 @@ class DepthPoseModel(nn.Module):
 
     def _poses(self, views: Views) -> Tensor:
         """T_src_tgt of every source (B, S, 4, 4): estimated between frames, known for the other camera."""
-        neighbours = self.loss_config.frame_ids[1:]
-        motions = self._motions(views) if neighbours else []
-        with torch.autocast(views.color.device.type, enabled=False):
-            poses = [geometry.pose_matrix(*motion) for motion in motions]
-            poses = [geometry.invert_pose(T) if id < 0 else T for T, id in zip(poses, neighbours, strict=True)]
+        poses = []
+        if neighbours := self.loss_config.frame_ids[1:]:
+            axisangle, translation = (
+                torch.stack(vectors, dim=1) for vectors in zip(*self._motions(views), strict=True)
+            )
+            with torch.autocast(views.color.device.type, enabled=False):
+                later_from_earlier = geometry.pose_matrix(axisangle, translation).unbind(1)
+                poses = [
+                    geometry.invert_pose(T) if id < 0 else T
+                    for T, id in zip(later_from_earlier, neighbours, strict=True)
+                ]
         if self.loss_config.use_stereo:
             poses.append(views.stereo_T)
         return torch.stack(poses, dim=1)
