@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -51,3 +52,22 @@ def test_trainings_are_warned_and_hand_their_exit_status_on(path):
 def test_paper_tables_needs_data():
     done = subprocess.run(["bash", ROOT / "slurm/paper_tables.sh"], capture_output=True, text=True)
     assert done.returncode == 2 and "--data_path FOLDER" in done.stderr
+
+
+@pytest.mark.parametrize("path", JOBS, ids=names(JOBS))
+def test_a_job_submitted_from_elsewhere_ends_at_once_and_says_why(path, tmp_path):
+    done = subprocess.run(["bash", path], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and f"{tmp_path} is not the checkout" in done.stderr and "srun" not in done.stderr
+
+
+def test_evaluations_of_paper_tables_are_submitted_with_and_without_png(tmp_path):
+    """`set -u` must not stumble over the empty array, which old versions of bash take for an unset one."""
+    (tmp_path / "sbatch").write_text('#!/bin/bash\necho "$@" >> "$0.log"\necho 7\n')
+    (tmp_path / "sbatch").chmod(0o755)
+    for flags in ([], ["--png"]):
+        (tmp_path / "sbatch.log").unlink(missing_ok=True)
+        command = ["bash", ROOT / "slurm/paper_tables.sh", "--data_path", "kitti", *flags]
+        env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "MODELS": "lite-mono"}
+        assert subprocess.run(command, env=env, capture_output=True).returncode == 0
+        evaluation = next(line for line in (tmp_path / "sbatch.log").read_text().splitlines() if "evaluate.sh" in line)
+        assert evaluation.endswith("--split eigen --png" if flags else "--split eigen")
