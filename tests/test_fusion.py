@@ -15,6 +15,7 @@ from litemono.losses import EAGER
 from litemono.train import train
 
 CPU = torch.device("cpu")
+SHAPE = (2, 2, 3, 64, 96)  # as in test_benchmark_train_step.py: compiling takes half a minute
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 
 
@@ -30,11 +31,11 @@ def test_a_signal_that_ends_the_compiler_is_a_signal(street, tmp_path, monkeypat
 @needs_compiler
 def test_a_run_with_compiled_kernels_learns_the_same(street, tmp_path):
     """Float32 in another order: the curves agree to rounding, and the run resumes to the same bits."""
-    compiled = {"compile": True, "num_epochs": 1}
-    assert train(settings(street, tmp_path, "plain", optim={"num_epochs": 1})) == 0
-    assert train(settings(street, tmp_path, "whole", optim=compiled)) == 0
-    train(settings(street, tmp_path, "parts", optim=compiled, run={"max_steps": 2}))
-    assert train(settings(street, tmp_path, "parts", optim=compiled)) == 0
+    compiled, size = {"compile": True, "num_epochs": 1}, {"height": SHAPE[-2], "width": SHAPE[-1]}
+    assert train(settings(street, tmp_path, "plain", model=size, optim={"num_epochs": 1})) == 0
+    assert train(settings(street, tmp_path, "whole", model=size, optim=compiled)) == 0
+    train(settings(street, tmp_path, "parts", model=size, optim=compiled, run={"max_steps": 2}))
+    assert train(settings(street, tmp_path, "parts", model=size, optim=compiled)) == 0
     plain, whole, parts = (scalars(tmp_path / name / "train", "loss") for name in ("plain", "whole", "parts"))
     assert whole == parts
     assert whole[0][1] == pytest.approx(plain[0][1], rel=1e-6)
@@ -43,15 +44,14 @@ def test_a_run_with_compiled_kernels_learns_the_same(street, tmp_path):
 
 @needs_compiler
 def test_fused_gradients_are_the_plain_ones_where_the_clamp_holds_and_where_it_does_not():
-    shape = (2, 2, 3, 32, 64)
-    kernels = fusion.fused_kernels(shape, CPU)
+    kernels = fusion.fused_kernels(SHAPE, CPU)
     generator = torch.Generator().manual_seed(3)
-    image = torch.rand(2, 3, 32, 64, generator=generator)
-    negative = (1 - image).unsqueeze(1).expand(shape)  # SSIM below 0 beyond the clamp
-    near = (image + 0.01 * torch.rand(2, 3, 32, 64, generator=generator)).unsqueeze(1).expand(shape)
+    image = torch.rand(2, 3, *SHAPE[-2:], generator=generator)
+    negative = (1 - image).unsqueeze(1).expand(SHAPE)  # SSIM below 0 beyond the clamp
+    near = (image + 0.01 * torch.rand(2, 3, *SHAPE[-2:], generator=generator)).unsqueeze(1).expand(SHAPE)
     reference = losses.target(image)
     for candidates in (negative.contiguous(), near.contiguous()):
-        grad = torch.rand(2, 2, 32, 64, generator=generator)
+        grad = torch.rand(2, 2, *SHAPE[-2:], generator=generator)
         for ours, plain in (
             (kernels.error(candidates, *reference), EAGER.error(candidates, *reference)),
             (kernels.gradient(grad, candidates, *reference), EAGER.gradient(grad, candidates, *reference)),
