@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from litemono import losses
+from litemono.device import is_out_of_memory
 from litemono.errors import UserError
 from litemono.losses import EAGER, Kernels
 
@@ -29,9 +30,9 @@ def fused_kernels(shape: tuple[int, int, int, int, int], device: torch.device) -
     )
     try:
         results = as_in_training(compiled, candidates, image, grad)
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         # A missing compiler, Python without headers, a GPU too old for Triton: torch raises what it likes.
         reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
         raise UserError(

@@ -32,15 +32,16 @@ def train(config: TrainConfig) -> int:
         with (
             World(config.run.device) as world,
             stop,
+            fitting_in_memory(config),
             open_training(config, world) as training,
+            fitting_in_memory(config),  # here too, so that the run's last words are about the way out
             Profiler(training) as profiler,
         ):
             if training.finished:
                 training.report.say(f"{config.folder}: already finished")
                 training.report.state("finished")
                 return cli.FINISHED
-            with fitting_in_memory(config):
-                return loop(training, stop, profiler)
+            return loop(training, stop, profiler)
     except UserError:
         if stop:  # the signal may have ended the compiler too, and be the whole reason
             return cli.SIGNAL_BASE + stop.signum

@@ -244,6 +244,16 @@ def test_too_little_memory_names_a_way_out_that_is_one(street, tmp_path, monkeyp
     assert told.startswith(job.USER_ERRORS), "no job is to be queued again"
 
 
+def test_too_little_memory_for_the_networks_alone_is_told_in_the_same_words(street, tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
+
+    monkeypatch.setattr("litemono.state.model_on_device", full)
+    with pytest.raises(UserError, match="out of memory; the same command with --accumulate 2"):
+        train(settings(street, tmp_path))
+    assert not (tmp_path / "run").exists()
+
+
 def test_weights_of_a_run_start_another(street, tmp_path, uninterrupted):
     config = settings(street, tmp_path, model={"load_weights": uninterrupted / "models" / "last"}, run={"max_steps": 1})
     assert train(config) == 0
