@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from litemono import cli
-from litemono.build import build_model, build_optimizers
+from litemono.build import build_optimizers
 from litemono.config import (
     DataConfig,
     Dataset,
@@ -34,7 +34,8 @@ from litemono.device import choose_device
 from litemono.errors import UserError
 from litemono.files import write_atomically
 from litemono.guard import Guard
-from litemono.precision import apply_precision, choose_precision, use_channels_last
+from litemono.precision import apply_precision, choose_precision
+from litemono.state import model_on_device
 from litemono.step import train_step
 
 SECONDS = 8.0  # for each part
@@ -173,11 +174,10 @@ def processor_rate(
 
 def device_rate(config: TrainConfig, batch: Batch, device: torch.device) -> float:
     """Samples/s of training steps on one batch that is there already."""
-    model = build_model(config).to(device)
-    optimizers = build_optimizers(config, model)
     precision = choose_precision(config.optim.precision, device)
     apply_precision(precision)
-    use_channels_last(model, precision, device)
+    model = model_on_device(config, precision, device)
+    optimizers = build_optimizers(config, model)
     guard = Guard(device, precision)
 
     def step() -> None:

@@ -177,8 +177,9 @@ def surviving(measured: Measured) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # The second is oneDNN's way of saying it; a step that is not allowed too little memory never says so.
-        short = is_out_of_memory(error) or "could not create a" in str(error)
+        # oneDNN's way of saying it; a step that is not allowed too little memory never says so.
+        by_onednn = isinstance(error, RuntimeError) and "could not create a" in str(error)
+        short = by_onednn or is_out_of_memory(error)
         measured.status = OUT_OF_MEMORY if short else f"failed ({type(error).__name__})"
         say(f"  {measured.status}: {next(iter(str(error).strip().splitlines()), '')}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -28,10 +28,9 @@ from litemono.config import DataConfig, ModelConfig, OptimConfig, Precision, Tra
 from litemono.data.augment import Views, prepare
 from litemono.data.kitti import PUBLISHED_INTRINSICS
 from litemono.data.triplets import JITTER_HIGH, JITTER_LOW, NO_JITTER, Batch
-from litemono.fusion import fused_kernels
 from litemono.guard import Guard
-from litemono.precision import apply_precision, autocast, use_channels_last
-from litemono.state import candidates_shape
+from litemono.precision import apply_precision, autocast
+from litemono.state import model_on_device
 from litemono.step import Numbers, train_step, update
 
 PUBLISHED = "published"
@@ -132,10 +131,8 @@ def ours(inputs: Inputs, precision: Precision, compiled: bool) -> Subject:
         apply_precision(precision)
 
     device, loss = inputs.device, inputs.settings.loss
-    model = build_model(inputs.settings).to(device)
-    use_channels_last(model, precision, device)
-    if compiled:
-        model.kernels = fused_kernels(candidates_shape(inputs.settings), device)
+    optim = replace(inputs.settings.optim, compile=compiled)
+    model = model_on_device(replace(inputs.settings, optim=optim), precision, device)
     optimizers = build_optimizers(inputs.settings, model)
     freeze(optimizers)
     guard = Guard(device, precision)

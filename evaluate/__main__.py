@@ -22,7 +22,7 @@ from litemono.data.kitti import SplitLine, read_split, split_file
 from litemono.device import choose_device
 from litemono.errors import UserError, demand
 from litemono.parallel import progress_bar
-from litemono.trained import TrainedDepth, check_folder, load_trained, run_settings
+from litemono.trained import TrainedDepth, load_trained, run_settings
 from networks.weights import stored_size
 
 
@@ -121,7 +121,6 @@ def _with_data_of_run(config: EvaluateConfig) -> EvaluateConfig:
     """--data_path, and --png with it, as training had them, where the flags do not say."""
     if config.load_weights is None or config.data_path is not None:
         return config
-    check_folder(config.load_weights)
     data = run_settings(config.load_weights).get("data", {})
     if data.get("dataset") != "kitti":
         data = {}

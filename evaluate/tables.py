@@ -29,11 +29,8 @@ from litemono.metrics import Errors
 
 PAPER = Path(__file__).with_name("published_results.json")
 PAPER_IMAGES = 697
-PLACES = (
-    "*/*/models/*/eval_*.json",
-    "*/models/*/eval_*.json",
-    "models/*/eval_*.json",
-)  # of sweeps, of runs, of one run
+# Below a folder of sweeps, a folder of runs, one run.
+PLACES = ("*/*/models/*/eval_*.json", "*/models/*/eval_*.json", "models/*/eval_*.json")
 LATEX_TITLES = ("Abs Rel", "Sq Rel", "RMSE", "RMSE log", r"$\delta<1.25$", r"$\delta<1.25^2$", r"$\delta<1.25^3$")
 PLAIN_WIDTH = 120
 
@@ -90,12 +87,16 @@ def find_results(runs: Path) -> list[tuple[str, Result]]:
     """(RUN/WEIGHTS, its result) of every evaluation below `runs`; files that are none are named on stderr."""
     if not runs.is_dir():
         raise UserError(f"--runs {runs}: there is no such folder; give the --log_dir of training")
-    paths = sorted({path for place in PLACES for path in runs.glob(place)}, key=lambda path: natural_key(str(path)))
+
+    def by_name(path: Path) -> list:
+        return natural_key(str(path))
+
+    paths = sorted((path for place in PLACES for path in runs.glob(place)), key=by_name)
     once = {}  # models/last may be a link to one of the others, a run to another disk
     for path in sorted(paths, key=lambda path: path.parent.is_symlink()):
         once.setdefault(path.resolve(), path)
     results = []
-    for path in (path for path in paths if path in once.values()):
+    for path in sorted(once.values(), key=by_name):
         run = path.parents[2]
         name = run.relative_to(runs) if run != runs else run.absolute().name
         try:

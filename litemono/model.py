@@ -106,18 +106,16 @@ class DepthPoseModel(nn.Module):
 
     def _objective(self, disps: list[Tensor], poses: Tensor, views: Views, noise_std: float) -> list[ScaleTerm]:
         kernels = self.kernels if self.training else losses.EAGER  # validation has batches of other sizes
-        if self.loss_config.v1_multiscale:
+        config = self.loss_config
+        if config.v1_multiscale:
             synthesis = [
-                Synthesis(views.pyramid[s], scaled_to(views, s), poses, self.loss_config, kernels)
-                for s in self.loss_config.scales
+                Synthesis(views.pyramid[s], scaled_to(views, s), poses, config, kernels) for s in config.scales
             ]
         else:
-            synthesis = [Synthesis(views.color, views.K, poses, self.loss_config, kernels)] * len(
-                self.loss_config.scales
-            )
+            synthesis = [Synthesis(views.color, views.K, poses, config, kernels)] * len(config.scales)
         return [
-            part.term(disps[s], views.pyramid[s][:, 0], self.loss_config.disparity_smoothness / 2**s, noise_std)
-            for s, part in zip(self.loss_config.scales, synthesis, strict=True)
+            part.term(disps[s], views.pyramid[s][:, 0], config.disparity_smoothness / 2**s, noise_std)
+            for s, part in zip(config.scales, synthesis, strict=True)
         ]
 
 

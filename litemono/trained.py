@@ -21,7 +21,11 @@ from networks import DepthNet, weights
 def run_settings(folder: Path) -> dict[str, Any]:
     """The settings of the run that wrote the weights, from the config.json beside them or in the run folder; {} for
     weights from elsewhere."""
-    folder = Path(folder).resolve()
+    folder = Path(folder)
+    if not folder.is_dir():
+        what = "is a file, not the folder that holds it" if folder.is_file() else "there is no such folder"
+        raise UserError(f"--load_weights {folder}: {what}; give one like RUN/models/last")
+    folder = folder.resolve()
     places = [folder, folder.parent.parent] if folder.parent.name == "models" else [folder]
     config = next((place / "config.json" for place in places if (place / "config.json").is_file()), None)
     if config is None:
@@ -64,12 +68,6 @@ class TrainedDepth(NamedTuple):
         return disp_to_depth(self.net(batch)[0], self.min_depth, self.max_depth)[0][:, 0]
 
 
-def check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        what = "is a file, not the folder that holds it" if folder.is_file() else "there is no such folder"
-        raise UserError(f"--load_weights {folder}: {what}; give one like RUN/models/last")
-
-
 def load_trained(
     folder: Path, model: str | None, device: torch.device, height: int | None = None, width: int | None = None
 ) -> TrainedDepth:
@@ -77,8 +75,6 @@ def load_trained(
 
     model: None means the run's own, lite-mono for weights from elsewhere; height, width: None means as trained.
     """
-    folder = Path(folder)
-    check_folder(folder)
     settings = run_settings(folder)
     name = model or settings.get("model", {}).get("model") or ModelConfig.model
     net = weights.load_depth(folder, name, height, width)

@@ -40,8 +40,9 @@ echo "ground truth    job $truth"
 evaluations=
 for model in $models; do
   train=$(submit "" ${GPU:-} --job-name="$model" slurm/train_v100.sh --model "$model" --log_dir "$runs" "$@")
+  # An empty array is an unset one to bash before 4.4.
   evaluation=$(submit "$truth:$train" ${GPU:-} --job-name="evaluate-$model" slurm/evaluate.sh \
-    --load_weights "$runs/$model/models/last" --data_path "$data" --split "$split" ${images[@]+"${images[@]}"})    # an empty array is unset to bash before 4.4
+    --load_weights "$runs/$model/models/last" --data_path "$data" --split "$split" ${images[@]+"${images[@]}"})
   evaluations=$evaluations${evaluations:+:}$evaluation
   echo "$model    train job $train, evaluation job $evaluation"
 done

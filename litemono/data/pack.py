@@ -68,9 +68,10 @@ def pack_split(
             packed.write_index(root, index)
             pending.discard(job.folder)
             console.print(f"{job.folder}: {len(job.frames) - result.absent} frames", highlight=False)
-            left = make_jobs(index, root, origin, {job.folder: wanted[job.folder]}, options.skip_missing)
-            if options.delete_zips and not left:  # neither frames nor scans that --skip_missing passed over
-                _delete_zips(origin, {job.folder}, pending)
+            if options.delete_zips:
+                own = {job.folder: wanted[job.folder]}
+                if not make_jobs(index, root, origin, own, options.skip_missing):  # nothing was passed over
+                    _delete_zips(origin, {job.folder}, pending)
     frames = sum(len(need.frames) for need in wanted.values())
     lacking = make_jobs(index, root, origin, wanted, options.skip_missing)
     scans = sum(
