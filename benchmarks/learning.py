@@ -24,18 +24,18 @@ from benchmarks.published_step import (
     use_torch_defaults,
 )
 from benchmarks.train_step import machine
-from litemono import cli
-from litemono.build import build_data, build_model
 from litemono.config import TrainConfig
-from litemono.data.synthetic import RenderedWorld
 from litemono.demo import DemoConfig, errors_in, render, training_flags
-from litemono.device import choose_device
-from litemono.distributed import World
-from litemono.errors import UserError
-from litemono.files import write_atomically
-from litemono.schedule import learning_rates
-from litemono.step import seed_step
+from litemono.engine.distributed import World
+from litemono.engine.lr_schedule import learning_rates
+from litemono.engine.step import seed_step
+from litemono.synthetic.writer import RenderedWorld
+from litemono.tasks.monodepth import build_data, build_model
 from litemono.train import train
+from litemono.utils import cli
+from litemono.utils.atomic_files import write_atomically
+from litemono.utils.device import choose_device
+from litemono.utils.errors import UserError
 from networks import weights
 
 # What is trained: the plain published recipe, and ours in some of its settings.

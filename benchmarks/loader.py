@@ -21,15 +21,16 @@ from torch.utils.data import default_collate
 
 from benchmarks.published import PublishedPipeline
 from benchmarks.stopwatch import Stopwatch
-from litemono import cli
-from litemono.data import kitti, packed
-from litemono.data.frames import FrameStore, open_store, resized
+from litemono.data import kitti
 from litemono.data.kitti import SplitLine
 from litemono.data.loader import EpochBatches, Loader
-from litemono.data.synthetic import Settings, image
+from litemono.data.stores import packed
+from litemono.data.stores.folder import FrameStore, open_store, resized
 from litemono.data.triplets import TripletDataset
-from litemono.errors import UserError
-from litemono.files import write_atomically
+from litemono.synthetic.writer import Settings, image
+from litemono.utils import cli
+from litemono.utils.atomic_files import write_atomically
+from litemono.utils.errors import UserError
 
 DRIVE = "2011_09_26/2011_09_26_drive_0001_sync"
 NATIVE_HEIGHT, NATIVE_WIDTH = 375, 1242

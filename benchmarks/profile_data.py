@@ -14,8 +14,6 @@ from typing import Literal
 import torch
 from rich.console import Console
 
-from litemono import cli
-from litemono.build import build_optimizers
 from litemono.config import (
     DataConfig,
     Dataset,
@@ -26,17 +24,19 @@ from litemono.config import (
     check,
     default_workers,
 )
-from litemono.data import packed
-from litemono.data.frames import FrameStore
 from litemono.data.loader import EpochBatches, Loader
+from litemono.data.stores import packed
+from litemono.data.stores.folder import FrameStore
 from litemono.data.triplets import Batch, TripletDataset, open_dataset
-from litemono.device import choose_device
-from litemono.errors import UserError
-from litemono.files import write_atomically
-from litemono.guard import Guard
-from litemono.precision import apply_precision, choose_precision
-from litemono.state import model_on_device
-from litemono.step import train_step
+from litemono.engine.grad_guard import Guard
+from litemono.engine.precision import apply_precision, choose_precision
+from litemono.engine.step import train_step
+from litemono.engine.training import model_on_device
+from litemono.tasks.monodepth import build_optimizers
+from litemono.utils import cli
+from litemono.utils.atomic_files import write_atomically
+from litemono.utils.device import choose_device
+from litemono.utils.errors import UserError
 
 SECONDS = 8.0  # for each part
 WARM_UP_STEPS = 3

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from benchmarks.step_subjects import NETWORKS, PARTS, PUBLISHED, STEP, Case, Inputs, Subject, Work, build, precision_of
 from litemono.config import Precision
-from litemono.device import is_out_of_memory
-from litemono.parallel import end_with_parent
-from litemono.precision import HALF, apply_precision
+from litemono.engine.precision import HALF, apply_precision
+from litemono.utils.device import is_out_of_memory
+from litemono.utils.parallel import end_with_parent
 
 MB = 1e6
 TURN_SECONDS = 0.2  # a subject's turn lasts at least so long, in whole calls

@@ -12,7 +12,7 @@ from matplotlib import pyplot  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 
 from benchmarks.step_subjects import COMPILED, PUBLISHED, Case, precision_of  # noqa: E402
-from litemono.files import replacing  # noqa: E402
+from litemono.utils.atomic_files import replacing  # noqa: E402
 
 if TYPE_CHECKING:
     from benchmarks.train_step import Row

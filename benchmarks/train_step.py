@@ -23,12 +23,12 @@ import networks
 from benchmarks import step_plot
 from benchmarks.step_measure import MEASURED, OUT_OF_MEMORY, Job, Measured, in_own_process, say
 from benchmarks.step_subjects import COMPILED, NETWORKS, PARTS, PUBLISHED, STEP, Case, forward_macs
-from litemono import cli
 from litemono.config import Precision
-from litemono.device import choose_device
-from litemono.errors import UserError, demand
-from litemono.files import write_atomically
-from litemono.precision import PRECISIONS, choose_precision
+from litemono.engine.precision import PRECISIONS, choose_precision
+from litemono.utils import cli
+from litemono.utils.atomic_files import write_atomically
+from litemono.utils.device import choose_device
+from litemono.utils.errors import UserError, demand
 
 Model = Literal["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"]
 

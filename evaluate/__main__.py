@@ -15,14 +15,14 @@ import numpy as np
 from evaluate import predictions, results
 from evaluate.protocol import BadPrediction, ImageScore, Protocol, score_image, summarise, uses_crop
 from export_gt import GroundTruth, default_path
-from litemono import cli
 from litemono.config import DataConfig, default_workers
-from litemono.data.frames import open_store
 from litemono.data.kitti import SplitLine, read_split, split_file
-from litemono.device import choose_device
-from litemono.errors import UserError, demand
-from litemono.parallel import progress_bar
-from litemono.trained import TrainedDepth, load_trained, run_settings
+from litemono.data.stores.folder import open_store
+from litemono.inference import TrainedDepth, load_trained, run_settings
+from litemono.utils import cli
+from litemono.utils.device import choose_device
+from litemono.utils.errors import UserError, demand
+from litemono.utils.parallel import progress_bar
 from networks.weights import stored_size
 
 

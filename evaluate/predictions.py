@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from evaluate.protocol import merge_flipped
-from litemono.data.frames import FrameStore
 from litemono.data.kitti import ARCHIVE_LIST, SplitLine
-from litemono.data.missing import find_missing
-from litemono.errors import UserError
-from litemono.files import may_pass, replacing
-from litemono.parallel import ordered_map
-from litemono.trained import TrainedDepth
+from litemono.data.missing_frames import find_missing
+from litemono.data.stores.folder import FrameStore
+from litemono.inference import TrainedDepth
+from litemono.utils.atomic_files import may_pass, replacing
+from litemono.utils.errors import UserError
+from litemono.utils.parallel import ordered_map
 
 
 def check_images(store: FrameStore, lines: list[SplitLine], split_path: Path) -> None:

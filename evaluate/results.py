@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from evaluate.protocol import Protocol, Summary
-from litemono.files import replacing
 from litemono.metrics import Errors
+from litemono.utils.atomic_files import replacing
 
 NAMED = 10  # skipped images that are printed
 

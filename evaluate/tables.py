@@ -21,11 +21,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from evaluate.results import Result
-from litemono import cli
-from litemono.data.videos import natural_key
-from litemono.errors import UserError
-from litemono.files import replacing
+from litemono.data.stores.video import natural_key
 from litemono.metrics import Errors
+from litemono.utils import cli
+from litemono.utils.atomic_files import replacing
+from litemono.utils.errors import UserError
 
 PAPER = Path(__file__).with_name("published_results.json")
 PAPER_IMAGES = 697

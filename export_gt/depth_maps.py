@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from litemono.data import kitti
-from litemono.data.images import NOT_AN_IMAGE
 from litemono.data.kitti import SplitLine
-from litemono.errors import UserError
+from litemono.data.stores.images import NOT_AN_IMAGE
+from litemono.utils.errors import UserError
 
 ANNOTATED_SPLITS = ("eigen_benchmark",)
 ANNOTATION_ARCHIVE = "data_depth_annotated.zip"

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from litemono.data.kitti import SplitLine
-from litemono.errors import UserError
-from litemono.files import may_pass, replacing
+from litemono.utils.atomic_files import may_pass, replacing
+from litemono.utils.errors import UserError
 
 COMPRESSION_LEVEL = 4  # sparse maps shrink 20-fold; higher levels gain a few per cent and take twice as long
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from litemono.errors import demand
-from litemono.saved import has_checkpoints
+from litemono.engine.checkpoint_paths import has_checkpoints
+from litemono.utils.errors import demand
 
 Dataset = Literal["kitti", "kitti_odom", "frames"]
 ColorJitter = Literal["per_image", "per_triplet", "off"]

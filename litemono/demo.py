@@ -22,14 +22,14 @@ from rich.table import Table
 import networks
 from evaluate.protocol import Protocol, resize_disparity, score_image, summarise
 from export_gt import GroundTruth, default_path
-from litemono import cli
 from litemono.config import default_workers
 from litemono.data.kitti import PUBLISHED_INTRINSICS, frame_path, read_split, split_file
-from litemono.data.synthetic import RenderedWorld, write_world
-from litemono.data.world import CAMERA_HEIGHT
-from litemono.errors import UserError
-from litemono.files import replacing
 from litemono.metrics import MAX_DEPTH, Errors
+from litemono.synthetic.street import CAMERA_HEIGHT
+from litemono.synthetic.writer import RenderedWorld, write_world
+from litemono.utils import cli
+from litemono.utils.atomic_files import replacing
+from litemono.utils.errors import UserError
 from networks import weights
 
 RUN = "street"

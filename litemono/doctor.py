@@ -15,10 +15,11 @@ from typing import Literal, NamedTuple
 
 from rich.console import Console
 
-from litemono import cli, cluster, slurm
 from litemono.config import Dataset
 from litemono.data import kitti
-from litemono.errors import UserError
+from litemono.jobs import cluster_limits, slurm
+from litemono.utils import cli
+from litemono.utils.errors import UserError
 
 SPLIT_KINDS = ("train", "val", "test")
 SPLITS = {"kitti": ("eigen_zhou", "eigen"), "kitti_odom": ("odom",), "frames": ()}
@@ -216,7 +217,7 @@ def check_weights(num_layers: int) -> Finding:
 
 def check_videos(root: Path) -> Finding:
     """There are frames, and enough of them to split."""
-    from litemono.data.videos import list_videos
+    from litemono.data.stores.video import list_videos
 
     try:
         videos = list_videos(root)
@@ -227,8 +228,8 @@ def check_videos(root: Path) -> Finding:
 
 def check_split(config: DoctorConfig, split: str) -> Finding:
     """Every frame of the split's lists (with the neighbours that training needs) is on disk."""
-    from litemono.data.missing import check_scans, find_missing
-    from litemono.data.verify import open_for_checking
+    from litemono.data.missing_frames import check_scans, find_missing
+    from litemono.data.packing.verify import open_for_checking
 
     try:
         store = open_for_checking(config.dataset, config.data_path, config.png)
@@ -267,7 +268,7 @@ def check_slurm() -> Iterator[Finding]:
         yield Finding(None, "slurm", "not on this machine; training works without it")
         return
     try:
-        offer = cluster.read_cluster()
+        offer = cluster_limits.read_cluster()
     except UserError as error:
         yield Finding(False, "slurm", str(error))
         return

@@ -14,16 +14,16 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from litemono import cli
-from litemono.colours import magma
 from litemono.config import default_workers
-from litemono.data.images import NOT_AN_IMAGE, to_rgb, unreadable, upright
-from litemono.data.videos import IMAGE_SUFFIXES, natural_key
-from litemono.device import choose_device
-from litemono.errors import UserError
-from litemono.files import replacing
-from litemono.parallel import ordered_map, progress_bar
-from litemono.trained import TrainedDepth, load_trained
+from litemono.data.stores.images import NOT_AN_IMAGE, to_rgb, unreadable, upright
+from litemono.data.stores.video import IMAGE_SUFFIXES, natural_key
+from litemono.inference import TrainedDepth, load_trained
+from litemono.utils import cli
+from litemono.utils.atomic_files import replacing
+from litemono.utils.colormap import magma
+from litemono.utils.device import choose_device
+from litemono.utils.errors import UserError
+from litemono.utils.parallel import ordered_map, progress_bar
 
 RESULT = "_disp"  # ends the stem of what is written: NAME_disp.jpeg, NAME_disp.npy, as published
 MOST_PIXELS = 65500  # of a JPEG's width or height

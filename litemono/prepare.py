@@ -14,16 +14,16 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from litemono import cli
-from litemono.data import download as downloads
-from litemono.data import pack as packs
-from litemono.data import remote, wanted
-from litemono.data import verify as verifying
-from litemono.data.archives import ODOMETRY_ARCHIVES, Origin
-from litemono.data.pack import progress_bar
-from litemono.data.packed import PackedStore
-from litemono.data.wanted import SplitConfig
-from litemono.errors import UserError
+from litemono.data.packing import download as downloads
+from litemono.data.packing import http, requirements
+from litemono.data.packing import split as packs
+from litemono.data.packing import verify as verifying
+from litemono.data.packing.requirements import SplitConfig
+from litemono.data.packing.sources import ODOMETRY_ARCHIVES, Origin
+from litemono.data.packing.split import progress_bar
+from litemono.data.stores.packed import PackedStore
+from litemono.utils import cli
+from litemono.utils.errors import UserError
 from networks import weights
 
 SHOWN = 3
@@ -41,7 +41,7 @@ class DownloadConfig:
 
     output: Path
     """Folder for the zips."""
-    base_url: str = wanted.KITTI_ADDRESS
+    base_url: str = requirements.KITTI_ADDRESS
     """Address below which the archives lie, KITTI's or a mirror's: http(s)://... or file:///..."""
     archives: tuple[str, ...] = ()
     """Only these, by the names that verify prints (2011_09_26_drive_0001_sync.zip)."""
@@ -115,7 +115,7 @@ def download(config: DownloadConfig) -> int:
     """Print the plan, then fetch; UserError if an archive could not be fetched."""
     if config.parallel < 1:
         raise UserError(f"--parallel {config.parallel}: must be at least 1")
-    if not remote.is_address(config.base_url):
+    if not http.is_address(config.base_url):
         raise UserError(f"--base_url {config.base_url}: must begin with http://, https:// or file://")
     console = Console(highlight=False, markup=False, soft_wrap=True)
     archives = downloads.plan(config.base_url, _archive_paths(config), config.output)
@@ -146,7 +146,7 @@ def _archive_paths(config: DownloadConfig) -> list[str]:
             f"--dataset {config.frames.dataset}: its archives ({', '.join(ODOMETRY_ARCHIVES)}) are given out after a form on "
             "KITTI's odometry page; fetch them by hand, then pack"
         )
-    paths = wanted.archives_with_calibration("kitti", wanted.wanted_by(config.frames))
+    paths = requirements.archives_with_calibration("kitti", requirements.wanted_by(config.frames))
     if not paths:
         raise UserError(f"--split {config.frames.name}: none of its drives is KITTI's")
     by_name = {path.rsplit("/", 1)[-1]: path for path in paths}
@@ -199,7 +199,7 @@ def pack(config: PackConfig) -> int:
         raise UserError("--delete_zips: there are no zips to delete when --from is an address")
     if isinstance(origin.root, Path) and origin.root.resolve() == config.output.resolve():
         raise UserError(f"--output {config.output}: is --from itself; the pack needs a folder of its own")
-    need = wanted.wanted_by(config.frames)
+    need = requirements.wanted_by(config.frames)
     options = packs.Options(config.skip_missing, config.delete_zips, config.num_workers)
     console = Console(highlight=False, markup=False)
     try:
@@ -232,7 +232,7 @@ def _demand_workers(count: int) -> None:
 def verify(config: VerifyConfig) -> int:
     """Print what is missing or damaged; 1 if anything is."""
     _demand_workers(config.num_workers)
-    need = wanted.wanted_by(config.frames)
+    need = requirements.wanted_by(config.frames)
     store = verifying.open_for_checking(config.frames.dataset, config.data_path, config.png)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with progress_bar(console, sum(len(drive.frames) for drive in need.values())) as tick:

@@ -15,11 +15,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from litemono import cli, slurm
-from litemono.errors import UserError
-from litemono.files import read_json
-from litemono.slurm import JobState
-from litemono.words import duration
+from litemono.jobs import slurm
+from litemono.jobs.slurm import JobState
+from litemono.utils import cli
+from litemono.utils.atomic_files import read_json
+from litemono.utils.errors import UserError
+from litemono.utils.formatting import duration
 
 PLACES = ("status.json", "*/status.json", "*/*/status.json", "job.json", "*/job.json", "*/*/job.json")
 SILENT_SECONDS = 300  # without a heartbeat

@@ -11,18 +11,19 @@ from pathlib import Path
 
 import submitit
 
-from litemono import cli, cluster, follow, preflight, slurm, sweep
 from litemono import config as configs
-from litemono.cluster import Cluster
 from litemono.config import DataConfig, TrainConfig
 from litemono.doctor import wheel_problem
-from litemono.errors import UserError
-from litemono.files import read_json, write_atomically
-from litemono.job import TrainJob, run_training
-from litemono.run import check_same_run
-from litemono.saved import newest_step
-from litemono.sbatch import BatchScript, SlurmConfig, check_settings, request_of, slurm_parameters
+from litemono.engine.checkpoint_paths import newest_step
+from litemono.engine.run_folder import check_same_run
+from litemono.jobs import cluster_limits, follow_log, preflight, slurm, sweep
+from litemono.jobs.batch_script import BatchScript, SlurmConfig, check_settings, request_of, slurm_parameters
+from litemono.jobs.cluster_limits import Cluster
+from litemono.jobs.requeue import TrainJob, run_training
 from litemono.status import job_ids
+from litemono.utils import cli
+from litemono.utils.atomic_files import read_json, write_atomically
+from litemono.utils.errors import UserError
 
 ENDLESS = 1_000_000  # time limits a run may reach; submitit wants a number
 
@@ -89,9 +90,9 @@ def check_cluster(settings: SlurmConfig, runs: list[TrainConfig]) -> Cluster | N
             )
         print("there is no Slurm on this machine: the request was not compared with a cluster", file=sys.stderr)
         return None
-    offer, request = cluster.read_cluster(), request_of(settings)
-    partition = cluster.check_request(offer, request)
-    nodes = cluster.nodes_for(partition, request)
+    offer, request = cluster_limits.read_cluster(), request_of(settings)
+    partition = cluster_limits.check_request(offer, request)
+    nodes = cluster_limits.nodes_for(partition, request)
     if request.gpus and (problem := wheel_problem([kind for node in nodes for kind in node.gpus])):
         raise UserError(problem)
     check_not_queued(runs)
@@ -113,17 +114,17 @@ def check_not_queued(runs: list[TrainConfig]) -> None:
 
 def check_data_and_weights(runs: list[TrainConfig]) -> None:
     """Frames of the splits, and weights to start from; the same data is looked at once."""
-    from litemono import build  # brings torch, which --help does not need
-    from litemono.distributed import World
+    from litemono.engine.distributed import World
+    from litemono.tasks import monodepth  # brings torch, which --help does not need
 
     seen = set()
     for run in runs:
         key = repr((run.data, run.loss.frame_ids, run.loss.use_stereo, run.model.height, run.model.width))
         if key not in seen:
             seen.add(key)
-            build.build_data(run, World("cpu"))
+            monodepth.build_data(run, World("cpu"))
         if not newest_step(run.folder):
-            build.load_initial_weights(run, build.build_model(run))
+            monodepth.load_initial_weights(run, monodepth.build_model(run))
 
 
 # ---------------------------------------------------------------- Slurm
@@ -145,12 +146,12 @@ def submit_to_slurm(settings: SlurmConfig, offer: Cluster, runs: list[TrainConfi
         raise UserError(f"sbatch refused the job: {str(error).strip().splitlines()[-1]}") from None
     for job, run in zip(jobs, runs, strict=True):
         note_job(run.folder, job)
-    tell(settings, cluster.check_request(offer, request_of(settings)).name, jobs, runs, trial)
+    tell(settings, cluster_limits.check_request(offer, request_of(settings)).name, jobs, runs, trial)
     if not settings.wait:
         return 0
-    if trial and follow.follow(trial.job_id, trial.paths.stdout):
+    if trial and follow_log.follow(trial.job_id, trial.paths.stdout):
         return 1
-    return follow.follow(jobs[0].job_id, jobs[0].paths.stdout)
+    return follow_log.follow(jobs[0].job_id, jobs[0].paths.stdout)
 
 
 def submit_jobs(folder: Path, parameters: dict, runs: list[TrainConfig]) -> list[submitit.Job]:
@@ -201,10 +202,10 @@ def submit_locally(settings: SlurmConfig, run: TrainConfig) -> int:
     print(f"process {job.job_id}: {run.folder}, log {job.paths.stdout}; `kill {job.job_id}` saves and stops it")
     if not settings.wait:
         return 0
-    with follow.Tail(job.paths.stdout) as tail:
+    with follow_log.Tail(job.paths.stdout) as tail:
         while not job.done():
             tail.show()
-            time.sleep(follow.LOG_SECONDS)
+            time.sleep(follow_log.LOG_SECONDS)
         tail.show()
     return 0 if job.paths.result_pickle.exists() else 1
 

@@ -6,17 +6,17 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
-from litemono import cli
 from litemono.config import TrainConfig, check
-from litemono.device import is_out_of_memory
-from litemono.distributed import World
-from litemono.errors import UserError
-from litemono.interrupt import StopFlag
-from litemono.profiling import Profiler
-from litemono.schedule import learning_rates
-from litemono.state import Training, open_training
-from litemono.step import seed_step, train_step
-from litemono.validate import validate
+from litemono.engine.distributed import World
+from litemono.engine.lr_schedule import learning_rates
+from litemono.engine.profiler import Profiler
+from litemono.engine.signals import StopFlag
+from litemono.engine.step import seed_step, train_step
+from litemono.engine.training import Training, open_training
+from litemono.tasks.monodepth_validation import validate
+from litemono.utils import cli
+from litemono.utils.device import is_out_of_memory
+from litemono.utils.errors import UserError
 
 
 def train(config: TrainConfig) -> int:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import networks
-from networks import files, identify
+from networks import identify, state_files
 from networks.depth_net import DepthNet
 from networks.errors import NetworkError
 from networks.pose import RESNETS, PoseNet
@@ -27,24 +27,24 @@ def load_imagenet_encoder(depth: DepthNet, file: Path) -> list[str]:
     Used are the entries under `model` that the encoder has, less those that begin with "norm". Returns the names of the
     others, which are ignored. What the encoder has and the file lacks keeps its values, with a warning.
     """
-    backbone = files.read(file).get("model")
+    backbone = state_files.read(file).get("model")
     if not isinstance(backbone, dict):
         raise NetworkError(
             f"{file} has no 'model' entry, so it is no ImageNet backbone; trained weights: --load_weights FOLDER"
         )
     wanted = depth.encoder.state_dict()
     used = {name: value for name, value in backbone.items() if name in wanted and not name.startswith("norm")}
-    if not files.fits(wanted, used):
-        others = identify.depth_variants(backbone, "encoder", files.fits)
+    if not state_files.fits(wanted, used):
+        others = identify.depth_variants(backbone, "encoder", state_files.fits)
         if others:
             raise NetworkError(f"{file}: this is a {' or '.join(others)} backbone: --model {others[0]}")
-        misfit = files.compare({name: wanted[name] for name in used}, used)
+        misfit = state_files.compare({name: wanted[name] for name in used}, used)
         if misfit or not used:
             raise NetworkError(f"{file} does not fit {depth.name}: {misfit or 'none of its names is in the encoder'}")
     depth.encoder.load_state_dict(used, strict=False)
     missing = [name for name in wanted if name not in used]
     if missing:
-        warnings.warn(f"{file} lacks {files.some_of(missing)}, which keep their initial values", stacklevel=2)
+        warnings.warn(f"{file} lacks {state_files.some_of(missing)}, which keep their initial values", stacklevel=2)
     return [name for name in backbone if name not in used]
 
 
@@ -107,12 +107,12 @@ def fetch_pose_imagenet(num_layers: int, folder: Path = WEIGHTS_FOLDER) -> Path:
 
 def _six_channel_state(pose: PoseNet, file: Path) -> dict[str, Tensor]:
     """An ImageNet ResNet's state for two images: conv1 sees each with half the weight, so its output keeps its size."""
-    state = files.without_counters(files.read(file))
+    state = state_files.without_counters(state_files.read(file))
     wanted = pose.encoder.encoder.state_dict()
     # torchvision's files are older than this counter.
     state = {**{name: value for name, value in wanted.items() if name.endswith("num_batches_tracked")}, **state}
     one_image = {**wanted, "conv1.weight": wanted["conv1.weight"][:, :3]}
-    difference = files.compare(one_image, state)
+    difference = state_files.compare(one_image, state)
     if difference:
         raise NetworkError(f"{file} is not an ImageNet ResNet-{pose.num_layers}: {difference}")
     return {**state, "conv1.weight": torch.cat([state["conv1.weight"]] * 2, dim=1) / 2}

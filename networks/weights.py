@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import networks
-from networks import files, identify
+from networks import identify, state_files
 from networks.depth_net import DepthNet
 from networks.errors import NetworkError
 from networks.imagenet import fetch_pose_imagenet, load_imagenet_encoder, load_pose_imagenet
@@ -111,11 +111,11 @@ def load_into(folder: Path, depth: DepthNet, pose: PoseNet | None) -> None:
     if pose is not None:
         modules |= {POSE_ENCODER: pose.encoder, POSE_DECODER: pose.decoder}
     parts = [(module, folder / name, _tensors(folder / name)) for name, module in modules.items()]
-    files.load_exactly(parts, what, _what_fits_instead)
+    state_files.load_exactly(parts, what, _what_fits_instead)
 
 
 def _tensors(path: Path) -> dict[str, object]:
-    content = files.without_counters(_read(path))
+    content = state_files.without_counters(_read(path))
     return {name: value for name, value in content.items() if name not in SIZE_ENTRIES}
 
 
@@ -127,16 +127,16 @@ def _read(path: Path) -> dict[str, object]:
         raise NetworkError(
             f"{path.parent} has no {path.name}; give the folder of one epoch's weights, such as RUN/models/weights_29"
         )
-    return files.read(path)
+    return state_files.read(path)
 
 
 def _what_fits_instead(path: Path, content: dict[str, object]) -> str:
     """Which flag would make the file fit, in words, or nothing."""
     part = "encoder" if path.name in (ENCODER, POSE_ENCODER) else "decoder"
     if path.name in (ENCODER, DECODER):
-        names = identify.depth_variants(content, part, files.equal)
+        names = identify.depth_variants(content, part, state_files.equal)
         return f"these are {' or '.join(names)} weights: --model {names[0]}" if names else ""
-    layers = identify.pose_layers(content, part, files.equal)
+    layers = identify.pose_layers(content, part, state_files.equal)
     return f"these belong to a ResNet-{layers[0]} pose net: --num_layers {layers[0]}" if layers else ""
 
 

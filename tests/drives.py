@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from litemono.data.frames import open_store
 from litemono.data.kitti import SplitLine, frame_path
+from litemono.data.stores.folder import open_store
 from litemono.data.triplets import TripletDataset
 
 DRIVE = "2011_09_26/2011_09_26_drive_0001_sync"

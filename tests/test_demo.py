@@ -8,7 +8,7 @@ from PIL import Image
 
 from evaluate.protocol import Protocol
 from litemono import demo
-from litemono.data import synthetic
+from litemono.synthetic import writer
 
 H, W = 96, 320
 UNSCALED = Protocol(median_scaling=False)
@@ -38,8 +38,8 @@ def test_a_median_scaled_constant_is_exact_where_every_image_is_one_wall():
 
 def test_the_flat_road_is_as_far_as_the_rendered_one():
     disparity = demo.flat_road(H, W)
-    settings = synthetic.Settings(height=H, width=W, drives=3, frames_per_drive=3)
-    exact = synthetic.exact_depth(settings, 0, 0)[80:]
+    settings = writer.Settings(height=H, width=W, drives=3, frames_per_drive=3)
+    exact = writer.exact_depth(settings, 0, 0)[80:]
     agreement = np.abs(disparity[80:] * exact - 1)
     assert np.mean(agreement < 0.1) > 0.5  # the bottom of the picture is mostly road, the camera pitches a little
     assert np.all(disparity[: H // 2] == np.float32(1 / 80))

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from drives import DRIVE, write_drive
 
-from litemono import doctor, slurm
+from litemono import doctor
 from litemono.data import kitti
 from litemono.doctor import DoctorConfig, check_split, has_code_for, wheel_problem
+from litemono.jobs import slurm
 
 V100_WHEEL = ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
 NEW_WHEEL = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120"]

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from tiny_kitti import assert_refused, invoke, snapshot, write_weights
 
 from litemono import predict
-from litemono.data import images
+from litemono.data.stores import images
 from litemono.predict import main
 from networks import weights
 

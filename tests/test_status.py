@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from litemono import slurm, status
-from litemono.errors import UserError
-from litemono.slurm import JobState
+from litemono import status
+from litemono.jobs import slurm
+from litemono.jobs.slurm import JobState
+from litemono.utils.errors import UserError
 
 
 def write_run(folder: Path, job: dict | None = None, **heartbeat) -> Path:

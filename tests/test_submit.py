@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from drives import write_drive
 
-from litemono import job, preflight, slurm, submit, sweep
+from litemono import submit
 from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig
-from litemono.errors import UserError
-from litemono.sbatch import SlurmConfig
+from litemono.jobs import preflight, requeue, slurm, sweep
+from litemono.jobs.batch_script import SlurmConfig
 from litemono.submit import JobDataConfig, SubmitConfig
+from litemono.utils.errors import UserError
 
 
 @pytest.fixture
@@ -181,16 +182,16 @@ def checkpoint_at(folder: Path, step: int) -> None:
 
 @pytest.mark.parametrize("status", [0, 2, 3])
 def test_finished_runs_and_those_the_user_must_mend_are_not_requeued(in_job, tmp_path, status):
-    assert job.after(status, tmp_path) == status
+    assert requeue.after(status, tmp_path) == status
     assert in_job[1] == []
 
 
 def test_a_run_that_was_killed_after_its_end_is_finished(in_job, tmp_path):
     status = tmp_path / "status.json"
     status.write_text(json.dumps({"state": "finished", "job_id": "12"}))
-    assert job.after(137, tmp_path) == 0 and in_job[1] == []
+    assert requeue.after(137, tmp_path) == 0 and in_job[1] == []
     status.write_text(json.dumps({"state": "finished", "job_id": "11"}))  # by an earlier job, with fewer epochs
-    assert job.after(137, tmp_path) == 137 and in_job[1] == ["12"]
+    assert requeue.after(137, tmp_path) == 137 and in_job[1] == ["12"]
 
 
 def test_bad_input_ends_the_job_whichever_process_srun_speaks_of(in_job, tmp_path):
@@ -198,47 +199,47 @@ def test_bad_input_ends_the_job_whichever_process_srun_speaks_of(in_job, tmp_pat
     status = tmp_path / "status.json"
     for told, expected in (("UserError: no space left", 2), ("OSError: stale file handle", 137)):
         status.write_text(json.dumps({"state": "failed", "job_id": "12", "message": told}))
-        assert job.after(137, tmp_path) == expected
+        assert requeue.after(137, tmp_path) == expected
     assert in_job[1] == ["12"]
 
 
 def test_a_job_listens_to_no_handler_but_the_training_s_own(config, monkeypatch):
     """submitit's would requeue the job uncounted, or swallow the signal."""
     heard = []
-    monkeypatch.setattr(job, "set_ranks", lambda: None)
+    monkeypatch.setattr(requeue, "set_ranks", lambda: None)
     monkeypatch.setattr(
-        job,
+        requeue,
         "run_training",
         lambda _: heard.extend(signal.getsignal(signum) for signum in (signal.SIGUSR2, signal.SIGTERM)) or 0,
     )
     before = signal.signal(signal.SIGUSR2, lambda *_: None)
-    job.TrainJob(config().train)()
+    requeue.TrainJob(config().train)()
     signal.signal(signal.SIGUSR2, before)
     assert heard == [signal.SIG_DFL, signal.SIG_DFL]
 
 
 @pytest.mark.parametrize("status", [1, 128 + signal.SIGUSR2, 128 + signal.SIGTERM, 128 + signal.SIGKILL, 255])
 def test_interrupted_and_crashed_runs_are_requeued(in_job, tmp_path, status):
-    assert job.after(status, tmp_path) == status
+    assert requeue.after(status, tmp_path) == status
     assert in_job[1] == ["12"]
 
 
 def test_a_job_at_its_time_limit_is_requeued_although_slurm_is_ending_it(in_job, tmp_path):
     in_job[0].update(JobState="COMPLETING", Reason="TimeLimit")
-    job.after(143, tmp_path)
+    requeue.after(143, tmp_path)
     assert in_job[1] == ["12"]
 
 
 def test_cancelled_and_preempted_jobs_are_left_to_slurm(in_job, tmp_path):
     in_job[0].update(JobState="COMPLETING")
-    assert job.after(143, tmp_path) == 143
+    assert requeue.after(143, tmp_path) == 143
     assert in_job[1] == []
 
 
 def test_three_tries_that_end_at_the_same_step_are_enough(in_job, tmp_path, capsys):
     checkpoint_at(tmp_path, 40)
     for _ in range(3):
-        job.after(137, tmp_path)
+        requeue.after(137, tmp_path)
     assert in_job[1] == ["12", "12"]
     last = capsys.readouterr().out.strip().splitlines()[-1]
     assert "stopped: 3 tries in a row ended at step 40 (killed" in last and "goes on from step 40" in last
@@ -247,21 +248,21 @@ def test_three_tries_that_end_at_the_same_step_are_enough(in_job, tmp_path, caps
 def test_tries_that_get_further_do_not_count(in_job, tmp_path):
     for step in range(5):
         checkpoint_at(tmp_path, step)
-        job.after(137, tmp_path)
+        requeue.after(137, tmp_path)
     assert len(in_job[1]) == 5
 
 
 def test_being_preempted_is_no_failure(in_job, tmp_path):
     for _ in range(5):
-        job.after(128 + signal.SIGTERM, tmp_path)
+        requeue.after(128 + signal.SIGTERM, tmp_path)
     assert len(in_job[1]) == 5
 
 
 def test_a_new_job_may_try_three_times_again(in_job, tmp_path, monkeypatch):
     for _ in range(3):
-        job.after(1, tmp_path)
+        requeue.after(1, tmp_path)
     monkeypatch.setenv("SLURM_JOB_ID", "13")
-    job.after(1, tmp_path)
+    requeue.after(1, tmp_path)
     assert in_job[1] == ["12", "12", "13"]
 
 
@@ -269,7 +270,7 @@ def test_a_task_of_an_array_puts_only_itself_back(in_job, tmp_path, monkeypatch)
     """One of the tasks has the array's own number, and by that number scontrol means all of them."""
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
-    job.after(137, tmp_path)
+    requeue.after(137, tmp_path)
     assert in_job[1] == ["12_3"]
 
 
@@ -283,13 +284,13 @@ def test_a_controller_that_does_not_answer_is_asked_again(in_job, tmp_path, monk
         return answer
 
     monkeypatch.setattr(slurm, "job_now", job_now)
-    job.after(137, tmp_path)
+    requeue.after(137, tmp_path)
     assert in_job[1] == ["12"] and "Socket timed out; asking again" in capsys.readouterr().out
     answers = iter([slurm.NoAnswer("Socket timed out")] * 1000)
     times = iter(range(0, 10**6, 60))
     monkeypatch.setattr(time, "monotonic", lambda: next(times))
     with pytest.raises(slurm.NoAnswer):
-        job.after(137, tmp_path)
+        requeue.after(137, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +332,7 @@ def test_what_a_killed_preflight_left_does_not_stop_the_next(config, monkeypatch
     short = preflight.preflight_config(config().train, on_cpu=True)
     short.folder.mkdir(parents=True)
     (short.folder / "config.json").write_text('{"optim": {"weight_decay": 0.5}}')
-    monkeypatch.setattr(job.TrainJob, "__call__", lambda self: str(list(self.config.folder.glob("*"))))
+    monkeypatch.setattr(requeue.TrainJob, "__call__", lambda self: str(list(self.config.folder.glob("*"))))
     assert preflight.PreflightJob(short)() == "[]"
 
 

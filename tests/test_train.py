@@ -17,12 +17,13 @@ from conftest import ROOT
 from drives import DRIVE, write_drive
 from tiny_kitti import assert_refused, invoke
 
-from litemono import checkpoint, job, saved
-from litemono.cli import TOO_MANY_BAD_STEPS
 from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig, to_json
-from litemono.errors import UserError
-from litemono.events import events_in
+from litemono.engine import checkpoint, checkpoint_paths
+from litemono.engine.tensorboard import events_in
+from litemono.jobs import requeue
 from litemono.train import main, train
+from litemono.utils.cli import TOO_MANY_BAD_STEPS
+from litemono.utils.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -61,13 +62,13 @@ def start(arguments: list[str]) -> subprocess.Popen:
 def wait_for_step(run: Path, step: int) -> None:
     """Until a checkpoint of `step` or later exists."""
     deadline = time.monotonic() + 300
-    while not any(int(path.stem[5:]) >= step for path in saved.checkpoints(run / "checkpoints")):
+    while not any(int(path.stem[5:]) >= step for path in checkpoint_paths.checkpoints(run / "checkpoints")):
         assert time.monotonic() < deadline, f"no checkpoint of step {step} in {run}"
         time.sleep(0.02)
 
 
 def final_state(run: Path) -> dict:
-    return checkpoint.load(saved.checkpoints(run / "checkpoints")[-1])
+    return checkpoint.load(checkpoint_paths.checkpoints(run / "checkpoints")[-1])
 
 
 def assert_same_training(one: Path, other: Path) -> None:
@@ -168,7 +169,7 @@ def test_a_signal_in_the_last_validation_of_max_steps_leaves_it_to_the_next_star
 
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(street, tmp_path, uninterrupted, capsys):
     train(settings(street, tmp_path, run={"max_steps": 3, "checkpoint_minutes": 0}))
-    newest = saved.checkpoints(tmp_path / "run" / "checkpoints")[-1]
+    newest = checkpoint_paths.checkpoints(tmp_path / "run" / "checkpoints")[-1]
     data = bytearray(newest.read_bytes())
     data[len(data) // 2] ^= 1
     newest.write_bytes(data)
@@ -241,14 +242,14 @@ def test_too_little_memory_names_a_way_out_that_is_one(street, tmp_path, monkeyp
     with pytest.raises(UserError, match=f"out of memory; .*{advice}"):
         train(settings(street, tmp_path, optim={"accumulate": accumulate}))
     told = json.loads((tmp_path / "run" / "status.json").read_text())["message"]
-    assert told.startswith(job.USER_ERRORS), "no job is to be queued again"
+    assert told.startswith(requeue.USER_ERRORS), "no job is to be queued again"
 
 
 def test_too_little_memory_for_the_networks_alone_is_told_in_the_same_words(street, tmp_path, monkeypatch):
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
 
-    monkeypatch.setattr("litemono.state.model_on_device", full)
+    monkeypatch.setattr("litemono.engine.training.model_on_device", full)
     with pytest.raises(UserError, match="out of memory; the same command with --accumulate 2"):
         train(settings(street, tmp_path))
     assert not (tmp_path / "run").exists()

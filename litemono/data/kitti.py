@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from litemono.errors import UserError
-from litemono.files import may_pass
+from litemono.utils.atomic_files import may_pass
+from litemono.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from litemono.data.frames import FrameStore
+    from litemono.data.stores.folder import FrameStore
 
 SPLITS = Path(__file__).resolve().parents[2] / "splits"
 ARCHIVE_LIST = SPLITS / "kitti_archives_to_download.txt"

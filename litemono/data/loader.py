@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 
-from litemono.errors import UserError
-from litemono.parallel import ordered_map
+from litemono.utils.errors import UserError
+from litemono.utils.parallel import ordered_map
 
 if TYPE_CHECKING:
     from litemono.data.triplets import Batch, Key, Originals, TripletDataset

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from litemono.config import ColorJitter, TrainConfig
-from litemono.data import kitti, videos
-from litemono.data.frames import FrameStore, open_store
+from litemono.data import kitti
 from litemono.data.kitti import SplitLine
 from litemono.data.loader import AUGMENTATION, philox_words
-from litemono.data.missing import check_frames, check_scans
+from litemono.data.missing_frames import check_frames, check_scans
 from litemono.data.resample import resize
+from litemono.data.stores import video
+from litemono.data.stores.folder import FrameStore, open_store
 
 # The published stand-in for KITTI's 0.54 m between the cameras.
 BASELINE = {"l": -0.1, "r": 0.1}
@@ -192,7 +193,7 @@ def open_dataset(config: TrainConfig, which: str, store: FrameStore | None = Non
         store = open_store(data.dataset, data.data_path, data.png, config.model.height, config.model.width)
     split = data.split or kitti.DEFAULT_SPLIT.get(data.dataset)
     if split is None:
-        lines, source = videos.split_videos(store.videos, which, loss.frame_ids), f"{store.root} ({which} part)"
+        lines, source = video.split_videos(store.videos, which, loss.frame_ids), f"{store.root} ({which} part)"
     else:
         source = kitti.split_file(split, which)
         lines = kitti.read_split(source)

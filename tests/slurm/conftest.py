@@ -151,7 +151,7 @@ def slurm(slurm_session):
 @pytest.fixture(scope="session")
 def world(tmp_path_factory) -> Path:
     """32 stereo pairs of 64x32 to train on, 32 to validate."""
-    from litemono.data.synthetic import write_world
+    from litemono.synthetic.writer import write_world
 
     folder = tmp_path_factory.mktemp("world") / "world"
     write_world(folder, height=32, width=64, drives=3, frames_per_drive=18)

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from litemono.slurm import ENDED
+from litemono.jobs.slurm import ENDED
 from slurm.conftest import read_status
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from conftest import ROOT
 
-from litemono.events import events_in
+from litemono.engine.tensorboard import events_in
 from slurm.conftest import read_status
 
 HOG = Path(__file__).with_name("hog")

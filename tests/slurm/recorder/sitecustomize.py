@@ -8,7 +8,7 @@ class Watcher:
     """Wraps litemono.data.loader.EpochBatches as soon as that module is there."""
 
     def find_spec(self, name, path=None, target=None):
-        if name != "litemono.state":
+        if name != "litemono.engine.training":
             return None
         sys.meta_path.remove(self)
         from litemono.data.loader import EpochBatches

@@ -1,0 +1,191 @@
+"""Fetching KITTI's archives: a plan first, then in parallel, through dropped connections, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import zipfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from litemono.data.packing import http, requirements
+from litemono.data.stores import packed
+from litemono.utils.atomic_files import DISK_FULL
+from litemono.utils.errors import UserError
+
+CHUNK_BYTES = 1 << 20
+# Every member of a zip up to this size is checked; of larger ones the table of contents (packing checks what it reads).
+TEST_BYTES = 64 << 20
+ASKED_AT_ONCE = 8
+
+
+class Interrupted(Exception):
+    """The disk is full, or the user pressed Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One archive to have."""
+
+    address: str
+    target: Path
+    size: int | None  # bytes, None where the server does not tell
+    there: int  # bytes that are on disk already
+
+    @property
+    def complete(self) -> bool:
+        if not self.target.is_file():
+            return False
+        return self.there == self.size if self.size is not None else what_is_wrong(self.target, None) is None
+
+    @property
+    def partial(self) -> Path:
+        return self.target.with_name(self.target.name + ".part")
+
+
+def plan(base: str, paths: Iterable[str], folder: Path) -> list[Archive]:
+    """Ask the server for each archive's size and look what is on disk."""
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
+        return list(threads.map(lambda path: _look(base, path, folder), paths))
+
+
+def _look(base: str, path: str, folder: Path) -> Archive:
+    target = folder / path.rsplit("/", 1)[-1]
+    for address in requirements.addresses(base, path):
+        try:
+            size = http.persistently(lambda address=address: http.size_of(address), address)
+        except http.NotThere:
+            continue
+        archive = Archive(address, target, size, 0)
+        on_disk = target if target.is_file() else archive.partial
+        return Archive(address, target, size, on_disk.stat().st_size if on_disk.is_file() else 0)
+    raise UserError(f"{requirements.addresses(base, path)[0]}: there is no such archive; is --base_url right?")
+
+
+def check_room(archives: list[Archive], folder: Path) -> None:
+    """Raise UserError if the disk has less room than the plan needs."""
+    need = sum(max(0, archive.size - archive.there) for archive in archives if archive.size is not None)
+    free = free_bytes(folder)
+    if need > free:
+        raise UserError(
+            f"--output {folder}: {need / 1e9:.1f} GB are still to be fetched, {free / 1e9:.1f} GB are free. Packing straight "
+            f"from the server needs room for the frames alone: "
+            f"python -m litemono.prepare pack --from {requirements.KITTI_ADDRESS}"
+        )
+
+
+def free_bytes(folder: Path) -> int:
+    """Room on the disk that will hold `folder`."""
+    return shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.is_dir())).free
+
+
+def fetch_all(archives: list[Archive], parallel: int, tick: Callable[[int], None]) -> list[str]:
+    """Fetch what is not complete; returns what went wrong.  `tick(bytes)` is called as they arrive (from threads)."""
+    stop = threading.Event()
+    problems = []
+    with ThreadPoolExecutor(parallel) as threads:
+        futures = {threads.submit(fetch, archive, stop, tick): archive for archive in archives if not archive.complete}
+        try:
+            for future in as_completed(futures):
+                problem = _problem(future.exception(), futures[future], stop)
+                if problem is not None:
+                    problems.append(problem)
+        except BaseException:
+            stop.set()
+            for future in futures:
+                future.cancel()
+            raise
+    return problems
+
+
+def _problem(error: BaseException | None, archive: Archive, stop: threading.Event) -> str | None:
+    if error is None or isinstance(error, Interrupted):
+        return None
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        stop.set()  # the others would fail as well
+        return f"{archive.partial}: the disk is full, or your quota on it; what is fetched is kept"
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{archive.partial}: cannot be written ({error.strerror or error})"
+    raise error
+
+
+def fetch(archive: Archive, stop: threading.Event, tick: Callable[[int], None]) -> None:
+    """Fetch one archive next to its place, go on where an earlier try ended, and move it there when it is whole."""
+    target, partial = archive.target, archive.partial
+    if target.is_file():  # of another size than the server's: perhaps another program's unfinished download
+        os.replace(target, partial)
+    for last_try in (False, True):
+        _fetch_bytes(archive, stop, tick)
+        problem = what_is_wrong(partial, archive.size)
+        if problem is None:
+            os.replace(partial, target)
+            return
+        tick(-partial.stat().st_size)
+        partial.unlink()
+        if last_try:
+            raise UserError(f"{archive.address}: arrives damaged ({problem}); is the server's file whole?")
+
+
+def what_is_wrong(path: Path, size: int | None) -> str | None:
+    """Why a downloaded zip cannot be right, if so."""
+    there = path.stat().st_size
+    if size is not None and there != size:
+        return f"{there} bytes instead of {size}"
+    if there <= TEST_BYTES:
+        return None if packed.zip_is_whole(path) else "not a whole zip"
+    try:
+        zipfile.ZipFile(path).close()
+    except (OSError, zipfile.BadZipFile) as error:
+        return str(error)
+    return None
+
+
+def _fetch_bytes(archive: Archive, stop: threading.Event, tick: Callable[[int], None]) -> None:
+    """Append to the partial file until it has the archive's size or the server says that it is over."""
+    waits, furthest = http.delays(), 0
+    archive.partial.parent.mkdir(parents=True, exist_ok=True)
+    with open(archive.partial, "ab") as file:
+        if archive.size is None or file.tell() > archive.size:
+            _restart(file, 0, tick)
+        while file.tell() != archive.size:
+            try:
+                _receive(archive, file, stop, tick)
+                if archive.size is None:
+                    return  # an answer without a length is over when the connection is
+                if file.tell() <= furthest:
+                    raise ConnectionError("the connection ended early")
+            except http.NotThere:
+                raise UserError(f"{archive.address}: is no longer there") from None
+            except http.DROPPED as error:
+                if file.tell() <= furthest:
+                    http.wait(waits, archive.address, error)
+                    continue
+            furthest, waits = file.tell(), http.delays()  # it goes on: begin with short pauses again
+
+
+def _receive(archive: Archive, file: BinaryIO, stop: threading.Event, tick: Callable[[int], None]) -> None:
+    """One answer of the server, appended to the file."""
+    opened = http.open_at(archive.address, file.tell())
+    with opened.stream as stream:
+        if opened.start != file.tell():
+            _restart(file, opened.start, tick)  # a server without ranges sends all from the beginning
+        while True:
+            if stop.is_set():
+                raise Interrupted
+            content = stream.read(CHUNK_BYTES)
+            if not content:
+                return
+            file.write(content)
+            tick(len(content))
+
+
+def _restart(file: BinaryIO, size: int, tick: Callable[[int], None]) -> None:
+    tick(size - file.tell())
+    file.truncate(size)
+    file.seek(size)

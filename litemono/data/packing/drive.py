@@ -1,0 +1,211 @@
+"""Packing one drive: its frames resized into flat files, its scans thinned into one zip.
+
+Nothing written here counts before the index names it (packed.write_index), so a run may die at any point: what lies
+behind the end that the index knows is cut off when the drive is packed again.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from litemono.data import kitti
+from litemono.data.packing.requirements import FrameKey
+from litemono.data.packing.sources import ODOMETRY_ARCHIVES, Member, Origin, Source, find_frame, find_scan
+from litemono.data.stores.folder import resized
+from litemono.data.stores.images import NOT_AN_IMAGE, to_rgb, unreadable
+from litemono.data.stores.packed import Camera, Drive, PackIndex, frames_are_whole, frames_file, zip_is_whole
+from litemono.utils.atomic_files import replacing
+from litemono.utils.errors import UserError
+
+Tick = Callable[[], None]
+OTHER_BYTES = "the disk gives back other bytes than were written; is it failing?"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One drive's work."""
+
+    origin: Origin
+    root: Path
+    index: PackIndex  # its size and data set
+    folder: str
+    done: Drive  # what the index has of the drive
+    frames: tuple[FrameKey, ...]  # still to be packed
+    scans: tuple[int, ...]
+    skip_missing: bool
+
+
+class Result:
+    """A packed drive, and how many of its frames no archive has."""
+
+    def __init__(self, drive: Drive, absent: int) -> None:
+        self.drive, self.absent = drive, absent
+
+
+def pack_drive(job: Job, tick: Tick) -> Result:
+    """Write a drive's missing frames and scans; `tick` is called after each.  What fails leaves nothing behind."""
+    sources = job.origin.open_drive(job.folder)
+    cameras = dict(job.done.cameras)
+    try:
+        members = _find_members(job, sources)
+        for side in sorted({side for side, _ in members}):
+            of_side = {frame: member for (s, frame), member in members.items() if s == side}
+            cameras[side] = _append_frames(job, side, of_side, tick)
+        scans, no_scans = _add_scans(job, sources, tick)
+        return Result(Drive(cameras, scans, no_scans), len(job.frames) - len(members))
+    except BaseException:
+        for side in kitti.CAMERA:
+            _cut(job, side)
+        raise
+    finally:
+        for source in sources:
+            source.close()
+
+
+def _find_members(job: Job, sources: list[Source]) -> dict[FrameKey, Member]:
+    dataset = job.index.dataset
+    found = {key: find_frame(dataset, sources, job.folder, *key) for key in job.frames}
+    absent = sorted(key for key, member in found.items() if member is None)
+    if absent and not job.skip_missing:
+        first = ", ".join(f"{frame} {side}" for side, frame in absent[:3])
+        places = " and ".join(str(source.path) for source in sources)
+        raise UserError(
+            f"{job.folder}: {places} lack {len(absent)} of {len(found)} frames (first: {first}); complete them, or leave "
+            "them out: --skip_missing"
+        )
+    return {key: member for key, member in found.items() if member is not None}
+
+
+# ---------------------------------------------------------------- frames
+
+
+def _append_frames(job: Job, side: str, members: dict[int, Member], tick: Tick) -> Camera:
+    """Add frames to a camera's file behind those the index has, make sure of the disk's copy, and list them."""
+    path = frames_file(job.root, job.index.dataset, job.folder, side)
+    camera = copy.deepcopy(job.done.cameras.get(side))
+    kept = len(camera.frames) if camera else 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab") as file:
+        file.truncate(kept * job.index.frame_bytes)
+        for frame, member in sorted(members.items(), key=lambda item: (item[1].order, item[0])):
+            pixels, size = _read_image(member, job.index)
+            camera = camera or Camera(size)
+            if size != tuple(camera.native_size):
+                raise UserError(
+                    f"{member.where}: {size[1]}x{size[0]} pixels, but other frames of this camera have "
+                    f"{camera.native_size[1]}x{camera.native_size[0]}; a drive has one camera"
+                )
+            file.write(pixels)
+            camera.frames.append(frame)
+            camera.crc32.append(zlib.crc32(pixels))
+            tick()
+        file.flush()
+        os.fsync(file.fileno())
+    if not frames_are_whole(path, kept * job.index.frame_bytes, camera.crc32[kept:], job.index.frame_bytes):
+        raise UserError(f"{path}: {OTHER_BYTES}")
+    return camera
+
+
+def _read_image(member: Member, index: PackIndex) -> tuple[bytes, tuple[int, int]]:
+    """The resized frame as (3, height, width) bytes, and the original (height, width)."""
+    content = member.read()
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            pixels = resized(to_rgb(image), index.height, index.width)
+            size = image.height, image.width
+    except NOT_AN_IMAGE as error:
+        raise unreadable(member.where, error, member.source.remedy) from None
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes(), size
+
+
+def _cut(job: Job, side: str) -> None:
+    """A camera's file back to what the index knows of it."""
+    path = frames_file(job.root, job.index.dataset, job.folder, side)
+    if side in job.done.cameras:
+        os.truncate(path, len(job.done.cameras[side].frames) * job.index.frame_bytes)
+    else:
+        path.unlink(missing_ok=True)
+
+
+# ---------------------------------------------------------------- scans
+
+
+def _add_scans(job: Job, sources: list[Source], tick: Tick) -> tuple[list[int], list[int]]:
+    """The scans that are packed afterwards, and those that no source has.  KITTI itself lacks a few."""
+    found = {frame: find_scan(sources, job.folder, frame) for frame in job.scans}
+    there = {frame: member for frame, member in found.items() if member is not None}
+    absent = set(job.done.no_scans) | (set(found) - set(there))
+    if there:
+        _write_scans(job, there, tick)
+    return sorted({*job.done.scans, *there}), sorted(absent - set(there))
+
+
+def _write_scans(job: Job, members: dict[int, Member], tick: Tick) -> None:
+    """A new zip with the packed scans and more; it takes the old one's place when it is whole.
+
+    Only points that a colour camera sees are kept: a seventh of a scan, from which the same depth maps come.
+    """
+    path = job.root / job.folder / kitti.SCANS_ARCHIVE
+    calibration = kitti.calibration_dir(job.root, job.folder)
+    with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as target:
+        if job.done.scans:
+            with zipfile.ZipFile(path) as old:
+                for name in map(kitti.scan_name, job.done.scans):
+                    target.writestr(_entry(name), old.read(name))
+        for frame, member in sorted(members.items(), key=lambda item: (item[1].order, item[0])):
+            points = kitti.scan_points(member.read(), member.where)
+            points = points[kitti.in_view(calibration, points)]
+            target.writestr(_entry(kitti.scan_name(frame)), points.tobytes())
+            tick()
+    if not zip_is_whole(path):
+        raise UserError(f"{path}: {OTHER_BYTES}")
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """A member without the time of day, so that packing twice gives the same file."""
+    entry = zipfile.ZipInfo(name)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
+
+
+# ---------------------------------------------------------------- calibration
+
+
+def copy_calibration(origin: Origin, root: Path, folder: str) -> None:
+    """Copy a drive's calibration texts (odometry: also times and poses) as they are; UserError if there are none."""
+    if origin.dataset == "kitti_odom":
+        directory, needed = f"sequences/{folder}", ["calib.txt"]
+        names = [f"{directory}/calib.txt", f"{directory}/times.txt", f"poses/{folder}.txt"]
+    else:
+        directory, needed = folder.split("/")[0], ["calib_cam_to_cam.txt", "calib_velo_to_cam.txt"]
+        names = [f"{directory}/{name}" for name in (*needed, "calib_imu_to_velo.txt")]
+    absent = [name for name in names if not (root / name).is_file()]
+    if origin.dataset == "kitti" and not absent:
+        try:
+            kitti.scanner_to_image(root / directory, kitti.CAMERA["l"])
+        except UserError:
+            absent = names  # of a source that may have been mended since
+    if not absent:
+        return
+    sources = origin.open_calibration(folder)
+    found = [next(filter(None, (source.find(name) for source in sources)), None) for name in absent]
+    for name, member in zip(absent, found, strict=True):
+        if member is not None:
+            with replacing(root / name) as file:
+                file.write(member.read())
+    for source in sources:
+        source.close()
+    lacking = [name for name in needed if not (root / directory / name).is_file()]
+    if lacking:
+        archive = ODOMETRY_ARCHIVES[1] if origin.dataset == "kitti_odom" else f"{directory}_calib.zip"
+        raise UserError(f"no {' and no '.join(lacking)} for {directory}: put {archive} beside the drives")

@@ -1,0 +1,99 @@
+"""One process for each drive that is packed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection, wait
+from typing import NamedTuple
+
+from litemono.data.packing.drive import Job, Result, pack_drive
+from litemono.utils.atomic_files import DISK_FULL
+from litemono.utils.errors import UserError
+
+
+class Finished(NamedTuple):
+    """One drive's end."""
+
+    job: Job
+    result: Result | None
+    problem: str | None
+    fatal: bool  # the next drive would fail the same way
+
+
+def run_jobs(jobs: list[Job], num_workers: int, tick: Callable[[], None]) -> Iterator[Finished]:
+    """Pack drives in `num_workers` processes at a time; `tick` is called for each frame and scan.
+
+    A process packs one drive and ends; when this process dies, they end after their current frame.
+    """
+    context = multiprocessing.get_context("fork")
+    waiting, running = list(jobs), {}
+    stopping = False
+    try:
+        while running or (waiting and not stopping):
+            while waiting and len(running) < num_workers and not stopping:
+                job = waiting.pop(0)
+                receiver, sender = context.Pipe(duplex=False)
+                process = context.Process(target=_work, args=(job, sender), daemon=True)
+                process.start()
+                sender.close()
+                running[receiver] = job, process
+            for receiver in wait(list(running), timeout=0.5):
+                job, process = running[receiver]
+                finished = _receive(receiver, job, process, tick)
+                if finished is not None:
+                    process.join()
+                    receiver.close()
+                    del running[receiver]
+                    stopping = stopping or finished.fatal
+                    yield finished
+    finally:
+        for receiver, (_, process) in running.items():
+            process.terminate()
+            process.join()
+            receiver.close()
+
+
+def _receive(
+    receiver: Connection, job: Job, process: multiprocessing.Process, tick: Callable[[], None]
+) -> Finished | None:
+    try:
+        message = receiver.recv()
+    except EOFError:
+        process.join()
+        reason = f"its process died (exit status {process.exitcode}); usual reason: too little memory (--num_workers 1)"
+        return Finished(job, None, f"{job.folder}: {reason}", False)
+    if message is None:
+        tick()
+        return None
+    result, problem, fatal = message
+    return Finished(job, result, problem, fatal)
+
+
+def _work(job: Job, sender: Connection) -> None:
+    """In a process of its own: sends None for each frame, then (result, problem, fatal)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    signal.signal(signal.SIGTERM, lambda *_: _stop())
+    parent = os.getppid()
+
+    def tick() -> None:
+        if os.getppid() != parent:
+            _stop()
+        sender.send(None)
+
+    try:
+        sender.send((pack_drive(job, tick), None, False))
+    except UserError as error:
+        sender.send((None, str(error), False))
+    except BrokenPipeError:  # nobody listens any more
+        _stop()
+    except OSError as error:
+        full = error.errno in DISK_FULL
+        reason = "the disk is full, or your quota on it" if full else f"cannot write: {error.strerror or error}"
+        sender.send((None, f"{job.folder}: {reason} ({job.root})", full))
+
+
+def _stop() -> None:
+    raise SystemExit(1)

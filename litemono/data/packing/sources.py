@@ -1,0 +1,192 @@
+"""Where packing reads from: KITTI's zips (on disk or behind an address) or the folders extracted from them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from litemono.data import kitti
+from litemono.data.packing import http, requirements
+from litemono.data.stores.packed import drive_place
+from litemono.utils.errors import UserError
+
+# KITTI ships .png; many users have converted theirs to .jpg.
+IMAGE_EXTENSIONS = (".png", ".jpg")
+ODOMETRY_ARCHIVES = ("data_odometry_color.zip", "data_odometry_calib.zip", "data_odometry_poses.zip")
+ODOMETRY_TOP = "dataset/"  # the odometry zips have everything below this folder
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+
+
+class Member(NamedTuple):
+    """A file of a source."""
+
+    source: Source
+    name: str
+    order: int  # reading in this order is fastest
+
+    def read(self) -> bytes:
+        return self.source.read(self.name)
+
+    @property
+    def where(self) -> str:
+        return self.source.where(self.name)
+
+
+class Source(Protocol):
+    """A tree in KITTI's layout."""
+
+    path: Path | str
+    remedy: str  # what to do about a damaged file of it
+
+    def find(self, name: str) -> Member | None:
+        """The file of this name, with / between its parts."""
+
+    def read(self, name: str) -> bytes: ...
+
+    def where(self, name: str) -> str:
+        """The file's place, for messages."""
+
+    def close(self) -> None: ...
+
+
+class FolderSource:
+    """Extracted archives."""
+
+    remedy = "replace the file, or extract its archive again"
+
+    def __init__(self, root: Path) -> None:
+        self.path = root
+        self._listings: dict[str, frozenset[str]] = {}
+
+    def find(self, name: str) -> Member | None:
+        directory, _, file = name.rpartition("/")
+        return Member(self, name, 0) if file in self._listing(directory) else None
+
+    def read(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise UserError(f"{self.where(name)}: cannot be read ({error.strerror})") from None
+
+    def where(self, name: str) -> str:
+        return str(self.path / name)
+
+    def close(self) -> None:
+        pass
+
+    def _listing(self, directory: str) -> frozenset[str]:
+        if directory not in self._listings:
+            try:
+                entries = os.scandir(self.path / directory)
+                self._listings[directory] = frozenset(entry.name for entry in entries if entry.is_file())
+            except (FileNotFoundError, NotADirectoryError):
+                self._listings[directory] = frozenset()
+        return self._listings[directory]
+
+
+class ZipSource:
+    """One of KITTI's zips, on disk or behind an address (remote.NotThere if it is not); nothing is extracted."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = path
+        self.remedy = (
+            "delete it and fetch it again (python -m litemono.prepare download)"
+            if isinstance(path, Path)
+            else "the archive is damaged at its source"
+        )
+        try:
+            file = path if isinstance(path, Path) else io.BufferedReader(http.RemoteFile(path), 1 << 18)
+            self._zip = zipfile.ZipFile(file)
+        except DAMAGED as error:
+            raise UserError(f"{path}: not a complete zip ({error}); {self.remedy}") from None
+        infos = {info.filename.removeprefix(ODOMETRY_TOP): info for info in self._zip.infolist() if not info.is_dir()}
+        self._members = {name: (info, info.header_offset) for name, info in infos.items()}
+
+    def find(self, name: str) -> Member | None:
+        return Member(self, name, self._members[name][1]) if name in self._members else None
+
+    def read(self, name: str) -> bytes:
+        try:
+            return self._zip.read(self._members[name][0])
+        except DAMAGED as error:
+            raise UserError(f"{self.where(name)}: cannot be read ({error}); {self.remedy}") from None
+
+    def where(self, name: str) -> str:
+        return f"{self.path}, member {self._members[name][0].filename}"
+
+    def close(self) -> None:
+        self._zip.close()
+
+
+class Origin:
+    """The value of --from: a folder with zips, extracted drives or both; or the address of KITTI's raw archives."""
+
+    def __init__(self, dataset: str, place: str) -> None:
+        self.dataset = dataset
+        local = http.local_path(place) if http.is_address(place) else Path(place)
+        self.root: Path | str = local or place
+        if local is None and dataset != "kitti":
+            raise UserError(f"--from {place}: an address works for raw KITTI alone; download the odometry zips first")
+        if local is not None and not local.is_dir():
+            raise UserError(f"--from {place}: there is no such folder")
+
+    def zips(self, folder: str) -> list[Path | str]:
+        """The zips with a drive's frames: files, or places below an address that is not asked yet."""
+        if self.dataset == "kitti_odom":
+            return self._there(ODOMETRY_ARCHIVES[:1])
+        return self._there([f"{folder.rsplit('/', 1)[-1]}.zip"])
+
+    def has(self, folder: str) -> bool:
+        """Whether there is anything of a drive: its zip, or a folder of its name."""
+        extracted = isinstance(self.root, Path) and (self.root / drive_place(self.dataset, folder)).is_dir()
+        return extracted or bool(self.zips(folder))
+
+    def open_drive(self, folder: str) -> list[Source]:
+        """Sources for the frames and scans of a drive."""
+        return self._open(self.zips(folder))
+
+    def open_calibration(self, folder: str) -> list[Source]:
+        """Sources for the calibration (and odometry poses) of a drive."""
+        if self.dataset == "kitti_odom":
+            return self._open(self._there(ODOMETRY_ARCHIVES[1:]))
+        return self._open(self._there([f"{folder.split('/')[0]}_calib.zip"]))
+
+    def _open(self, zips: Sequence[Path | str]) -> list[Source]:
+        folders = [FolderSource(self.root)] if isinstance(self.root, Path) else []
+        return [self._open_zip(path) for path in zips] + folders
+
+    def _open_zip(self, path: Path | str) -> ZipSource:
+        if isinstance(path, Path):
+            return ZipSource(path)
+        for address in requirements.addresses(self.root, path):
+            with contextlib.suppress(http.NotThere):
+                return ZipSource(address)
+        raise UserError(
+            f"{requirements.addresses(self.root, path)[0]}: there is no such archive; is the address right?"
+        )
+
+    def _there(self, names: Sequence[str]) -> list[Path | str]:
+        """The archives of these names; on disk also one folder down, as KITTI's server has them."""
+        if isinstance(self.root, str):
+            return [path for path in requirements.archive_paths() if path.split("/")[-1] in names]
+        places = ([self.root / name, *sorted(self.root.glob(f"*/{name}"))] for name in names)
+        found = (next((path for path in paths if path.is_file()), None) for paths in places)
+        return [path for path in found if path is not None]
+
+
+def find_frame(dataset: str, sources: Sequence[Source], folder: str, side: str, frame: int) -> Member | None:
+    """The image of a frame in the first source that has it."""
+    directory, stem = kitti.frame_place(dataset, folder, frame, side)
+    names = [f"{directory}/{stem}{extension}" for extension in IMAGE_EXTENSIONS]
+    return next(filter(None, (source.find(name) for source in sources for name in names)), None)
+
+
+def find_scan(sources: Sequence[Source], folder: str, frame: int) -> Member | None:
+    name = f"{folder}/{kitti.scan_name(frame)}"
+    return next(filter(None, (source.find(name) for source in sources)), None)

@@ -1,0 +1,213 @@
+"""Packing a split: which drives are to do, and the index that grows as they finish."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from litemono.data import kitti
+from litemono.data.packing.drive import Job, copy_calibration
+from litemono.data.packing.processes import run_jobs
+from litemono.data.packing.requirements import Wanted
+from litemono.data.packing.sources import Origin
+from litemono.data.stores import packed
+from litemono.data.stores.packed import Drive, PackIndex
+from litemono.utils.atomic_files import NoLocks, try_lock, writable
+from litemono.utils.errors import UserError
+
+LOCK_WAIT_S = 2.0  # workers of a killed run notice its end after a frame
+SCAN_BYTES = 150_000  # of a thinned, compressed scan
+NAMED = 10
+
+
+@dataclass(frozen=True)
+class Options:
+    skip_missing: bool
+    delete_zips: bool
+    num_workers: int
+
+
+class Summary(NamedTuple):
+    """What is in the pack when the command ends."""
+
+    wanted: int  # frames
+    packed: int
+    scans: int
+    problems: list[str]  # one for each drive that failed
+
+
+def pack_split(
+    root: Path, index: PackIndex, origin: Origin, wanted: dict[str, Wanted], options: Options, console: Console
+) -> Summary:
+    """Add to the pack at `root` what it lacks of `wanted`; the index is written after each drive."""
+    if options.delete_zips:
+        _forget_damaged(root, index, wanted, console)
+    jobs = make_jobs(index, root, origin, wanted, options.skip_missing)
+    finished_before = wanted.keys() - {job.folder for job in jobs}
+    jobs = _with_archive(jobs, options.skip_missing, console)
+    jobs = _with_calibration(jobs, options.skip_missing, console)
+    check_room(root, jobs)
+    packed.write_index(root, index)
+    pending, problems = {job.folder for job in jobs}, []
+    if options.delete_zips:
+        _delete_zips(origin, finished_before, pending)
+    with progress_bar(console, sum(len(job.frames) + len(job.scans) for job in jobs)) as tick:
+        for job, result, problem, _ in run_jobs(jobs, options.num_workers, tick):
+            if problem is not None:
+                problems.append(problem)
+                continue
+            index.drives[job.folder] = result.drive
+            packed.write_index(root, index)
+            pending.discard(job.folder)
+            console.print(f"{job.folder}: {len(job.frames) - result.absent} frames", highlight=False)
+            if options.delete_zips:
+                own = {job.folder: wanted[job.folder]}
+                if not make_jobs(index, root, origin, own, options.skip_missing):  # nothing was passed over
+                    _delete_zips(origin, {job.folder}, pending)
+    frames = sum(len(need.frames) for need in wanted.values())
+    lacking = make_jobs(index, root, origin, wanted, options.skip_missing)
+    scans = sum(
+        len(need.scans & set(index.drives[folder].scans)) for folder, need in wanted.items() if folder in index.drives
+    )
+    return Summary(frames, frames - sum(len(job.frames) for job in lacking), scans, problems)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(height, width) from "640x192", width first."""
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    width, height = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not (0 < width <= 4096 and 0 < height <= 4096 and width % 32 == 0 and height % 32 == 0):
+        raise UserError(f"--size {text}: must be WIDTHxHEIGHT, multiples of 32, such as 640x192 or 1024x320")
+    return height, width
+
+
+@contextlib.contextmanager
+def locked(root: Path, what: str) -> Iterator[None]:
+    """Keep another process from doing `what` in `root`; the lock goes with its last process, however that ends."""
+    with writable(root):
+        root.mkdir(parents=True, exist_ok=True)
+        file = open(root / f".{what}.lock", "ab")
+    with file:
+        try:
+            free = try_lock(file, LOCK_WAIT_S)
+        except NoLocks:
+            free = True
+        if not free:
+            raise UserError(f"{root}: another {what} runs in this folder; wait for it, or choose another --output")
+        yield
+
+
+def open_index(root: Path, dataset: str, height: int, width: int) -> PackIndex:
+    """The index of an earlier run, without drives whose files were damaged or deleted since; or a new one."""
+    if not packed.is_pack(root):
+        return PackIndex(dataset, height, width)
+    index = packed.read_index(root)
+    if (index.dataset, index.height, index.width) != (dataset, height, width):
+        raise UserError(
+            f"--output {root}: holds frames of --dataset {index.dataset} at --size {index.size}, not {dataset} at "
+            f"{width}x{height}; choose another --output"
+        )
+    for folder, drive in index.drives.items():
+        for side, camera in list(drive.cameras.items()):
+            path = packed.frames_file(root, dataset, folder, side)
+            if not path.is_file() or path.stat().st_size < len(camera.frames) * index.frame_bytes:
+                del drive.cameras[side]
+        if drive.scans and not packed.zip_is_whole(root / folder / kitti.SCANS_ARCHIVE):
+            drive.scans = []
+    return index
+
+
+def make_jobs(index: PackIndex, root: Path, origin: Origin, wanted: dict[str, Wanted], skip_missing: bool) -> list[Job]:
+    """What is still to do, the longest first."""
+    jobs = []
+    for folder, need in wanted.items():
+        done = index.drives.get(folder, Drive())
+        packed_frames = {(side, frame) for side, camera in done.cameras.items() for frame in camera.frames}
+        frames = sorted(need.frames - packed_frames)
+        scans = sorted(need.scans - set(done.scans) - set(done.no_scans))
+        if frames or scans:
+            settings = replace(index, drives={})
+            jobs.append(Job(origin, root, settings, folder, done, tuple(frames), tuple(scans), skip_missing))
+    return sorted(jobs, key=lambda job: (-len(job.frames), job.folder))
+
+
+def check_room(root: Path, jobs: list[Job]) -> None:
+    """Raise UserError if the disk has less room than the frames will take."""
+    need = sum(len(job.frames) * job.index.frame_bytes + len(job.scans) * SCAN_BYTES for job in jobs)
+    free = shutil.disk_usage(root).free
+    if need > free:
+        raise UserError(f"--output {root}: {need / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
+
+
+def _with_archive(jobs: list[Job], skip_missing: bool, console: Console) -> list[Job]:
+    """Jobs whose drives are in --from at all; UserError that names the others, unless skip_missing."""
+    absent = sorted(job.folder for job in jobs if not job.origin.has(job.folder))
+    if not absent:
+        return jobs
+    names = ", ".join(absent[:NAMED]) + (f" and {len(absent) - NAMED} more" if len(absent) > NAMED else "")
+    text = f"--from {jobs[0].origin.root} has neither zip nor folder of {len(absent)} drives ({names})"
+    if not skip_missing:
+        raise UserError(f"{text}; fetch them (python -m litemono.prepare download), or pack the rest: --skip_missing")
+    console.print(f"warning: {text}; left out", markup=False, highlight=False, soft_wrap=True)
+    return [job for job in jobs if job.folder not in absent]
+
+
+def _with_calibration(jobs: list[Job], skip_missing: bool, console: Console) -> list[Job]:
+    """Copy the drives' calibration; without it, no scans."""
+    result = []
+    for job in jobs:
+        try:
+            copy_calibration(job.origin, job.root, job.folder)
+        except UserError as error:
+            if not skip_missing:
+                raise UserError(f"{error}; or go without ground truth and --intrinsics calib: --skip_missing") from None
+            console.print(f"warning: {error}; packed without scans", markup=False, highlight=False, soft_wrap=True)
+            job = replace(job, scans=())
+        if job.frames or job.scans:
+            result.append(job)
+    return result
+
+
+def _forget_damaged(root: Path, index: PackIndex, wanted: Iterable[str], console: Console) -> None:
+    """Read back what an earlier run packed, before its zips go; cameras with a damaged frame are packed again."""
+    for folder in sorted(index.drives.keys() & set(wanted)):
+        cameras = index.drives[folder].cameras
+        for side, camera in list(cameras.items()):
+            path = packed.frames_file(root, index.dataset, folder, side)
+            if not packed.frames_are_whole(path, 0, camera.crc32, index.frame_bytes):
+                console.print(f"{path}: damaged since it was packed; packing it again", markup=False, soft_wrap=True)
+                del cameras[side]
+
+
+def _delete_zips(origin: Origin, finished: set[str], pending: set[str]) -> None:
+    """Delete the zips of finished drives, except those that other drives still need."""
+    needed = {path for folder in pending for path in origin.zips(folder)}
+    for path in {path for folder in finished for path in origin.zips(folder)} - needed:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def progress_bar(console: Console, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal; call the result for each frame.  It starts no thread: drives are packed in forks."""
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeElapsedColumn(), TimeRemainingColumn())
+    last = time.monotonic()
+    with Progress(*columns, console=console, auto_refresh=False, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=total)
+
+        def tick() -> None:
+            nonlocal last
+            progress.advance(task)
+            if time.monotonic() - last > 0.2:
+                last = time.monotonic()
+                progress.refresh()
+
+        yield tick

@@ -1,0 +1,59 @@
+"""Image files of any kind as the networks' input: 8-bit RGB."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from litemono.utils.errors import UserError
+
+# What Pillow raises for a file that is no image, or only half of one.
+NOT_AN_IMAGE = (
+    *(OSError, SyntaxError, ValueError, TypeError, RuntimeError, struct.error, zlib.error),
+    Image.DecompressionBombError,
+)
+# By EXIF's orientation: how a phone's picture is turned upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class UnknownRange(ValueError):
+    """Which number is white?"""
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF note says. (ImageOps.exif_transpose writes the note anew, and fails on odd ones.)"""
+    image.load()
+    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    return image if turn is None else image.transpose(turn)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The image, decoded, in 8-bit RGB. Of 16-bit grey the upper 8 bits; UnknownRange for numbers that could mean anything."""
+    image.load()
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):  # Pillow would cut off what is above 255
+        raise UnknownRange(f"its pixels are {'32-bit integers' if image.mode == 'I' else 'floating-point numbers'}")
+    return image.convert("RGB")
+
+
+def unreadable(where: object, error: BaseException, remedy: str) -> UserError:
+    """What to tell the user when `where` raised one of NOT_AN_IMAGE."""
+    if isinstance(error, Image.DecompressionBombError):
+        return UserError(f"{where}: too many pixels for an image of a camera ({error}); {remedy}")
+    if isinstance(error, UnknownRange):
+        return UserError(f"{where}: {error}; save it with 8 bits a channel")
+    return UserError(f"{where}: not a complete image ({error}); {remedy}")

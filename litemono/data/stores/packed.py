@@ -1,0 +1,241 @@
+"""Packed frames: one flat file of resized frames for each camera of each drive, and an index.
+
+    DIR/packed.json                                       the index, written last: what it does not name does not exist
+    DIR/2011_09_26/calib_cam_to_cam.txt ...               calibration, as KITTI ships it
+    DIR/2011_09_26/2011_09_26_drive_0001_sync/
+        image_02.bin                                      uint8 (frames, 3, height, width), in the order of the index
+        velodyne_points.zip                               scans of validation and test frames (kitti.scan_path finds them)
+
+A frame is stored as planes, the layout that training wants, so a triplet is three plain copies from the page cache into
+the batch.  Frames are read by position and not through a memory map: as fast from the cache, one request instead of ninety
+page faults from a network file system, and the process does not seem to grow by the size of the data.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from litemono.data import kitti
+from litemono.utils.atomic_files import may_pass, replacing
+from litemono.utils.errors import UserError
+
+INDEX_FILE = "packed.json"
+FORMAT = "litemono packed frames 1"
+
+
+@dataclass
+class Camera:
+    """Frames of one camera of one drive, in the order of its file."""
+
+    native_size: tuple[int, int]  # (height, width) of the original images
+    frames: list[int] = field(default_factory=list)
+    crc32: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Drive:
+    """What is packed of one drive."""
+
+    cameras: dict[str, Camera] = field(default_factory=dict)  # by side, "l" or "r"
+    scans: list[int] = field(default_factory=list)
+    no_scans: list[int] = field(default_factory=list)  # frames whose scan the archive does not have
+
+
+@dataclass
+class PackIndex:
+    """The index file."""
+
+    dataset: str
+    height: int
+    width: int
+    drives: dict[str, Drive] = field(default_factory=dict)
+
+    @property
+    def frame_bytes(self) -> int:
+        return 3 * self.height * self.width
+
+    @property
+    def size(self) -> str:
+        """As --size takes it."""
+        return f"{self.width}x{self.height}"
+
+
+def is_pack(root: Path | str) -> bool:
+    return (Path(root) / INDEX_FILE).is_file()
+
+
+def drive_place(dataset: str, folder: str) -> str:
+    """Directory of a drive or sequence below the data root."""
+    return kitti.frame_place(dataset, folder, 0, "l")[0].removesuffix("/data").rsplit("/", 1)[0]
+
+
+def frames_file(root: Path, dataset: str, folder: str, side: str) -> Path:
+    """The packed frames of one camera."""
+    return Path(root) / (kitti.frame_place(dataset, folder, 0, side)[0].removesuffix("/data") + ".bin")
+
+
+def read_index(root: Path | str) -> PackIndex:
+    path = Path(root) / INDEX_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT:
+            raise ValueError("another format")
+        drives = {folder: _drive(entry) for folder, entry in content.pop("drives").items()}
+        return PackIndex(drives=drives, **content)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        if may_pass(error):
+            raise
+        raise UserError(
+            f"{path}: not an index of packed frames ({error}); pack this folder again: "
+            "python -m litemono.prepare pack --from ZIPS_OR_FOLDER --output DIR"
+        ) from None
+
+
+def _drive(entry: dict) -> Drive:
+    cameras = {side: Camera(**camera) for side, camera in entry["cameras"].items()}
+    for camera in cameras.values():
+        if len(camera.frames) != len(camera.crc32):
+            raise ValueError("frames and checksums differ in number")
+    return Drive(cameras, entry["scans"], entry["no_scans"])
+
+
+def write_index(root: Path, index: PackIndex) -> None:
+    """Replace the index at once; everything it names must be on the disk already."""
+    content = json.dumps({"format": FORMAT, **asdict(index)}, separators=(",", ":"))
+    with replacing(root / INDEX_FILE) as file:
+        file.write(content.encode())
+
+
+def frames_are_whole(path: Path, start: int, crcs: list[int], frame_bytes: int) -> bool:
+    """Whether the frames from byte `start` on have these checksums, on the disk where the system lets us ask it."""
+    with open(path, "rb") as file:
+        os.posix_fadvise(file.fileno(), start, 0, os.POSIX_FADV_DONTNEED)
+        file.seek(start)
+        return all(zlib.crc32(file.read(frame_bytes)) == crc for crc in crcs)
+
+
+def zip_is_whole(path: Path) -> bool:
+    """Whether a zip can be opened and its members have their checksums."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError):
+        return False
+
+
+class PackedStore:
+    """FrameStore of a folder made by `litemono.prepare pack`."""
+
+    holds_originals = False
+
+    def __init__(self, dataset: str, root: Path, height: int, width: int) -> None:
+        self.dataset, self.root = dataset, Path(root)
+        self.height, self.width = height, width
+        self.index = read_index(root)
+        self._check_settings()
+        self._rows: dict[tuple[str, str], np.ndarray] = {}  # row in the file by frame number, -1: not packed
+        self._files: dict[tuple[str, str], int] = {}
+        for folder, drive in self.index.drives.items():
+            for side, camera in drive.cameras.items():
+                self._add_camera(folder, side, camera)
+
+    def read(self, folder: str, frame: int, side: str) -> np.ndarray:
+        planes = np.empty((3, self.height, self.width), np.uint8)
+        self.read_planes(folder, frame, side, planes)
+        # The layout of a decoded image as well: convolutions round differently on another one.
+        return np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+    def read_planes(self, folder: str, frame: int, side: str, planes: np.ndarray) -> None:
+        row = self._row(folder, frame, side)
+        if row < 0:
+            raise self._not_packed(folder, frame, side)
+        file = self._file(folder, side)
+        if os.preadv(file, [planes], row * self.index.frame_bytes) != self.index.frame_bytes:
+            path = frames_file(self.root, self.dataset, folder, side)
+            raise UserError(f"{path}: ends before frame {frame}; was it changed while it is in use?")
+
+    def has(self, folder: str, frame: int, side: str) -> bool:
+        return self._row(folder, frame, side) >= 0
+
+    def native_size(self, folder: str, frame: int, side: str) -> tuple[int, int]:
+        if not self.has(folder, frame, side):
+            raise self._not_packed(folder, frame, side)
+        height, width = self.index.drives[self._name(folder)].cameras[side].native_size
+        return height, width
+
+    def missing(self, folder: str, frame: int, side: str) -> str:
+        return f"frame {frame} is not packed in {frames_file(self.root, self.dataset, folder, side)}"
+
+    def place(self, folder: str, frame: int, side: str) -> tuple[Path, int, int]:
+        """(file, first byte, number of bytes) of a packed frame."""
+        path = frames_file(self.root, self.dataset, folder, side)
+        return path, self._row(folder, frame, side) * self.index.frame_bytes, self.index.frame_bytes
+
+    def check(self, folder: str, frame: int, side: str) -> str | None:
+        """What is wrong with a packed frame's bytes, if anything."""
+        row = self._row(folder, frame, side)
+        stored = self.index.drives[self._name(folder)].cameras[side].crc32[row]
+        planes = np.empty((3, self.height, self.width), np.uint8)
+        self.read_planes(folder, frame, side, planes)
+        if zlib.crc32(planes) != stored:
+            path = frames_file(self.root, self.dataset, folder, side)
+            return f"{path}: frame {frame} (row {row}) is damaged; delete this file and pack again"
+        return None
+
+    def _not_packed(self, folder: str, frame: int, side: str) -> UserError:
+        return UserError(
+            f"{self.missing(folder, frame, side)}; pack the split that needs it into the same folder: "
+            f"python -m litemono.prepare pack --from ZIPS_OR_FOLDER --split SPLIT --output {self.root}"
+        )
+
+    def _check_settings(self) -> None:
+        index, root = self.index, self.root
+        if (index.height, index.width) != (self.height, self.width):
+            raise UserError(
+                f"--data_path {root}: packed at {index.size} (width x height), not {self.width}x{self.height}; give --height "
+                f"{index.height} --width {index.width}, or pack again: python -m litemono.prepare pack --from "
+                f"ZIPS_OR_FOLDER --size {self.width}x{self.height} --output ANOTHER_FOLDER"
+            )
+        if index.dataset != self.dataset:
+            raise UserError(f"--data_path {root}: packed from --dataset {index.dataset}, not {self.dataset}")
+
+    def _add_camera(self, folder: str, side: str, camera: Camera) -> None:
+        path = frames_file(self.root, self.dataset, folder, side)
+        needed = len(camera.frames) * self.index.frame_bytes
+        there = path.stat().st_size if path.is_file() else 0
+        if there < needed:
+            raise UserError(
+                f"{path}: {there} of {needed} bytes are there; the pack is damaged. Run the same "
+                "python -m litemono.prepare pack again: it packs what is incomplete anew"
+            )
+        rows = np.full(max(camera.frames, default=-1) + 1, -1, np.int32)
+        rows[camera.frames] = np.arange(len(camera.frames))
+        self._rows[self._name(folder), side] = rows
+
+    def _name(self, folder: str) -> str:
+        """The index's name of a drive: split lists may write odometry sequences as 0 or 00."""
+        return kitti.sequence_name(folder) if self.dataset == "kitti_odom" else folder
+
+    def _row(self, folder: str, frame: int, side: str) -> int:
+        rows = self._rows.get((self._name(folder), side))
+        return int(rows[frame]) if rows is not None and 0 <= frame < len(rows) else -1
+
+    def _file(self, folder: str, side: str) -> int:
+        """Descriptor of a camera's file, opened when it is first read."""
+        key = self._name(folder), side
+        if key not in self._files:
+            opened = os.open(frames_file(self.root, self.dataset, folder, side), os.O_RDONLY)
+            if self._files.setdefault(key, opened) != opened:  # another thread was faster
+                os.close(opened)
+        return self._files[key]
+
+    def __del__(self) -> None:
+        for file in self.__dict__.get("_files", {}).values():
+            os.close(file)

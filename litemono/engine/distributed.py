@@ -1,0 +1,96 @@
+"""One process or many: the few questions the trainer asks.
+
+The launcher (torchrun, or srun through slurm/train_v100_multi.sh) sets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and
+MASTER_PORT. Without them there is one process and none of the calls below does anything.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from litemono.utils.device import choose_device
+from litemono.utils.errors import UserError
+
+Result = TypeVar("Result")
+
+
+class World:
+    """Who am I, where do I compute, and the collectives that the trainer needs."""
+
+    def __init__(self, device: str | None) -> None:
+        self.rank = int(os.environ.get("RANK", 0))
+        self.size = int(os.environ.get("WORLD_SIZE", 1))
+        self.device = choose_device(device)
+        if self.device.type == "cuda":
+            local = int(os.environ.get("LOCAL_RANK", 0))
+            self.device = torch.device("cuda", local % torch.cuda.device_count())
+            torch.cuda.set_device(self.device)
+        if self.size > 1:
+            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Elementwise sum of `values` over all processes."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Elementwise mean of `values` over all processes; on a GPU queued, not waited for."""
+        return self.sum(values) / self.size if self.size > 1 else values
+
+    def any(self, flag: bool) -> bool:
+        """True on every process if it is true on one: all must leave the loop at the same step."""
+        if self.size == 1:
+            return flag
+        return bool(self.sum(torch.tensor(float(flag), device=self.device)).item())
+
+    def share(self, tensors: Iterable[Tensor]) -> None:
+        """Rank 0's values in the tensors of every process."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
+
+    def of_main(self, value: int) -> int:
+        """Rank 0's value, on every process."""
+        shared = torch.tensor(value, device=self.device)
+        self.share([shared])
+        return int(shared)
+
+    def on_main(self, work: Callable[[], Result]) -> Result | None:
+        """What work() returns on rank 0, None elsewhere. Where it fails all fail, rather than wait for rank 0."""
+        result, failure = None, None
+        if self.is_main:
+            try:
+                result = work()
+            except Exception as error:
+                failure = error
+        outcome = self.of_main(0 if failure is None else 2 if isinstance(failure, UserError) else 1)
+        if failure is not None:
+            raise failure
+        if outcome:
+            raise (UserError if outcome == 2 else RuntimeError)("the first process failed, see its message")
+        return result
+
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if self.size == 1 or not dist.is_initialized():
+            return
+        if failure is not None and self.device.type == "cuda":
+            return  # NCCL would wait here for what the others still expect of us, and the reason would never be printed
+        # A thread of gloo needs Python's lock to let go of the last exchange. The end of the group waits for that
+        # thread while it holds the lock, so give the thread its turn first.
+        time.sleep(1)
+        dist.destroy_process_group()

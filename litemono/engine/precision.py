@@ -1,0 +1,62 @@
+"""Which number format the networks compute in; geometry, SSIM and the loss are float32 always (see model.py)."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, get_args
+
+import torch
+
+from litemono.config import Precision
+from litemono.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from litemono.tasks.monodepth_model import DepthPoseModel
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+HALF = {"fp16": torch.float16, "bf16": torch.bfloat16}
+
+# Compute capabilities of NVIDIA GPUs: tensor cores for fp16 came with Volta, for bf16 and TF32 with Ampere.
+VOLTA, AMPERE = (7, 0), (8, 0)
+
+
+def choose_precision(name: Precision | None, device: torch.device) -> Precision:
+    """`name`, or what suits the device; UserError where the device would refuse it, ignore it or only imitate it."""
+    if device.type == "cpu":
+        if name == "tf32":
+            raise UserError("--precision tf32 is a mode of NVIDIA GPUs; on a CPU use fp32 (or bf16)")
+        return name or "fp32"
+    capability = torch.cuda.get_device_capability(device)
+    if name in ("tf32", "bf16") and capability < AMPERE:
+        raise UserError(
+            f"--precision {name}: {torch.cuda.get_device_name(device)} has no {name} units (they came with Ampere); "
+            "use fp16"
+        )
+    return name or ("bf16" if capability >= AMPERE else "fp16" if capability >= VOLTA else "fp32")
+
+
+def apply_precision(precision: Precision) -> None:
+    """TF32 for what is left in float32 on a GPU, except where fp32 was asked for: then all 23 bits, as the name says."""
+    torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"
+    torch.backends.cudnn.allow_tf32 = precision != "fp32"
+
+
+def use_channels_last(model: DepthPoseModel, precision: Precision, device: torch.device) -> None:
+    """Convolution weights with channels last, where that is known to be faster and right; features follow.
+
+    On a CPU 10 to 15 % of both networks' time; on a GPU tensor cores want dense convolutions in half precision so. The
+    depth network stays as it is in half precision: on a CPU the weight gradients of its dilated depthwise convolutions
+    then come out of memory that nobody has written (oneDNN in torch 2.7.1), and no GPU has been asked.
+    """
+    half, cpu = precision in HALF, device.type == "cpu"
+    for net, wanted in ((model.depth, cpu and not half), (model.pose, cpu or half)):
+        for weight in net.parameters() if wanted and net is not None else ():
+            # With one input channel or one pixel both orders are the same in memory, and torch is not sure of their name.
+            if weight.dim() == 4 and weight.shape[1] > 1 and weight.shape[2:].numel() > 1:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[None]:
+    """Convolutions and matrix products in half precision, for fp16 and bf16; otherwise nothing."""
+    half = HALF.get(precision)
+    return torch.autocast(device.type, half or torch.get_default_dtype(), enabled=half is not None)

@@ -1,0 +1,160 @@
+"""What a run tells while it goes: a progress line, TensorBoard curves and pictures, the heartbeat in status.json."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import torch
+
+from litemono.engine.run_folder import RunFolder
+from litemono.engine.tensorboard import Curves, trim
+from litemono.tasks.monodepth_model import Output
+from litemono.utils.colormap import magma
+from litemono.utils.formatting import duration
+
+LINE_SECONDS = 20.0  # between progress lines where the output is a file
+PICTURES = 4  # samples of a batch that are shown
+AVERAGE_STEPS = 50  # over which speed and data wait are averaged
+
+
+class Clock:
+    """Seconds per step and the share of them spent waiting for data, as running means."""
+
+    def __init__(self) -> None:
+        self.step_seconds = self.wait_seconds = 0.0
+        self._steps = 0
+        self._last = time.perf_counter()
+
+    def restart(self) -> None:
+        """Leave out what has passed since the last step (validation, checkpoints)."""
+        self._last = time.perf_counter()
+
+    def step(self, waited: float) -> None:
+        now = time.perf_counter()
+        self._steps += 1
+        weight = 1 / min(self._steps, AVERAGE_STEPS)
+        self.step_seconds += weight * (now - self._last - self.step_seconds)
+        self.wait_seconds += weight * (waited - self.wait_seconds)
+        self._last = now
+
+    @property
+    def data_wait(self) -> float:
+        return self.wait_seconds / self.step_seconds if self.step_seconds else 0.0
+
+
+class Reporter:
+    """Speaks for rank 0; on other ranks `run` is None and every call does nothing."""
+
+    def __init__(self, run: RunFolder | None) -> None:
+        self.run = run
+        self.clock = Clock()
+        self.total_steps = self.batch_size = 0
+        self.train_curves = self.val_curves = None
+        self._line_time = 0.0
+        self._terminal = sys.stdout.isatty()
+
+    def start(self, step: int, total_steps: int, batch_size: int, restarts: int, *, validation_due: bool) -> None:
+        """Open the curves for going on after `step`; what an interrupted process logged beyond it is cut off.
+
+        validation_due: the epoch that `step` ends is still to be validated.
+        """
+        self.total_steps, self.batch_size = total_steps, batch_size
+        if not self.run:
+            return
+        folder = self.run.path
+        trim(folder / "train", step)
+        trim(folder / "val", step - 1 if validation_due else step)
+        self.train_curves = Curves(folder / "train", suffix=f".{restarts}")
+        self.val_curves = Curves(folder / "val", suffix=f".{restarts}")
+        self.run.status(now=True, state="starting", step=step, total_steps=total_steps, restarts=restarts, message="")
+
+    def state(self, state: str, message: str = "") -> None:
+        """Change of state, for status.json."""
+        if self.run:
+            self.run.status(now=True, state=state, message=message)
+
+    def best(self, best: dict[str, float]) -> None:
+        if self.run:
+            self.run.status(best_loss=best.get("loss"), best_abs_rel=best.get("de/abs_rel"))
+
+    def say(self, message: str) -> None:
+        if self.run:
+            self._end_line()
+            self.run.say(message)
+
+    def progress(
+        self, epoch: int, num_epochs: int, in_epoch: int, steps_per_epoch: int, step: int, loss: float
+    ) -> None:
+        """The live line: rewritten in place on a terminal, one line every 20 s in a log."""
+        if not self.run:
+            return
+        eta = (self.total_steps - step) * self.clock.step_seconds
+        speed = self.batch_size / self.clock.step_seconds
+        self.run.status(
+            state="running",
+            epoch=epoch,
+            step=step,
+            steps_per_epoch=steps_per_epoch,
+            total_steps=self.total_steps,
+            images_per_second=round(speed, 2),
+            data_wait=round(self.clock.data_wait, 4),
+            loss=loss,
+            eta_seconds=round(eta),
+        )
+        line = (
+            f"epoch {epoch + 1}/{num_epochs}  step {in_epoch}/{steps_per_epoch}  loss {loss:.4f}  {speed:.1f} img/s  "
+            f"data wait {self.clock.data_wait:.0%}  ETA {duration(eta)}"
+        )
+        if self._terminal:
+            print(f"\r\x1b[K{line}", end="", flush=True)
+        elif time.monotonic() - self._line_time > LINE_SECONDS or in_epoch == steps_per_epoch:
+            self._line_time = time.monotonic()
+            self.run.say(line)
+
+    def _end_line(self) -> None:
+        if self._terminal:
+            print("\r\x1b[K", end="")
+
+    def train_scalars(self, step: int, values: dict[str, float]) -> None:
+        """A point on each of the training curves, by tag, and one on those of speed and data wait."""
+        if not self.run:
+            return
+        for name, value in values.items():
+            self.train_curves.scalar(name, value, step)
+        self.train_curves.scalar("images_per_second", self.batch_size / self.clock.step_seconds, step)
+        self.train_curves.scalar("data_wait", self.clock.data_wait, step)
+
+    def pictures(self, which: str, step: int, target: torch.Tensor, output: Output) -> None:
+        """Target, warped source views, disparity and automask of the first samples. target: (B, 3, H, W)."""
+        if not self.run:
+            return
+        writer = self.train_curves if which == "train" else self.val_curves
+        for j in range(min(PICTURES, target.shape[0])):
+            writer.image(f"color_0_0/{j}", target[j].detach().cpu().numpy(), step)
+            for source in range(output.warped.shape[1]):
+                writer.image(
+                    f"color_pred_{source}_0/{j}", output.warped[j, source].detach().clamp(0, 1).cpu().numpy(), step
+                )
+            colours = magma(output.disps[0][j, 0].float().cpu().numpy())
+            writer.image(f"disp_0/{j}", colours.transpose(2, 0, 1), step)
+            if output.automask is not None:
+                writer.image(f"automask_0/{j}", output.automask[j].detach().float().cpu().numpy(), step)
+
+    def validation(self, step: int, results: dict[str, float]) -> None:
+        if not self.run:
+            return
+        for name, value in results.items():
+            self.val_curves.scalar(name, value, step)
+        self.say("validation  " + "  ".join(f"{name} {value:.4f}" for name, value in results.items()))
+
+    def flush(self) -> None:
+        """Put every event on disk: called before a checkpoint, so that the curves never lack a step."""
+        if self.run:
+            self.train_curves.flush()
+            self.val_curves.flush()
+
+    def close(self) -> None:
+        for curves in (self.train_curves, self.val_curves):
+            if curves:
+                curves.close()

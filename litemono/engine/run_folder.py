@@ -1,0 +1,155 @@
+"""A run is a folder: what was asked for, how far it is, its log and curves. Whoever finds it can resume or cite it.
+
+config.json   the settings as used          checkpoints/  exact resume
+status.json   heartbeat for litemono.status models/       weights in the published files, per epoch, best, last
+log.txt       what was printed              train/, val/  TensorBoard
+profile/      trace and summary of --profile
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from litemono import config as configs
+from litemono.engine.checkpoint_paths import checkpoint_folder, has_checkpoints
+from litemono.utils.atomic_files import NoLocks, may_pass, read_json, try_lock, writable, write_atomically
+from litemono.utils.errors import UserError
+
+STATUS_SECONDS = 2.0
+RESTART_PATIENCE = 300.0
+SILENCE = 60.0  # without a heartbeat, after which a run on a file system without locks counts as ended
+
+
+def check_same_run(config: configs.TrainConfig) -> None:
+    """UserError if the run folder holds a run with settings that forbid resuming it with these."""
+    folder = config.folder
+    if not has_checkpoints(folder):
+        return  # an attempt that got nowhere
+    try:
+        saved = (folder / "config.json").read_text()
+        different = configs.differences(saved, config)
+    except FileNotFoundError:
+        return
+    except (ValueError, TypeError, AttributeError, IsADirectoryError):
+        raise UserError(f"{folder}/config.json is damaged; restore it or use another --model_name") from None
+    if different:
+        raise UserError(
+            f"{folder} holds a run with other settings ({'; '.join(different)}); "
+            "use the same flags to resume it, or another --model_name"
+        )
+
+
+@contextlib.contextmanager
+def passing_over_stumbles() -> Iterator[None]:
+    """Around what is written for people to read: a file server's bad moment must not end a training."""
+    try:
+        yield
+    except OSError as error:
+        if not may_pass(error):
+            raise
+
+
+class RunFolder:
+    """The folder of one run, held by one process at a time."""
+
+    def __init__(self, config: configs.TrainConfig) -> None:
+        self.path = config.folder
+        self.checkpoints = checkpoint_folder(self.path)
+        self.models = self.path / "models"
+        self._status: dict[str, Any] = {}
+        self._status_written = 0.0
+        check_same_run(config)
+        with writable(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = self._take_lock()
+            self._log = open(self.path / "log.txt", "a", buffering=1)
+        write_atomically(self.path / "config.json", configs.to_json(config).encode())
+
+    def _take_lock(self):
+        lock = open(self.path / ".lock", "a+")
+        # The process on a lost node may hold it for a while after its job was queued again.
+        restarted = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
+        patience = RESTART_PATIENCE if restarted else 0.0
+        try:
+            free = try_lock(lock, patience)
+        except NoLocks:
+            free = self._silent(patience)
+        if not free:
+            lock.seek(0)
+            problem = f"{self.path} is in use by {lock.read().strip() or 'another process'}"
+            if restarted:
+                raise RuntimeError(f"{problem} still; to be tried again")  # no UserError: those end a job for good
+            raise UserError(f"{problem}; wait or stop it")
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        lock.flush()
+        return lock
+
+    def _silent(self, patience: float) -> bool:
+        """Whether no other process has given a sign of life for a while: all that can be known without locks."""
+        deadline = time.monotonic() + patience
+        while self._heard_from_another():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(1)
+        return True
+
+    def _heard_from_another(self) -> bool:
+        told = read_json(self.path / "status.json")
+        itself = (told.get("host"), told.get("pid")) == (socket.gethostname(), os.getpid())
+        return not itself and told.get("state") == "running" and time.time() - told.get("updated", 0) < SILENCE
+
+    def say(self, message: str) -> None:
+        """One line for the terminal and log.txt."""
+        print(message, flush=True)
+        with passing_over_stumbles():
+            self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
+
+    def status(self, *, now: bool = False, **fields: Any) -> None:
+        """Update status.json; at most every two seconds unless `now`."""
+        self._status.update(fields)
+        if not now and time.time() - self._status_written < STATUS_SECONDS:
+            return
+        self._status_written = time.time()
+        identity = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "node": os.environ.get("SLURMD_NODENAME", socket.gethostname()),
+            "job_id": os.environ.get("SLURM_JOB_ID"),
+            "updated": self._status_written,
+        }
+        text = json.dumps({**self._status, **identity}, indent=1) + "\n"
+        with passing_over_stumbles():
+            write_atomically(self.path / "status.json", text.encode())
+
+    def copy_weights(self, source: Path, name: str) -> None:
+        """Make models/`name` hold the same weights as the folder `source`; readers never see half of it."""
+        target, fresh = self.models / name, self.models / f".{name}.tmp"
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            with writable(target):
+                fresh.mkdir(parents=True)
+                for file in source.iterdir():
+                    shutil.copy2(file, fresh)
+        except (OSError, UserError):
+            shutil.rmtree(fresh, ignore_errors=True)  # it may be what fills the disk
+            raise
+        old = self.models / f".{name}.old"
+        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            os.replace(target, old)
+        os.replace(fresh, target)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._log.close()
+        self._lock.close()

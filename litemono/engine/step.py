@@ -1,0 +1,141 @@
+"""One optimiser step: gradients added up over the parts of a batch, bad steps skipped without a trace.
+
+Nothing here waits for the device: whether a step is taken is decided there, and its numbers are read later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.profiler import record_function
+
+from litemono.config import LossConfig, Precision
+from litemono.data.augment import Views, prepare
+from litemono.data.triplets import Batch
+from litemono.engine.grad_guard import Guard
+from litemono.engine.precision import autocast
+from litemono.tasks.monodepth_model import Output
+
+
+class Numbers(NamedTuple):
+    """Of one step; on the device a vector in this order."""
+
+    loss: float
+    grad_norm: float
+    forbidden: float
+    """1 if the step was not taken."""
+    skipped: float
+    """Bad steps of the run so far."""
+    skipped_in_a_row: float
+    loss_scale: float
+    losses: tuple[float, ...]
+    """Per scale."""
+
+    @classmethod
+    def read(cls, vector: list[float]) -> Numbers:
+        *singles, losses = cls._fields
+        return cls(*vector[: len(singles)], losses=tuple(vector[len(singles) :]))
+
+
+@dataclass
+class StepResult:
+    output: Output
+    views: Views
+    """Of the last part of the batch."""
+    numbers: Tensor
+    """(N,) float64 on the device, see Numbers."""
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Drop path and tie-break noise are functions of (seed, step, rank): resuming needs no saved random state."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> 1))
+
+
+def split_batch(batch: Batch, parts: int) -> list[Batch]:
+    """Equal consecutive parts of a batch."""
+    chunks = [tensor.chunk(parts) for tensor in batch]
+    return [Batch(*(chunk[i] for chunk in chunks)) for i in range(parts)]
+
+
+class Statistics:
+    """BatchNorm's running statistics as they were, to go back to without asking the host. Few kernels, whatever their number."""
+
+    def __init__(self, buffers: Iterable[Tensor]) -> None:
+        by_dtype: dict[torch.dtype, list[Tensor]] = {}
+        for buffer in buffers:
+            by_dtype.setdefault(buffer.dtype, []).append(buffer)
+        self._groups = [(group, _flat(group)) for group in by_dtype.values()]
+
+    def put_back(self, forbidden: Tensor) -> None:
+        """Undo all changes since, if forbidden (0-dim bool)."""
+        for group, before in self._groups:
+            kept = torch.where(forbidden, before, _flat(group)).split([buffer.numel() for buffer in group])
+            torch._foreach_copy_(group, [value.view_as(buffer) for value, buffer in zip(kept, group, strict=True)])
+
+
+def _flat(tensors: list[Tensor]) -> Tensor:
+    return torch.cat([tensor.flatten() for tensor in tensors])
+
+
+def train_step(
+    model: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    batch: Batch,
+    loss_config: LossConfig,
+    guard: Guard,
+    *,
+    device: torch.device,
+    precision: Precision,
+    accumulate: int,
+    spike_factor: float,
+) -> StepResult:
+    """Forward, backward, and the two AdamW updates unless the guard forbids them.
+
+    A skipped step leaves no trace: BatchNorm statistics are put back too. `model` is the DepthPoseModel, or it wrapped
+    in DistributedDataParallel, whose gradients are exchanged with the last part only. `optimizers` must be fused.
+    """
+    statistics = Statistics(model.buffers())
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    scale = guard.loss_scale
+    losses = []
+    parts = split_batch(batch, accumulate)
+    for i, part in enumerate(parts):
+        with record_function("augmentation"):  # the labels are for profiling.py
+            views = prepare(part, device, loss_config.scales, all_frames=loss_config.v1_multiscale)
+        waits = isinstance(model, DistributedDataParallel) and i + 1 < len(parts)
+        with model.no_sync() if waits else contextlib.nullcontext():
+            with autocast(precision, device):
+                output = model(views)
+            with record_function("backward"):
+                # 0 * loss: a loss that is not finite makes the gradient so on every process, and the guard sees it there.
+                (output.loss * (scale / len(parts) + 0 * output.loss.detach())).backward()
+        losses.append(torch.stack([output.loss.detach(), *output.losses]))
+    with record_function("optimisers"):
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        grad_norm = torch.nn.utils.get_total_norm(gradients) / scale
+        forbidden = guard.forbids(grad_norm, spike_factor)
+        for optimizer in optimizers:
+            update(optimizer, scale if guard.scaling else None, forbidden)
+        statistics.put_back(forbidden)
+    total, *by_scale = torch.stack(losses).mean(0).double()
+    state = guard.state
+    numbers = (total, grad_norm, forbidden, state.skipped, state.skipped_in_a_row, scale, *by_scale)
+    return StepResult(output, views, torch.stack([number.double() for number in numbers]))
+
+
+def update(optimizer: torch.optim.Optimizer, scale: Tensor | None, forbidden: Tensor) -> None:
+    """A fused optimiser's step, with gradients that are `scale` times too large; no step at all if forbidden.
+
+    Through the two attributes that torch.amp.GradScaler sets for the same purpose.
+    """
+    optimizer.grad_scale, optimizer.found_inf = scale, forbidden.float()
+    optimizer.step()
+    del optimizer.grad_scale, optimizer.found_inf

@@ -1,0 +1,83 @@
+"""Trained depth networks as evaluate and predict use them: a weights folder in, scaled disparity out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from litemono.config import LossConfig, ModelConfig
+from litemono.engine.precision import apply_precision
+from litemono.geometry import disp_to_depth
+from litemono.utils.errors import UserError
+from networks import DepthNet, weights
+
+
+def run_settings(folder: Path) -> dict[str, Any]:
+    """The settings of the run that wrote the weights, from the config.json beside them or in the run folder; {} for
+    weights from elsewhere."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        what = "is a file, not the folder that holds it" if folder.is_file() else "there is no such folder"
+        raise UserError(f"--load_weights {folder}: {what}; give one like RUN/models/last")
+    folder = folder.resolve()
+    places = [folder, folder.parent.parent] if folder.parent.name == "models" else [folder]
+    config = next((place / "config.json" for place in places if (place / "config.json").is_file()), None)
+    if config is None:
+        return {}
+    try:
+        settings = json.loads(config.read_text())
+        if not all(isinstance(settings[group], dict) for group in ("model", "loss")):
+            raise ValueError("no model and loss settings")
+        if not isinstance(settings.get("data", {}).get("data_path", ""), str):
+            raise ValueError("no place of the data")
+        depths = {**asdict(LossConfig()), **settings["loss"]}
+        if not 0 < depths["min_depth"] < depths["max_depth"]:
+            raise ValueError("no range of depths")
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        raise UserError(f"{config} is damaged; restore it, or delete it and give --model") from None
+    return settings
+
+
+class TrainedDepth(NamedTuple):
+    """A depth network in eval mode on its device, and the range its disparity stands for."""
+
+    net: DepthNet
+    device: torch.device
+    min_depth: float
+    max_depth: float
+    settings: dict[str, Any]
+    """config.json of the run it comes from, {} if unknown."""
+
+    def disparity(self, images: np.ndarray, flip: bool = False) -> Tensor:
+        """Inverse depth in 1/metres (up to the monocular scale), (B, H, W) float32 on the device.
+
+        images: (B, H, W, 3) uint8 RGB at the network's size; flip: mirror them left to right first.
+        """
+        batch = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 255
+        return self.disparity_of(batch.flip(3) if flip else batch)
+
+    @torch.inference_mode()
+    def disparity_of(self, batch: Tensor) -> Tensor:
+        """The same for (B, 3, H, W) in [0, 1] that is already on the device."""
+        return disp_to_depth(self.net(batch)[0], self.min_depth, self.max_depth)[0][:, 0]
+
+
+def load_trained(
+    folder: Path, model: str | None, device: torch.device, height: int | None = None, width: int | None = None
+) -> TrainedDepth:
+    """The network in a weights folder, ours or published.
+
+    model: None means the run's own, lite-mono for weights from elsewhere; height, width: None means as trained.
+    """
+    settings = run_settings(folder)
+    name = model or settings.get("model", {}).get("model") or ModelConfig.model
+    net = weights.load_depth(folder, name, height, width)
+    apply_precision("fp32")  # as published numbers are; cuDNN would round to TF32
+    loss = {"min_depth": LossConfig.min_depth, "max_depth": LossConfig.max_depth, **settings.get("loss", {})}
+    return TrainedDepth(net.to(device).eval(), device, loss["min_depth"], loss["max_depth"], settings)

@@ -1,0 +1,166 @@
+"""What Slurm is asked for, and the batch script that asks."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import submitit
+
+from litemono.config import TrainConfig
+from litemono.jobs import slurm
+from litemono.jobs.cluster_limits import Request
+from litemono.utils.errors import demand
+
+MEMORY_PER_GPU = "16G"
+RANK_PATIENCE = 120  # seconds between the end of the first process of a job and srun's end of the others
+
+
+@dataclass(frozen=True)
+class SlurmConfig:
+    """What Slurm is asked for. The job is requeued at its time limit, so --time need not hold the whole run."""
+
+    cluster: Literal["slurm", "local", "debug"] = "slurm"
+    """slurm: a job in the queue; local: the same job in the background of this machine; debug: in this process."""
+    partition: str | None = None
+    """Partition. Default: the cluster's."""
+    gpus_per_node: int = 1
+    """GPUs, and training processes, on each node; 0 for --device cpu."""
+    nodes: int = 1
+    """Nodes. The global batch is nodes x gpus_per_node x batch_size."""
+    cpus_per_task: int = 2
+    """CPU cores for each training process."""
+    mem: str | None = None
+    """Memory on each node, like 32G. Default: 16G per GPU."""
+    time: str = "24:00:00"
+    """Time limit of one job: H:M:S, D-H:M:S or minutes."""
+    account: str | None = None
+    """Account that is charged."""
+    qos: str | None = None
+    """Quality of service."""
+    constraint: str | None = None
+    """Features that the nodes must have, like v100."""
+    array_parallelism: int = 4
+    """How many runs of a sweep go at the same time."""
+    setup: tuple[str, ...] = ()
+    """Shell lines before training, like "module load cuda/12.6" "source venv/bin/activate"."""
+    warning_seconds: int = 120
+    """How long before the time limit the run is told to save."""
+    dry_run: bool = False
+    """Check everything and print the batch script instead of submitting it."""
+    wait: bool = False
+    """Show the log until the job has ended; exit status 0 if the run is finished. Ctrl-C leaves the job alone."""
+    preflight: bool = False
+    """First train 20 steps as a short job; the run starts only if they succeed."""
+    preflight_partition: str | None = None
+    """Where the preflight runs; on a CPU if it has no GPUs. Default: the partition with the shortest limit that fits."""
+    sweep: tuple[str, ...] = ()
+    """Flags with several values, like lr=1e-4,5e-5 model=lite-mono,lite-mono-small: one run for each combination."""
+
+
+def check_settings(settings: SlurmConfig) -> None:
+    for name, least in (("gpus_per_node", 0), ("nodes", 1), ("cpus_per_task", 1), ("array_parallelism", 1)):
+        value = getattr(settings, name)
+        demand(value >= least, f"--{name} {value}: must be at least {least}")
+    limit = slurm.minutes(settings.time)
+    demand(
+        limit is not None, f"--time {settings.time}: write hours:minutes:seconds, days-hours:minutes:seconds or minutes"
+    )
+    demand(limit != float("inf"), f"--time {settings.time}: give a limit, after which the job queues again by itself")
+    demand(
+        limit * 60 >= settings.warning_seconds + 60,
+        f"--time {settings.time}: Slurm's warning comes up to a minute before --warning_seconds {settings.warning_seconds}, "
+        "so this job would never train; ask for more time",
+    )
+    demand(settings.mem is None or slurm.megabytes(settings.mem), f"--mem {settings.mem}: write it like 32G or 16000M")
+    demand(not (settings.wait and settings.sweep), "--wait follows one run; watch a sweep with litemono.status --watch")
+    demand(
+        not (settings.preflight and settings.sweep),
+        "--preflight tries one run: give it without --sweep first, then the sweep",
+    )
+    demand(
+        settings.cluster == "slurm" or not (settings.preflight or settings.dry_run),
+        f"--cluster {settings.cluster} has no queue: leave out --preflight and --dry_run",
+    )
+    demand(settings.cluster != "local" or not settings.sweep, "--cluster local trains one run: leave out --sweep")
+    demand(
+        settings.cluster != "debug" or settings.gpus_per_node <= 1,
+        "--cluster debug trains in this process, on one GPU: leave out --gpus_per_node, or use --cluster local",
+    )
+    demand(settings.cluster == "slurm" or settings.nodes == 1, f"--cluster {settings.cluster} is one node: --nodes 1")
+
+
+def request_of(settings: SlurmConfig) -> Request:
+    memory = slurm.megabytes(settings.mem or MEMORY_PER_GPU) * (1 if settings.mem else max(1, settings.gpus_per_node))
+    return Request(
+        partition=settings.partition,
+        nodes=settings.nodes,
+        gpus=settings.gpus_per_node,
+        cpus=settings.cpus_per_task * max(1, settings.gpus_per_node),
+        memory=memory,
+        minutes=slurm.minutes(settings.time),
+        account=settings.account,
+        qos=settings.qos,
+        constraint=settings.constraint,
+    )
+
+
+class BatchScript(submitit.SlurmExecutor):
+    """submitit's executor, also where there is no Slurm: to print what it would submit."""
+
+    @classmethod
+    def affinity(cls) -> int:
+        return 2
+
+    def text(self, count: int) -> str:
+        """What sbatch would get for `count` runs."""
+        if count > 1:
+            self.parameters["map_count"] = count
+        return self._make_submission_file_text(self._submitit_command_str, "dry_run")
+
+
+def slurm_parameters(settings: SlurmConfig, request: Request, runs: list[TrainConfig]) -> dict[str, Any]:
+    """What submitit's executor takes, for one run or the array of a sweep."""
+    name = runs[0].folder.parent.name if settings.sweep else runs[0].folder.name
+    parameters = {
+        "job_name": name,
+        "partition": settings.partition,
+        "time": int(request.minutes),
+        "nodes": request.nodes,
+        "ntasks_per_node": max(1, request.gpus),
+        "cpus_per_task": settings.cpus_per_task,
+        "gpus_per_node": request.gpus or None,
+        "mem": f"{request.memory}M",
+        "account": settings.account,
+        "qos": settings.qos,
+        "constraint": settings.constraint,
+        "signal_delay_s": settings.warning_seconds,
+        "array_parallelism": settings.array_parallelism,
+        "stderr_to_stdout": True,
+        # Slurm 22.05 and later do not hand --cpus-per-task on to srun.
+        "srun_args": [f"--cpus-per-task={settings.cpus_per_task}", f"--wait={RANK_PATIENCE}"],
+        "additional_parameters": {"requeue": True},
+        # The trap keeps the script alive past its time limit until it has requeued the job.
+        "setup": [
+            *settings.setup,
+            f"export OMP_NUM_THREADS=${{OMP_NUM_THREADS:-{settings.cpus_per_task}}}",  # not one for each core of the node
+            "trap : TERM",
+        ],
+        "teardown": teardown(runs),
+    }
+    return {key: value for key, value in parameters.items() if value is not None}
+
+
+def teardown(runs: list[TrainConfig]) -> list[str]:
+    """The end of the batch script. Its first line sees srun's exit status in $?."""
+    python, first = shlex.quote(sys.executable), runs[0]
+    where = f"--data_path {shlex.quote(str(first.data.data_path))} --log_dir {shlex.quote(str(first.run.log_dir))}"
+    names = " ".join(shlex.quote(str(run.folder.relative_to(first.run.log_dir))) for run in runs)
+    return [
+        "status=$?",
+        "trap '' TERM",
+        f"runs=({names})",
+        f'exec {python} -m litemono.job $status {where} --model_name "${{runs[${{SLURM_ARRAY_TASK_ID:-0}}]}}"',
+    ]

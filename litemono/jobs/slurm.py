@@ -1,0 +1,161 @@
+"""Slurm's commands as functions: what they print, in types."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import NamedTuple
+
+from litemono.utils.errors import UserError
+
+FIELD = re.compile(r"(?<!\S)([A-Za-z][\w/:]*)=(.*?)(?=\s[A-Za-z][\w/:]*=|\s*$)")
+ENDED = {
+    "COMPLETED",
+    "FAILED",
+    "CANCELLED",
+    "TIMEOUT",
+    "OUT_OF_MEMORY",
+    "NODE_FAIL",
+    "DEADLINE",
+    "BOOT_FAIL",
+    "PREEMPTED",
+}
+
+
+def available() -> bool:
+    """Whether this machine has Slurm's commands."""
+    return all(shutil.which(command) for command in ("sbatch", "sinfo", "scontrol", "squeue"))
+
+
+class NoAnswer(UserError):
+    """The controller was not there; it may be soon."""
+
+
+NO_ANSWER = re.compile(r"timed out|unable to contact|connection|communication|try again", re.IGNORECASE)
+
+
+def call(*command: str, timeout: float = 60) -> str:
+    """What the command prints; UserError with its own words where it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    except FileNotFoundError:
+        raise UserError(
+            f"{command[0]} is not on this machine; log in to the cluster (or `module load slurm`), or use --cluster local"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise NoAnswer(f"`{' '.join(command)}` does not answer for {timeout:.0f} s; is Slurm down?") from None
+    if done.returncode:
+        reason = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
+        kind = NoAnswer if NO_ANSWER.search(reason[-1]) else UserError
+        raise kind(f"`{' '.join(command)}` failed: {reason[-1]}")
+    return done.stdout
+
+
+def fields(line: str) -> dict[str, str]:
+    """The key=value pairs of a line of `scontrol show -o`; values may hold spaces."""
+    return dict(FIELD.findall(line))
+
+
+def job_now(job_id: str) -> dict[str, str]:
+    """What the controller knows of a job; {} if it knows none by this id (any more). NoAnswer if it does not say."""
+    try:
+        lines = _ask_of_job("show", "job", "-o", job_id).splitlines()
+    except NoAnswer:
+        raise
+    except UserError:
+        return {}
+    return fields(lines[0]) if lines else {}
+
+
+def requeue(job_id: str) -> None:
+    """Put a job back into the queue. Kills its batch script, and so a caller inside it."""
+    _ask_of_job("requeue", job_id)
+
+
+def _ask_of_job(*command: str) -> str:
+    """What scontrol says. UserError where it speaks of the job; all its other troubles, which are many, may pass."""
+    try:
+        return call("scontrol", *command)
+    except UserError as error:
+        if re.search("invalid job id|completing or completed", str(error), re.IGNORECASE):
+            raise
+        raise NoAnswer(str(error)) from None
+
+
+def minutes(text: str) -> float | None:
+    """Slurm's notations of time: M, M:S, H:M:S, D-H, D-H:M, D-H:M:S. UNLIMITED is infinity, anything else None."""
+    if text.upper() in ("UNLIMITED", "INFINITE"):
+        return float("inf")
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
+    if match is None:
+        return None
+    days, *parts = match.groups()
+    numbers = [int(part) for part in parts if part is not None]
+    if days is not None:
+        hours, mins, seconds = (*numbers, 0, 0)[:3]
+    elif len(numbers) == 3:
+        hours, mins, seconds = numbers
+    else:
+        hours, mins, seconds = 0, *(*numbers, 0)[:2]
+    return int(days or 0) * 1440 + hours * 60 + mins + seconds / 60
+
+
+def clock(mins: float) -> str:
+    """Minutes in Slurm's notation."""
+    if mins == float("inf"):
+        return "UNLIMITED"
+    days, rest = divmod(round(mins * 60), 86400)
+    text = f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
+    return f"{days}-{text}" if days else text
+
+
+def megabytes(text: str) -> int | None:
+    """Slurm's notations of memory: 16G, 16000M, 16000 (MB), 1T, with or without a B; anything else None."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)B?", text.strip().upper())
+    if match is None:
+        return None
+    factor = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024 * 1024}[match[2]]
+    return round(float(match[1]) * factor)
+
+
+class JobState(NamedTuple):
+    """One line of squeue or sacct."""
+
+    job_id: str
+    """12, or 12_3 for a task of an array."""
+    state: str
+    """PENDING, RUNNING, ..."""
+    node: str
+    reason: str
+    """Why it waits."""
+    minutes_left: float | None
+    """Until the time limit."""
+    limit: float | None
+    """Time limit in minutes."""
+
+
+def queue() -> dict[str, JobState]:
+    """My jobs that wait or run, by id. Array tasks are listed one by one, by their array name and by their own number."""
+    jobs = {}
+    for line in call("squeue", "--me", "-h", "-r", "-o", "%i|%A|%T|%N|%r|%L|%l").splitlines():
+        name, number, state, node, reason, left, limit = line.split("|")
+        job = JobState(name, state, node, reason, minutes(left), minutes(limit))
+        jobs[name] = jobs[number] = job
+    return jobs
+
+
+def history(job_ids: list[str]) -> dict[str, JobState]:
+    """How jobs ended, from accounting, by id; {} where the cluster keeps none."""
+    if not job_ids or shutil.which("sacct") is None:
+        return {}
+    columns = "JobID,JobIDRaw,State,NodeList,Timelimit"
+    try:
+        lines = call("sacct", "-X", "-nP", "-o", columns, "-j", ",".join(job_ids)).splitlines()
+    except UserError:
+        return {}
+    jobs = {}
+    for line in lines:
+        name, number, state, node, limit = line.split("|")
+        jobs[name] = jobs[number] = JobState(name, state.split()[0], node, "", None, minutes(limit))
+    return jobs

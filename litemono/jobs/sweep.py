@@ -1,0 +1,66 @@
+"""One training config and lists of values -> one config for every combination."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing
+from collections.abc import Sequence
+
+from litemono.config import TrainConfig
+from litemono.utils import cli
+from litemono.utils.errors import UserError
+
+NOT_SWEPT = {"log_dir", "model_name"}  # they name the run folders
+
+
+def expand(config: TrainConfig, sweep: Sequence[str]) -> list[TrainConfig]:
+    """sweep: "flag=value,value,..." each. Run folders are log_dir/model_name/flag=value_flag=value."""
+    if not sweep:
+        return [config]
+    flags = [parse(entry) for entry in sweep]
+    names = [name for name, _ in flags]
+    if len(set(names)) < len(names):
+        raise UserError(f"--sweep {' '.join(sweep)}: each flag once")
+    parent = config.run.log_dir / (config.run.model_name or "sweep")
+    runs = []
+    for values in itertools.product(*(values for _, values in flags)):
+        chosen = list(zip(names, values, strict=True))
+        name = "_".join(f"{flag}={value.replace('/', '-')}" for flag, value in chosen)
+        run = config
+        for flag, value in chosen:
+            run = override(run, flag, value)
+        runs.append(dataclasses.replace(run, run=dataclasses.replace(run.run, log_dir=parent, model_name=name)))
+    return runs
+
+
+def parse(entry: str) -> tuple[str, list[str]]:
+    """ "lr=1e-4,5e-5" -> ("lr", ["1e-4", "5e-5"])."""
+    name, _, values = entry.partition("=")
+    name = name.lstrip("-")
+    choices = [value for value in values.split(",") if value]
+    if name not in flag_types() or name in NOT_SWEPT or not choices:
+        raise UserError(
+            f"--sweep {entry}: give a training flag and its values, like lr=1e-4,5e-5 "
+            f"(flags: {', '.join(sorted(flag_types().keys() - NOT_SWEPT))})"
+        )
+    if len(set(choices)) < len(choices):
+        raise UserError(f"--sweep {entry}: the same value twice")
+    return name, choices
+
+
+def flag_types() -> dict[str, object]:
+    """Every training flag and its type."""
+    groups = typing.get_type_hints(TrainConfig).values()
+    return {name: kind for group in groups for name, kind in typing.get_type_hints(group).items()}
+
+
+def override(config: TrainConfig, flag: str, value: str) -> TrainConfig:
+    """`config` with one flag as if it were given on the command line."""
+    if flag_types()[flag] is bool:
+        if value.lower() not in ("true", "false"):
+            raise UserError(f"--sweep {flag}={value}: must be true or false")
+        group = next(f.name for f in dataclasses.fields(config) if hasattr(getattr(config, f.name), flag))
+        changed = dataclasses.replace(getattr(config, group), **{flag: value.lower() == "true"})
+        return dataclasses.replace(config, **{group: changed})
+    return cli.parse(TrainConfig, "litemono.submit --sweep", "", [f"--{flag}", value], default=config)

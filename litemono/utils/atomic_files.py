@@ -1,0 +1,124 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import fnmatch
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+from litemono.utils.errors import UserError
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+LASTING = DISK_FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ELOOP}
+WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
+LASTING |= {errno.EEXIST, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL}
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same may work again later, unmended: a file server that stumbled, not a place without permission.
+
+    A job that ends with such an error is tried again, one that ends with a UserError is not.
+    """
+    return isinstance(error, OSError) and error.errno is not None and error.errno not in LASTING
+
+
+def listing(folder: Path, pattern: str) -> list[Path]:
+    """What is in `folder` under names like `pattern`, sorted; nothing where there is no such folder.
+
+    Path.glob finds nothing too where the file server only stumbles, or where nobody may look.
+    """
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder / name for name in sorted(names) if fnmatch.fnmatchcase(name, pattern)]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A file's object; {} where there is none that can be read."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+class NoLocks(Exception):
+    """The file system has none (Lustre mounted without flock)."""
+
+
+def try_lock(file: IO, patience: float = 0.0) -> bool:
+    """Lock the file until it is closed; False if another process still has it after `patience` seconds. Raises NoLocks."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.1)
+        except OSError as error:
+            if error.errno in WITHOUT_LOCKS:
+                raise NoLocks from None
+            raise
+
+
+@contextmanager
+def writable(path: Path | str) -> Iterator[None]:
+    """Around what makes or opens `path`: a place where nothing can be written is a UserError."""
+    try:
+        yield
+    except OSError as error:
+        if may_pass(error):
+            raise
+        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place for it") from None
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[BinaryIO]:
+    """A binary file to write; what was written becomes `path` when the block ends, and vanishes when it fails.
+
+    Missing parent folders are made; a link stays one, to the new file. Devices and pipes are written to as they are. A
+    place where nothing can be written, or a full disk, is a UserError.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with writable(path):
+            device = open(path, "wb")
+        with device:
+            yield device
+        return
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    with writable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        file = open(temporary, "wb")  # closed by the block below
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); free some space or choose another disk"
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path | str, data: bytes) -> None:
+    """Make `data` the content of `path`: readers find the old or the new, even after a power cut."""
+    with replacing(path) as file:
+        file.write(data)

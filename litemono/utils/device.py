@@ -1,0 +1,53 @@
+"""The device a command computes on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from litemono.utils.errors import UserError
+
+PCI = Path("/sys/bus/pci/devices")
+# torch and C++ on a CPU; CUDA, cuBLAS, and cuDNN where no algorithm finds room to work.
+OUT_OF_MEMORY = ("can't allocate memory", "bad_alloc", "out of memory", "ALLOC_FAILED", "unable to find an engine")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """torch has a type for it on GPUs only, and there its libraries say it in words of their own."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def nvidia_cards() -> int:
+    """Those on the PCI bus, whether their driver works or not."""
+    vendors = PCI.glob("*/vendor")
+    classes = (path.with_name("class").read_text() for path in vendors if path.read_text().strip() == "0x10de")
+    return sum(text.startswith("0x03") for text in classes)  # display controllers: not a card's sound device
+
+
+def choose_device(name: str | None) -> torch.device:
+    """cuda if there is one, unless `name` says otherwise; UserError where the GPU that was asked for is not there.
+
+    RuntimeError in a job on a node whose GPU cannot be used: it ends as crashed, is queued again, and may meet another node.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "--device cuda: torch sees no GPU; ask Slurm for one (--gres=gpu:1), check `nvidia-smi`, or use --device cpu"
+        )
+    if name is None and not torch.cuda.is_available() and os.environ.get("SLURM_JOB_GPUS"):
+        if nvidia_cards():
+            raise RuntimeError(
+                "this job has a GPU and this node an NVIDIA card, but torch cannot use it: a broken driver, or one too old "
+                "for this torch (envs/README.md); to train on the processor: --device cpu"
+            )
+        print(
+            "warning: this job has a GPU, but torch sees none: going on with the CPU. `python -m litemono.doctor` on that "
+            "node says why",
+            file=sys.stderr,
+            flush=True,
+        )
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))

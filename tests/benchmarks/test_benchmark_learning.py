@@ -1,0 +1,57 @@
+"""python -m benchmarks.learning: both recipes really train, are really evaluated, and a second call goes on."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import pytest
+import torch
+
+from benchmarks import learning
+from benchmarks.learning import LearningConfig, measure
+from litemono.demo import DemoConfig
+from litemono.utils.errors import UserError
+
+
+@pytest.fixture
+def small_world(monkeypatch, one_thread):
+    tiny = partial(DemoConfig, drives=3, frames_per_drive=6, height=32, width=64, batch_size=2, model="lite-mono-tiny")
+    monkeypatch.setattr(learning, "DemoConfig", tiny)
+
+
+def test_both_recipes_train_on_the_same_and_are_compared(small_world, tmp_path, monkeypatch, capsys):
+    config = LearningConfig(tmp_path / "out", ours=("fp32",), seeds=(0,), num_epochs=1, json=tmp_path / "learning.json")
+    measure(config)
+    found = json.loads((tmp_path / "learning.json").read_text())
+    published, ours = found["abs_rel"]["published"]["0"], found["abs_rel"]["fp32"]["0"]
+    # Two steps from the same weights on the same samples: equal up to what AdamW makes of rounding.
+    assert ours == pytest.approx(published, rel=0.02)
+    assert found["over_published"] == {"published": 0.0, "fp32": pytest.approx(ours / published - 1)}
+    weights = [
+        torch.load(tmp_path / f"out/runs/{name}_0/models/last/depth.pth", weights_only=True)
+        for name in ("published", "fp32")
+    ]
+    assert any(not torch.equal(weights[0][key], weights[1][key]) for key in weights[0]), (
+        "one was trained, the other copied"
+    )
+    assert "over published" in capsys.readouterr().out
+
+    monkeypatch.setattr(learning, "published_step", lambda *args: pytest.fail("trained again"))
+    monkeypatch.setattr("litemono.train.train_step", lambda *args, **options: pytest.fail("trained again"))
+    assert measure(config) == 0
+    assert json.loads((tmp_path / "learning.json").read_text())["abs_rel"] == found["abs_rel"]
+
+
+def test_a_training_that_was_stopped_is_not_evaluated(small_world, tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "train_published", lambda settings: 0)
+    monkeypatch.setattr(learning, "evaluated", lambda settings, street: 0.1)
+    monkeypatch.setattr(learning, "train", lambda settings: 130)
+    config = LearningConfig(tmp_path / "out", ours=("fp32",), seeds=(0,), num_epochs=1, json=tmp_path / "learning.json")
+    assert measure(config) == 130
+    assert "fp32" not in json.loads((tmp_path / "learning.json").read_text())["abs_rel"]
+
+
+def test_no_seed_at_all_is_refused(tmp_path):
+    with pytest.raises(UserError, match="--seeds"):
+        measure(LearningConfig(tmp_path, seeds=()))

@@ -1,0 +1,129 @@
+"""Several processes train what one process with their batches together trains."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+import torch.distributed as dist
+from conftest import ROOT
+from test_train import final_state, flags, scalars, settings
+
+from litemono.config import TrainConfig
+from litemono.engine import checkpoint
+from litemono.engine.distributed import World
+from litemono.engine.grad_guard import Guard
+from litemono.engine.reporter import Reporter
+from litemono.engine.step import seed_step, train_step
+from litemono.engine.training import newest_checkpoint
+from litemono.tasks.monodepth import build_data, build_model, build_optimizers
+from litemono.utils.errors import UserError
+
+
+def torchrun(processes: int, arguments: list[str]) -> subprocess.CompletedProcess:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [*launcher, "-m", "litemono.train", *arguments]
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=500)
+
+
+def test_two_processes_share_the_batch_write_once_and_one_process_resumes_them(street, tmp_path):
+    arguments = [*flags(street, tmp_path), "--num_epochs", "1"]
+    together = torchrun(2, [*arguments, "--max_steps", "1"])
+    assert together.returncode == 0, together.stderr
+    progress = final_state(tmp_path / "run")["progress"]
+    assert (progress["step"], progress["samples"]) == (1, 4), "one step of 2 processes x 2 samples"
+    assert together.stdout.count("finished: weights in") == 1
+    alone = torchrun(1, [*arguments, "--batch_size", "4"])
+    assert alone.returncode == 0, alone.stderr
+    progress = final_state(tmp_path / "run")["progress"]
+    assert (progress["epoch"], progress["step"], progress["restarts"]) == (1, 2, 1)
+    assert [step for step, _ in scalars(tmp_path / "run" / "train", "loss")] == [1, 2]
+
+
+def test_two_processes_take_the_mean_of_their_gradients(street, tmp_path):
+    arguments = [*flags(street, tmp_path), "--max_steps", "1"]
+    done = torchrun(2, arguments)
+    assert done.returncode == 0, done.stderr
+    optimizers = final_state(tmp_path / "run")["optimizers"]
+    # AdamW's first moment after one step is a tenth of the gradient.
+    exchanged = [10 * state["exp_avg"] for optimizer in optimizers for state in optimizer["state"].values()]
+    config = settings(street, tmp_path)
+    of_first, of_second = (own_gradients(config, rank) for rank in range(2))
+    assert len(exchanged) == len(of_first)
+    for both, first, second in zip(exchanged, of_first, of_second, strict=True):
+        torch.testing.assert_close(both, (first + second) / 2, rtol=1e-4, atol=1e-4 * first.abs().max().item() + 1e-9)
+    assert any(not torch.allclose(first, second, rtol=0.1) for first, second in zip(of_first, of_second, strict=True))
+
+
+def test_three_processes_resume_to_the_same_bits(street, tmp_path):
+    """Sums of three depend on how torch groups the gradients."""
+    for name, stops in (("whole", (2,)), ("halves", (1, 2))):
+        for stop in stops:
+            done = torchrun(3, [*flags(street, tmp_path, name), "--batch_size", "1", "--max_steps", str(stop)])
+            assert done.returncode == 0, done.stderr
+    whole, halves = final_state(tmp_path / "whole"), final_state(tmp_path / "halves")
+    assert whole["progress"]["step"] == halves["progress"]["step"] == 2 and halves["progress"]["restarts"] == 1
+    assert all(torch.equal(value, halves["model"][name]) for name, value in whole["model"].items())
+
+
+@pytest.mark.parametrize(("failure", "raised"), [(UserError, UserError), (OSError, RuntimeError)])
+def test_where_the_first_process_fails_the_others_do_not_wait_for_it(monkeypatch, failure, raised):
+    def fail():
+        raise failure("why")
+
+    codes = []
+    world = World("cpu")
+    world.size = 2
+    monkeypatch.setattr(dist, "broadcast", lambda tensor, src: codes.append(tensor.item()))
+    with pytest.raises(failure, match="why"):
+        world.on_main(fail)
+    world.rank = 1
+    monkeypatch.setattr(dist, "broadcast", lambda tensor, src: tensor.fill_(codes[0]))
+    with pytest.raises(raised, match="the first process failed"):
+        world.on_main(fail)
+    codes[0] = 0
+    assert world.on_main(fail) is None
+
+
+def test_all_processes_resume_from_the_checkpoint_that_the_first_one_sees(tmp_path, monkeypatch):
+    """A file server may show the newest to some only, and for a while."""
+    for step in (1, 2):
+        checkpoint.save(tmp_path / "checkpoints", step, {"progress": {"step": step}}, keep=3)
+    world = World("cpu")
+    world.rank, world.size = 1, 2
+    told = iter([0, 1, 0, -1])  # rank 0 did not fail, its step
+    monkeypatch.setattr(dist, "broadcast", lambda tensor, src: tensor.fill_(next(told)))
+    assert newest_checkpoint(tmp_path, world, Reporter(None))["progress"]["step"] == 1
+    assert newest_checkpoint(tmp_path, world, Reporter(None)) is None
+
+
+def own_gradients(config: TrainConfig, rank: int) -> list[torch.Tensor]:
+    """Of one of two processes in the first step, computed without the other."""
+    world = World("cpu")
+    world.rank, world.size = rank, 2
+    torch.manual_seed(config.run.seed)
+    data = build_data(config, world)
+    model = build_model(config)
+    optimizers = build_optimizers(config, model)
+    seed_step(config.run.seed, 0, rank)
+    options = {"device": world.device, "precision": "fp32", "accumulate": 1, "spike_factor": 0.0}
+    train_step(model, optimizers, next(iter(data.train)), config.loss, Guard(world.device, "fp32"), **options)
+    return [p.grad for optimizer in optimizers for p in optimizer.param_groups[0]["params"] if p.grad is not None]
+
+
+@pytest.mark.parametrize(("device", "failed", "leaves"), [("cpu", False, 1), ("cpu", True, 1), ("cuda", True, 0)])
+def test_who_fails_on_a_gpu_does_not_wait_for_the_others(monkeypatch, device, failed, leaves):
+    """NCCL ends a group only when all that was queued is done; the message would wait for that too."""
+    world, left = World("cpu"), []
+    world.size, world.device = 2, torch.device(device)
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: left.append(1))
+    with contextlib.suppress(UserError), world:
+        if failed:
+            raise UserError("a damaged image")
+    assert len(left) == leaves

@@ -1,0 +1,165 @@
+"""The run folder: one process at a time, also where the file system makes that hard."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import time
+from dataclasses import replace
+
+import pytest
+from test_train import settings
+
+from litemono.config import PUBLISHED_LR, check, differences, to_json
+from litemono.engine import checkpoint_paths, run_folder
+from litemono.utils.atomic_files import write_atomically
+from litemono.utils.errors import UserError
+
+
+def test_a_second_process_is_refused_with_the_name_of_the_first(street, tmp_path):
+    first = run_folder.RunFolder(settings(street, tmp_path))
+    with pytest.raises(UserError, match=r"is in use by process \d+ on "):
+        run_folder.RunFolder(settings(street, tmp_path))
+    first.close()
+    run_folder.RunFolder(settings(street, tmp_path)).close()
+
+
+@pytest.mark.parametrize("content", ["", "null", "[1]", '{"optim": [1]}', None])
+def test_damaged_settings_of_a_run_are_named(street, tmp_path, content):
+    config = settings(street, tmp_path)
+    (config.folder / "checkpoints").mkdir(parents=True)
+    (config.folder / "checkpoints/step_00000001.pt").touch()
+    (config.folder / "config.json").mkdir() if content is None else (config.folder / "config.json").write_text(content)
+    with pytest.raises(UserError, match="config.json is damaged"):
+        run_folder.RunFolder(config)
+
+
+@pytest.mark.parametrize("now, same", [((1e-4,), True), (PUBLISHED_LR, True), ((2e-4,), False)])
+def test_the_same_rates_in_other_words_resume(street, tmp_path, now, same):
+    config = settings(street, tmp_path)
+    begun, resumed = (replace(config, optim=replace(config.optim, lr=lr)) for lr in (PUBLISHED_LR, now))
+    assert bool(differences(to_json(begun), resumed)) is not same
+
+
+def test_a_name_too_long_for_a_file_is_refused(street, tmp_path):
+    with pytest.raises(UserError, match="a name of 300 letters"):
+        check(settings(street, tmp_path, "x" * 300))
+
+
+def test_links_and_devices_stay_what_they_are(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link.json").symlink_to(tmp_path / "elsewhere/file.json")
+    write_atomically(tmp_path / "link.json", b"{}")
+    assert (tmp_path / "link.json").is_symlink() and (tmp_path / "elsewhere/file.json").read_bytes() == b"{}"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(tmp_path / "pipe", b"text")
+    assert os.read(reader, 9) == b"text" and (tmp_path / "pipe").is_fifo()
+    os.close(reader)
+
+
+def test_a_copy_of_weights_that_does_not_fit_leaves_nothing_half_written(street, tmp_path, monkeypatch):
+    folder = run_folder.RunFolder(settings(street, tmp_path))
+    (folder.models / "weights_0").mkdir(parents=True)
+    (folder.models / "weights_0/depth.pth").write_bytes(b"weights")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("litemono.engine.run_folder.shutil.copy2", full)
+    with pytest.raises(UserError, match="models/last: cannot be written .No space left on device"):
+        folder.copy_weights(folder.models / "weights_0", "last")
+    assert [path.name for path in folder.models.iterdir()] == ["weights_0"]
+    folder.close()
+
+
+def test_a_file_is_not_written_over_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="it is a folder"):
+        write_atomically("", b"")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_requeued_job_waits_for_the_process_on_the_lost_node(street, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    first = run_folder.RunFolder(settings(street, tmp_path))
+    monkeypatch.setattr(
+        "litemono.utils.atomic_files.time.sleep", lambda _: first.close()
+    )  # it ends while it is waited for
+    run_folder.RunFolder(settings(street, tmp_path)).close()
+
+
+def test_a_requeued_job_that_waits_in_vain_is_tried_again(street, tmp_path, monkeypatch):
+    """A UserError would end it for good."""
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    monkeypatch.setattr(run_folder, "RESTART_PATIENCE", 0.0)
+    first = run_folder.RunFolder(settings(street, tmp_path))
+    with pytest.raises(RuntimeError, match="to be tried again"):
+        run_folder.RunFolder(settings(street, tmp_path))
+    first.close()
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_taken_as_it_is(street, tmp_path, monkeypatch, reason):
+    def flock(*_):
+        raise OSError(reason, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    first = run_folder.RunFolder(settings(street, tmp_path))
+    first.status(now=True, state="running")
+    told = json.loads((first.path / "status.json").read_text())
+    (first.path / "status.json").write_text(json.dumps({**told, "host": "another"}))
+    with pytest.raises(UserError, match="is in use by"):  # it has just given a sign of life
+        run_folder.RunFolder(settings(street, tmp_path))
+    (first.path / "status.json").write_text(json.dumps({**told, "host": "another", "updated": time.time() - 61}))
+    run_folder.RunFolder(settings(street, tmp_path)).close()
+
+
+def test_a_lock_that_a_file_server_could_not_give_is_no_lock_of_another(street, tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(OSError, match="Input/output error"):
+        run_folder.RunFolder(settings(street, tmp_path))
+
+
+@pytest.mark.parametrize("reason", [errno.ESTALE, errno.EACCES])
+def test_a_folder_of_checkpoints_that_cannot_be_listed_is_not_an_empty_one(tmp_path, monkeypatch, reason):
+    def fail(_):
+        raise OSError(reason, "for some reason")
+
+    (tmp_path / "checkpoints").mkdir()
+    assert not checkpoint_paths.has_checkpoints(tmp_path) and checkpoint_paths.newest_step(tmp_path / "nowhere") == 0
+    monkeypatch.setattr("litemono.utils.atomic_files.os.listdir", fail)
+    with pytest.raises(OSError, match="for some reason"):
+        checkpoint_paths.has_checkpoints(tmp_path)
+
+
+def test_a_heartbeat_that_could_not_be_written_does_not_end_the_training(street, tmp_path, monkeypatch):
+    folder = run_folder.RunFolder(settings(street, tmp_path))
+
+    def fail(*_):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("litemono.utils.atomic_files.os.replace", fail)
+        folder.status(now=True, state="running")
+    folder.status(now=True, state="running")
+    assert json.loads((folder.path / "status.json").read_text())["state"] == "running"
+    folder.close()
+
+
+@pytest.mark.parametrize(
+    ("reason", "raised"), [(errno.ESTALE, OSError), (errno.EIO, OSError), (errno.EACCES, UserError)]
+)
+def test_only_what_the_user_must_mend_is_called_a_users_error(tmp_path, monkeypatch, reason, raised):
+    def fail(*_):
+        raise OSError(reason, "for some reason")
+
+    monkeypatch.setattr("builtins.open", fail)
+    with pytest.raises(raised, match="for some reason") as error:
+        write_atomically(tmp_path / "status.json", b"")
+    assert error.type is raised
