@@ -24,13 +24,13 @@ from benchmarks.published_step import (
     use_torch_defaults,
 )
 from benchmarks.train_step import machine
-from litemono.config import TrainConfig
 from litemono.demo import DemoConfig, errors_in, render, training_flags
 from litemono.engine.distributed import World
 from litemono.engine.lr_schedule import learning_rates
 from litemono.engine.step import seed_step
 from litemono.synthetic.writer import RenderedWorld
 from litemono.tasks.monodepth import build_data, build_model
+from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.train import train
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically

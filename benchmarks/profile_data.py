@@ -14,25 +14,18 @@ from typing import Literal
 import torch
 from rich.console import Console
 
-from litemono.config import (
-    DataConfig,
-    Dataset,
-    ModelConfig,
-    OptimConfig,
-    RunConfig,
-    TrainConfig,
-    check,
-    default_workers,
-)
 from litemono.data.loader import EpochBatches, Loader
+from litemono.data.settings import DataConfig, Dataset, default_workers
 from litemono.data.stores import packed
 from litemono.data.stores.folder import FrameStore
 from litemono.data.triplets import Batch, TripletDataset, open_dataset
 from litemono.engine.grad_guard import Guard
 from litemono.engine.precision import apply_precision, choose_precision
+from litemono.engine.settings import OptimConfig, RunConfig
 from litemono.engine.step import train_step
 from litemono.engine.training import model_on_device
 from litemono.tasks.monodepth import build_optimizers
+from litemono.tasks.monodepth_settings import ModelConfig, TrainConfig, check
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device

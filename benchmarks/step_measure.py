@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.step_subjects import NETWORKS, PARTS, PUBLISHED, STEP, Case, Inputs, Subject, Work, build, precision_of
-from litemono.config import Precision
 from litemono.engine.precision import HALF, apply_precision
+from litemono.engine.settings import Precision
 from litemono.utils.device import is_out_of_memory
 from litemono.utils.parallel import end_with_parent
 

@@ -23,15 +23,17 @@ from benchmarks.published_step import (
     published_step,
     use_torch_defaults,
 )
-from litemono.config import DataConfig, ModelConfig, OptimConfig, Precision, TrainConfig
 from litemono.data.augment import Views, prepare
 from litemono.data.kitti import PUBLISHED_INTRINSICS
+from litemono.data.settings import DataConfig
 from litemono.data.triplets import JITTER_HIGH, JITTER_LOW, NO_JITTER, Batch
 from litemono.engine.grad_guard import Guard
 from litemono.engine.precision import apply_precision, autocast
+from litemono.engine.settings import OptimConfig, Precision
 from litemono.engine.step import Numbers, train_step, update
 from litemono.engine.training import model_on_device
 from litemono.tasks.monodepth import build_model, build_optimizers
+from litemono.tasks.monodepth_settings import ModelConfig, TrainConfig
 
 PUBLISHED = "published"
 COMPILED = " compiled"  # ends the name of a subject of ours that trains with --compile

@@ -23,8 +23,8 @@ import networks
 from benchmarks import step_plot
 from benchmarks.step_measure import MEASURED, OUT_OF_MEMORY, Job, Measured, in_own_process, say
 from benchmarks.step_subjects import COMPILED, NETWORKS, PARTS, PUBLISHED, STEP, Case, forward_macs
-from litemono.config import Precision
 from litemono.engine.precision import PRECISIONS, choose_precision
+from litemono.engine.settings import Precision
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device

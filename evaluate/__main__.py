@@ -15,8 +15,8 @@ import numpy as np
 from evaluate import predictions, results
 from evaluate.protocol import BadPrediction, ImageScore, Protocol, score_image, summarise, uses_crop
 from export_gt import GroundTruth, default_path
-from litemono.config import DataConfig, default_workers
 from litemono.data.kitti import SplitLine, read_split, split_file
+from litemono.data.settings import DataConfig, default_workers
 from litemono.data.stores.folder import open_store
 from litemono.inference import TrainedDepth, load_trained, run_settings
 from litemono.utils import cli

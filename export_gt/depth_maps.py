@@ -12,18 +12,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from litemono.data import kitti
+from litemono.data.depth_annotations import ARCHIVE, annotation_depth, annotation_path
 from litemono.data.kitti import SplitLine
-from litemono.data.stores.images import NOT_AN_IMAGE
 from litemono.utils.errors import UserError
 
 ANNOTATED_SPLITS = ("eigen_benchmark",)
-ANNOTATION_ARCHIVE = "data_depth_annotated.zip"
-ANNOTATION_PLACES = ("{folder}", "train/{drive}", "val/{drive}", "data_depth_annotated/train/{drive}",
-                     "data_depth_annotated/val/{drive}")  # fmt: skip
-UNITS_PER_METRE = 256
 NAMED = 3  # missing files, and archives, that an error lists
 
 
@@ -73,28 +68,9 @@ def _scan_remedy(folders: set[str]) -> str:
     return f"extract {', '.join(archives[:NAMED])}{more} there (addresses: splits/{kitti.ARCHIVE_LIST.name})"
 
 
-def _annotation(root: Path, line: SplitLine) -> Path:
-    drive = line.folder.rsplit("/", 1)[-1]
-    picture = f"proj_depth/groundtruth/image_0{kitti.CAMERA[line.side]}/{line.frame:010d}.png"
-    paths = [root / place.format(folder=line.folder, drive=drive) / picture for place in ANNOTATION_PLACES]
-    return next((path for path in paths if path.is_file()), paths[0])
-
-
-def _annotation_depth(root: Path, line: SplitLine) -> np.ndarray:
-    path = _annotation(root, line)
-    try:
-        with Image.open(path) as image:
-            values = np.asarray(image)
-    except NOT_AN_IMAGE as error:
-        raise UserError(f"{path}: not a complete image ({error}); extract it again from {ANNOTATION_ARCHIVE}") from None
-    if values.ndim != 2 or values.dtype not in (np.uint16, np.int32):
-        raise UserError(f"{path}: not a 16-bit depth picture; extract it again from {ANNOTATION_ARCHIVE}")
-    return values.astype(np.float32) / UNITS_PER_METRE
-
-
 def _annotation_remedy(folders: set[str]) -> str:
-    return f"download {ANNOTATION_ARCHIVE} (14 GB) from KITTI's depth benchmark and extract its train and val folders there"
+    return f"download {ARCHIVE} (14 GB) from KITTI's depth benchmark and extract its train and val folders there"
 
 
 SCANS = Source("velodyne scan", _scan, _scan_depth, _scan_remedy)
-ANNOTATIONS = Source("depth annotation", _annotation, _annotation_depth, _annotation_remedy)
+ANNOTATIONS = Source("depth annotation", annotation_path, annotation_depth, _annotation_remedy)

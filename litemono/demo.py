@@ -22,8 +22,8 @@ from rich.table import Table
 import networks
 from evaluate.protocol import Protocol, resize_disparity, score_image, summarise
 from export_gt import GroundTruth, default_path
-from litemono.config import default_workers
 from litemono.data.kitti import PUBLISHED_INTRINSICS, frame_path, read_split, split_file
+from litemono.data.settings import default_workers
 from litemono.metrics import MAX_DEPTH, Errors
 from litemono.synthetic.street import CAMERA_HEIGHT
 from litemono.synthetic.writer import RenderedWorld, write_world

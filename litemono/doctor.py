@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple
 
 from rich.console import Console
 
-from litemono.config import Dataset
 from litemono.data import kitti
+from litemono.data.settings import Dataset
 from litemono.jobs import cluster_limits, slurm
 from litemono.utils import cli
 from litemono.utils.errors import UserError

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from litemono.config import LossConfig, ModelConfig
 from litemono.engine.precision import apply_precision
 from litemono.geometry import disp_to_depth
+from litemono.tasks.monodepth_settings import LossConfig, ModelConfig
 from litemono.utils.errors import UserError
 from networks import DepthNet, weights
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import submitit
 
 from litemono import config as configs
-from litemono.config import DataConfig, TrainConfig
+from litemono.data.settings import DataConfig
 from litemono.doctor import wheel_problem
 from litemono.engine.checkpoint_paths import newest_step
 from litemono.engine.run_folder import check_same_run
@@ -21,6 +21,7 @@ from litemono.jobs.batch_script import BatchScript, SlurmConfig, check_settings,
 from litemono.jobs.cluster_limits import Cluster
 from litemono.jobs.requeue import TrainJob, run_training
 from litemono.status import job_ids
+from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils import cli
 from litemono.utils.atomic_files import read_json, write_atomically
 from litemono.utils.errors import UserError

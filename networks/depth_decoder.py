@@ -27,6 +27,11 @@ class DepthDecoder(nn.Module):
         )
         self.apply(initialise_decoder)
 
+    @property
+    def heads(self) -> list[nn.Module]:
+        """The convolution that predicts disparity, by scale."""
+        return list(self.decoder[6:])
+
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         before2, after2, before1, after1, before0, after0, head0, head1, head2 = self.decoder
         f0, f1, f2 = features

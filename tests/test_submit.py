@@ -14,10 +14,12 @@ import pytest
 from drives import write_drive
 
 from litemono import submit
-from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig
+from litemono.data.settings import DataConfig
+from litemono.engine.settings import OptimConfig, RunConfig
 from litemono.jobs import preflight, requeue, slurm, sweep
 from litemono.jobs.batch_script import SlurmConfig
 from litemono.submit import JobDataConfig, SubmitConfig
+from litemono.tasks.monodepth_settings import LossConfig, ModelConfig, TrainConfig
 from litemono.utils.errors import UserError
 
 

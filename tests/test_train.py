@@ -17,10 +17,12 @@ from conftest import ROOT
 from drives import DRIVE, write_drive
 from tiny_kitti import assert_refused, invoke
 
-from litemono.config import DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig, to_json
+from litemono.data.settings import DataConfig
 from litemono.engine import checkpoint, checkpoint_paths
+from litemono.engine.settings import OptimConfig, RunConfig, to_json
 from litemono.engine.tensorboard import events_in
 from litemono.jobs import requeue
+from litemono.tasks.monodepth_settings import LossConfig, ModelConfig, TrainConfig
 from litemono.train import main, train
 from litemono.utils.cli import TOO_MANY_BAD_STEPS
 from litemono.utils.errors import UserError

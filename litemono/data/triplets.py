@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -10,14 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from litemono.config import ColorJitter, TrainConfig
 from litemono.data import kitti
 from litemono.data.kitti import SplitLine
 from litemono.data.loader import AUGMENTATION, philox_words
-from litemono.data.missing_frames import check_frames, check_scans
 from litemono.data.resample import resize
-from litemono.data.stores import video
-from litemono.data.stores.folder import FrameStore, open_store
+from litemono.data.settings import ColorJitter
+from litemono.data.stores.folder import FrameStore
 
 # The published stand-in for KITTI's 0.54 m between the cameras.
 BASELINE = {"l": -0.1, "r": 0.1}
@@ -40,7 +38,7 @@ class Batch(NamedTuple):
     jitter: Tensor  # (B, F, 4) float32 brightness, contrast, saturation, hue; (1, 1, 1, 0) is none
     jitter_order: Tensor  # (B, F, 4) int64: the order in which these four apply
     baseline: Tensor  # (B,) float32 x of the other camera's stereo_T, of the flipped image; 0 without stereo
-    depth: Tensor  # (B, 375, 1242) float32 metres, 0 = unknown, of the flipped image; (B, 0, 0) if not asked for
+    depth: Tensor  # (B, h, w) float32 metres, 0 = unknown, of the flipped image; (B, 0, 0) if not asked for
     index: Tensor  # (B,) int64 line of the split
 
     def on(self, device: torch.device | str) -> Batch:
@@ -98,13 +96,16 @@ class TripletDataset:
         color_jitter: ColorJitter,
         seed: int,
         training: bool,
-        with_depth: bool,
+        read_depth: Callable[[SplitLine], np.ndarray] | None = None,
     ) -> None:
-        """intrinsics: "published", "calib" or "fx,fy,cx,cy"; training: flip and jitter; with_depth: read scans."""
+        """intrinsics: "published", "calib" or "fx,fy,cx,cy"; training: flip and jitter.
+
+        read_depth: (h, w) float32 metres of a sample, 0 = unknown, all of one size; None: no depth in the batches.
+        """
         self.store, self.lines = store, list(lines)
         self.frame_ids, self.use_stereo = tuple(frame_ids), use_stereo
         self.color_jitter, self.seed = color_jitter, seed
-        self.training, self.with_depth = training, with_depth
+        self.training, self.read_depth = training, read_depth
         self._mirror_cx = intrinsics != "published"
         # One camera for each folder and side, read here so that a bad calibration stops the run at its start.
         first = {(line.folder, line.side): line for line in reversed(self.lines)}
@@ -180,35 +181,7 @@ class TripletDataset:
         return fx, fy, cx, cy
 
     def _read_depth(self, line: SplitLine, flip: bool) -> np.ndarray:
-        if not self.with_depth:
+        if self.read_depth is None:
             return np.empty((0, 0), np.float32)
-        depth = kitti.training_depth(self.store.root, line)
+        depth = self.read_depth(line)
         return np.ascontiguousarray(depth[:, ::-1]) if flip else depth
-
-
-def open_dataset(config: TrainConfig, which: str, store: FrameStore | None = None) -> TripletDataset:
-    """The "train" or "val" data of a run: its split's lines, checked against the frames that are there."""
-    data, loss = config.data, config.loss
-    if store is None:
-        store = open_store(data.dataset, data.data_path, data.png, config.model.height, config.model.width)
-    split = data.split or kitti.DEFAULT_SPLIT.get(data.dataset)
-    if split is None:
-        lines, source = video.split_videos(store.videos, which, loss.frame_ids), f"{store.root} ({which} part)"
-    else:
-        source = kitti.split_file(split, which)
-        lines = kitti.read_split(source)
-    lines = check_frames(store, lines, loss.frame_ids, loss.use_stereo, data.skip_missing, source)
-    with_depth = which != "train" and data.dataset == "kitti"
-    if with_depth:
-        check_scans(store.root, lines)
-    return TripletDataset(
-        store=store,
-        lines=lines,
-        frame_ids=loss.frame_ids,
-        use_stereo=loss.use_stereo,
-        intrinsics=data.intrinsics,
-        color_jitter=data.color_jitter,
-        seed=config.run.seed,
-        training=which == "train",
-        with_depth=with_depth,
-    )

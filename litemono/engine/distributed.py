@@ -1,4 +1,4 @@
-"""One process or many: the few questions the trainer asks.
+"""One process or many: ranks, collectives, and the wrapping of a model in DistributedDataParallel.
 
 The launcher (torchrun, or srun through slurm/train_v100_multi.sh) sets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and
 MASTER_PORT. Without them there is one process and none of the calls below does anything.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError
@@ -21,7 +23,7 @@ from litemono.utils.errors import UserError
 Result = TypeVar("Result")
 
 
-class World:
+class Processes:
     """Who am I, where do I compute, and the collectives that the trainer needs."""
 
     def __init__(self, device: str | None) -> None:
@@ -82,7 +84,7 @@ class World:
             raise (UserError if outcome == 2 else RuntimeError)("the first process failed, see its message")
         return result
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Processes:
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
@@ -94,3 +96,19 @@ class World:
         # thread while it holds the lock, so give the thread its turn first.
         time.sleep(1)
         dist.destroy_process_group()
+
+
+def parallelise(model: nn.Module, processes: Processes, sync_bn: bool) -> nn.Module:
+    """The model as it trains on this process. Every trainable tensor must get a gradient in each step."""
+    if processes.size == 1:
+        return model
+    if sync_bn:
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # in place, with the same parameters
+    # A 1x1 convolution's gradient has one order in memory and two names for it; torch takes that for two orders.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+    # Unless it looks for tensors without a gradient, torch groups them anew after its first step. The sums of three
+    # processes and more depend on the groups, and the first step after a resume would have other bits than without the
+    # interruption.
+    warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
+    # No device_ids: with them DDP copies every batch to the GPU, also what the augmentation reads on the host.
+    return DistributedDataParallel(model, find_unused_parameters=processes.size > 2)

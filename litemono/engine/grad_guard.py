@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from litemono.config import Precision
+from litemono.engine.precision import Precision
 
 GRAD_NORM_MEMORY = 100  # steps over which the running mean of the gradient norm reaches back
 
@@ -16,7 +16,7 @@ GRAD_NORM_MEMORY = 100  # steps over which the running mean of the gradient norm
 FIRST_SCALE, SCALE_STEPS = 2.0**16, 2000
 
 
-class GuardState(NamedTuple):
+class GradGuardState(NamedTuple):
     """Numbers (0-dim float64 tensors on the device) that are saved with the checkpoint."""
 
     grad_norm_mean: Tensor
@@ -29,24 +29,26 @@ class GuardState(NamedTuple):
     """Good steps at this scale."""
 
 
-class Guard:
+class GradGuard:
+    """Skips steps whose gradient is not finite or far above its running mean, and scales the loss in fp16."""
+
     def __init__(self, device: torch.device, precision: Precision) -> None:
         self.scaling = precision == "fp16"
         zero = torch.zeros((), dtype=torch.float64, device=device)
         scale = torch.full_like(zero, FIRST_SCALE if self.scaling else 1.0)
-        self.state = GuardState(zero, zero, zero, zero, scale, zero)
+        self.state = GradGuardState(zero, zero, zero, zero, scale, zero)
 
     @property
     def loss_scale(self) -> Tensor:
         """float32, as gradients are."""
         return self.state.loss_scale.float()
 
-    def forbids(self, grad_norm: Tensor, spike_factor: float) -> Tensor:
-        """Count the step, and say (0-dim bool) whether it must not be taken.
+    def skips(self, grad_norm: Tensor, spike_factor: float) -> Tensor:
+        """Count the step; (0-dim bool) True where it must not be taken.
 
         grad_norm: of the true gradient, over all parameters and processes; a loss that is not finite shows in it too (step.py).
-        Forbidden are a norm that is not finite, or above `spike_factor` (if not 0) times its running mean. An overflow
-        that a smaller loss scale can cure is forbidden too, but it is routine and not counted as a skipped step.
+        Skipped are a norm that is not finite, or above `spike_factor` (if not 0) times its running mean. An overflow
+        that a smaller loss scale can cure is skipped too, but it is routine and not counted as a skipped step.
         """
         s = self.state
         finite = grad_norm.isfinite()
@@ -58,7 +60,7 @@ class Guard:
         good_steps = s.good_steps + good
         distance = torch.where(good, grad_norm.double() - s.grad_norm_mean, 0)
         grow = (s.since_rescale + good >= SCALE_STEPS) & self.scaling
-        self.state = GuardState(
+        self.state = GradGuardState(
             grad_norm_mean=s.grad_norm_mean + distance / good_steps.clamp(1, GRAD_NORM_MEMORY),
             good_steps=good_steps,
             skipped=s.skipped + bad,
@@ -74,7 +76,7 @@ class Guard:
     def load_state_dict(self, saved: dict[str, Tensor | bool]) -> None:
         """Counts go on; so does the loss scale, unless the precision is another now."""
         scaled = saved["scaling"]
-        restored = GuardState(*(saved[name].to(self.state.skipped) for name in GuardState._fields))
+        restored = GradGuardState(*(saved[name].to(self.state.skipped) for name in GradGuardState._fields))
         if scaled != self.scaling:
             restored = restored._replace(loss_scale=self.state.loss_scale, since_rescale=self.state.since_rescale)
         self.state = restored

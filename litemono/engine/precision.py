@@ -1,17 +1,15 @@
-"""Which number format the networks compute in; geometry, SSIM and the loss are float32 always (see model.py)."""
+"""Which number format the networks compute in; geometry, SSIM and the loss are float32 always ."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import torch
+from torch import nn
 
-from litemono.config import Precision
+from litemono.engine.settings import Precision
 from litemono.utils.errors import UserError
-
-if TYPE_CHECKING:
-    from litemono.tasks.monodepth_model import DepthPoseModel
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 HALF = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -41,19 +39,12 @@ def apply_precision(precision: Precision) -> None:
     torch.backends.cudnn.allow_tf32 = precision != "fp32"
 
 
-def use_channels_last(model: DepthPoseModel, precision: Precision, device: torch.device) -> None:
-    """Convolution weights with channels last, where that is known to be faster and right; features follow.
-
-    On a CPU 10 to 15 % of both networks' time; on a GPU tensor cores want dense convolutions in half precision so. The
-    depth network stays as it is in half precision: on a CPU the weight gradients of its dilated depthwise convolutions
-    then come out of memory that nobody has written (oneDNN in torch 2.7.1), and no GPU has been asked.
-    """
-    half, cpu = precision in HALF, device.type == "cpu"
-    for net, wanted in ((model.depth, cpu and not half), (model.pose, cpu or half)):
-        for weight in net.parameters() if wanted and net is not None else ():
-            # With one input channel or one pixel both orders are the same in memory, and torch is not sure of their name.
-            if weight.dim() == 4 and weight.shape[1] > 1 and weight.shape[2:].numel() > 1:
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+def to_channels_last(net: nn.Module) -> None:
+    """Lay out 4-D convolution weights with channels last, in place."""
+    for weight in net.parameters():
+        # With one input channel or one pixel both orders are the same in memory, and torch is not sure of their name.
+        if weight.dim() == 4 and weight.shape[1] > 1 and weight.shape[2:].numel() > 1:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[None]:

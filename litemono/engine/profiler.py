@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from litemono.config import TrainConfig
 from litemono.data.stores.packed import is_pack
 from litemono.data.triplets import Batch
 from litemono.engine.precision import HALF, choose_precision
 from litemono.engine.profiler_trace import PARTS, REST, STEP, WAITING, Costs, costs, read_events
 from litemono.engine.training import Training
+from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils.atomic_files import write_atomically
 
 WARM_UP = 3  # steps of a start that are not typical: cuDNN chooses its algorithms, allocators and caches fill
@@ -100,7 +100,7 @@ class Profiler:
         self._finish()
 
     def _start(self) -> None:
-        device = self.training.world.device
+        device = self.training.processes.device
         os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # else it complains about a missing GPU
         activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
         self._torch = profile(activities=activities)
@@ -110,15 +110,15 @@ class Profiler:
 
     def _settle(self) -> None:
         """Wait until the GPU has done what it was given, so that the clock counts all of it and nothing else."""
-        if self.training.world.device.type == "cuda":
-            torch.cuda.synchronize(self.training.world.device)
+        if self.training.processes.device.type == "cuda":
+            torch.cuda.synchronize(self.training.processes.device)
 
     def _finish(self) -> None:
         """Write trace and summary, and say the summary. No trouble with them ends a training."""
         t, torch_profile = self.training, self._torch
         wanted, self.wanted, self._torch = self.wanted, None, None
-        if torch_profile is None or t.stop_asked:
-            ended = "was interrupted, the same command tries again" if t.stop_asked else "ended first"
+        if torch_profile is None or t.log.stop_requested:
+            ended = "was interrupted, the same command tries again" if t.log.stop_requested else "ended first"
             t.report.say(f"--profile {wanted}: no profile; it needs {WARM_UP} steps to warm up, and the run {ended}")
             return
         folder = t.run.path / "profile"
@@ -149,13 +149,13 @@ def summary(t: Training, wanted: int, timing: Timing, measured: Costs) -> list[s
 
 def what(t: Training, wanted: int, timing: Timing) -> str:
     device, memory = f"a CPU ({counted(torch.get_num_threads(), 'thread')})", ""
-    if t.world.device.type == "cuda":
-        device = torch.cuda.get_device_name(t.world.device)
-        most = torch.cuda.max_memory_allocated(t.world.device) / 2**30
-        all_of_it = torch.cuda.get_device_properties(t.world.device).total_memory / 2**30
+    if t.processes.device.type == "cuda":
+        device = torch.cuda.get_device_name(t.processes.device)
+        most = torch.cuda.max_memory_allocated(t.processes.device) / 2**30
+        all_of_it = torch.cuda.get_device_properties(t.processes.device).total_memory / 2**30
         memory = f", at most {most:.1f} of {all_of_it:.1f} GiB of its memory"
     asked = f" (of {wanted} asked for)" if timing.steps < wanted else ""
-    processes = f" (this is one of {t.world.size} processes)" if t.world.size > 1 else ""
+    processes = f" (this is one of {t.processes.size} processes)" if t.processes.size > 1 else ""
     seconds = timing.seconds / timing.steps
     return (
         f"Profile: {counted(timing.steps, 'step')}{asked} of batch {t.global_batch}{processes} on {device} in {t.precision}: "
@@ -212,7 +212,7 @@ def gpu_share(timing: Timing, measured: Costs) -> float:
 
 def limit(t: Training, timing: Timing, measured: Costs) -> str:
     """What the step cannot go faster than, and what to do about it."""
-    if measured.gpu_busy is None and t.world.device.type == "cuda":
+    if measured.gpu_busy is None and t.processes.device.type == "cuda":
         return (
             "Limit: unknown; the profiler got no times from the GPU (CUPTI does not work here), parts are the host's."
         )
@@ -233,7 +233,7 @@ def limit(t: Training, timing: Timing, measured: Costs) -> str:
 
 def less_work(t: Training, measured: Costs) -> Iterator[str]:
     """Ways to the same or nearly the same training with less computing."""
-    best = choose_precision(None, t.world.device)
+    best = choose_precision(None, t.processes.device)
     if best in HALF and t.precision not in HALF:
         yield f"--precision {best}"
     yield from compiling(t, measured)

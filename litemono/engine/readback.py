@@ -31,8 +31,8 @@ class Readback(Generic[Note]):
             arrived.record()
         self._waiting.append((numbers, arrived, note))
 
-    def ripe(self) -> Iterator[tuple[list[float], Note]]:
-        """What is due by now."""
+    def arrived(self) -> Iterator[tuple[list[float], Note]]:
+        """What has arrived by now."""
         return self._take(self.lag)
 
     def drain(self) -> Iterator[tuple[list[float], Note]]:

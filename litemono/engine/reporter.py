@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 
-import torch
+import numpy as np
 
 from litemono.engine.run_folder import RunFolder
 from litemono.engine.tensorboard import Curves, trim
-from litemono.tasks.monodepth_model import Output
-from litemono.utils.colormap import magma
 from litemono.utils.formatting import duration
 
 LINE_SECONDS = 20.0  # between progress lines where the output is a file
-PICTURES = 4  # samples of a batch that are shown
 AVERAGE_STEPS = 50  # over which speed and data wait are averaged
 
 
@@ -76,7 +74,7 @@ class Reporter:
 
     def best(self, best: dict[str, float]) -> None:
         if self.run:
-            self.run.status(best_loss=best.get("loss"), best_abs_rel=best.get("de/abs_rel"))
+            self.run.status(best=best)
 
     def say(self, message: str) -> None:
         if self.run:
@@ -125,21 +123,13 @@ class Reporter:
         self.train_curves.scalar("images_per_second", self.batch_size / self.clock.step_seconds, step)
         self.train_curves.scalar("data_wait", self.clock.data_wait, step)
 
-    def pictures(self, which: str, step: int, target: torch.Tensor, output: Output) -> None:
-        """Target, warped source views, disparity and automask of the first samples. target: (B, 3, H, W)."""
+    def pictures(self, which: str, step: int, images: Iterable[tuple[str, np.ndarray]]) -> None:
+        """Named images, (3 or 1, H, W), on the curves of "train" or "val"."""
         if not self.run:
             return
         writer = self.train_curves if which == "train" else self.val_curves
-        for j in range(min(PICTURES, target.shape[0])):
-            writer.image(f"color_0_0/{j}", target[j].detach().cpu().numpy(), step)
-            for source in range(output.warped.shape[1]):
-                writer.image(
-                    f"color_pred_{source}_0/{j}", output.warped[j, source].detach().clamp(0, 1).cpu().numpy(), step
-                )
-            colours = magma(output.disps[0][j, 0].float().cpu().numpy())
-            writer.image(f"disp_0/{j}", colours.transpose(2, 0, 1), step)
-            if output.automask is not None:
-                writer.image(f"automask_0/{j}", output.automask[j].detach().float().cpu().numpy(), step)
+        for tag, pixels in images:
+            writer.image(tag, pixels, step)
 
     def validation(self, step: int, results: dict[str, float]) -> None:
         if not self.run:

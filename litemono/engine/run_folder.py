@@ -18,33 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from litemono import config as configs
-from litemono.engine.checkpoint_paths import checkpoint_folder, has_checkpoints
+from litemono.engine.checkpoint_paths import checkpoint_folder
 from litemono.utils.atomic_files import NoLocks, may_pass, read_json, try_lock, writable, write_atomically
 from litemono.utils.errors import UserError
 
 STATUS_SECONDS = 2.0
 RESTART_PATIENCE = 300.0
 SILENCE = 60.0  # without a heartbeat, after which a run on a file system without locks counts as ended
-
-
-def check_same_run(config: configs.TrainConfig) -> None:
-    """UserError if the run folder holds a run with settings that forbid resuming it with these."""
-    folder = config.folder
-    if not has_checkpoints(folder):
-        return  # an attempt that got nowhere
-    try:
-        saved = (folder / "config.json").read_text()
-        different = configs.differences(saved, config)
-    except FileNotFoundError:
-        return
-    except (ValueError, TypeError, AttributeError, IsADirectoryError):
-        raise UserError(f"{folder}/config.json is damaged; restore it or use another --model_name") from None
-    if different:
-        raise UserError(
-            f"{folder} holds a run with other settings ({'; '.join(different)}); "
-            "use the same flags to resume it, or another --model_name"
-        )
 
 
 @contextlib.contextmanager
@@ -60,18 +40,18 @@ def passing_over_stumbles() -> Iterator[None]:
 class RunFolder:
     """The folder of one run, held by one process at a time."""
 
-    def __init__(self, config: configs.TrainConfig) -> None:
-        self.path = config.folder
-        self.checkpoints = checkpoint_folder(self.path)
+    def __init__(self, path: Path, config: str) -> None:
+        """Make the folder, lock it and write `config` to config.json."""
+        self.path = path
+        self.checkpoints = checkpoint_folder(path)
         self.models = self.path / "models"
         self._status: dict[str, Any] = {}
         self._status_written = 0.0
-        check_same_run(config)
         with writable(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = self._take_lock()
             self._log = open(self.path / "log.txt", "a", buffering=1)
-        write_atomically(self.path / "config.json", configs.to_json(config).encode())
+        write_atomically(self.path / "config.json", config.encode())
 
     def _take_lock(self):
         lock = open(self.path / ".lock", "a+")
@@ -153,3 +133,8 @@ class RunFolder:
         with contextlib.suppress(OSError):
             self._log.close()
         self._lock.close()
+
+
+def write_status(run: RunFolder, error: BaseException) -> None:
+    """The run ended with `error`."""
+    run.status(now=True, state="failed", message=f"{type(error).__name__}: {error}")

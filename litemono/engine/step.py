@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,12 +16,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
-from litemono.config import LossConfig, Precision
-from litemono.data.augment import Views, prepare
-from litemono.data.triplets import Batch
-from litemono.engine.grad_guard import Guard
-from litemono.engine.precision import autocast
-from litemono.tasks.monodepth_model import Output
+from litemono.engine.grad_guard import GradGuard
+from litemono.engine.precision import Precision, autocast
+from litemono.engine.task import Batch, Forward, Task
 
 
 class Numbers(NamedTuple):
@@ -29,28 +26,40 @@ class Numbers(NamedTuple):
 
     loss: float
     grad_norm: float
-    forbidden: float
+    skipped_now: float
     """1 if the step was not taken."""
     skipped: float
     """Bad steps of the run so far."""
     skipped_in_a_row: float
     loss_scale: float
-    losses: tuple[float, ...]
-    """Per scale."""
+    parts: tuple[float, ...]
+    """Of the loss, in the order of the task's names."""
 
     @classmethod
     def read(cls, vector: list[float]) -> Numbers:
-        *singles, losses = cls._fields
-        return cls(*vector[: len(singles)], losses=tuple(vector[len(singles) :]))
+        *singles, _ = cls._fields
+        return cls(*vector[: len(singles)], parts=tuple(vector[len(singles) :]))
 
 
 @dataclass
 class StepResult:
-    output: Output
-    views: Views
-    """Of the last part of the batch."""
+    shown: Any
+    """Of the last part of the batch, for Task.pictures."""
+    part_names: tuple[str, ...]
     numbers: Tensor
     """(N,) float64 on the device, see Numbers."""
+
+
+class TaskModule(nn.Module):
+    """A task's networks and its forward pass as one module, which DistributedDataParallel can wrap."""
+
+    def __init__(self, task: Task, networks: nn.Module) -> None:
+        super().__init__()
+        self.task = task
+        self.networks = networks
+
+    def forward(self, batch: Batch) -> Forward:
+        return self.task.forward(self.networks, batch)
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:
@@ -59,9 +68,9 @@ def seed_step(seed: int, step: int, rank: int) -> None:
 
 
 def split_batch(batch: Batch, parts: int) -> list[Batch]:
-    """Equal consecutive parts of a batch."""
+    """Equal consecutive parts of a batch, which is a NamedTuple of tensors with the sample first."""
     chunks = [tensor.chunk(parts) for tensor in batch]
-    return [Batch(*(chunk[i] for chunk in chunks)) for i in range(parts)]
+    return [type(batch)(*(chunk[i] for chunk in chunks)) for i in range(parts)]
 
 
 class Statistics:
@@ -73,7 +82,7 @@ class Statistics:
             by_dtype.setdefault(buffer.dtype, []).append(buffer)
         self._groups = [(group, _flat(group)) for group in by_dtype.values()]
 
-    def put_back(self, forbidden: Tensor) -> None:
+    def restore(self, forbidden: Tensor) -> None:
         """Undo all changes since, if forbidden (0-dim bool)."""
         for group, before in self._groups:
             kept = torch.where(forbidden, before, _flat(group)).split([buffer.numel() for buffer in group])
@@ -88,18 +97,17 @@ def train_step(
     model: nn.Module,
     optimizers: list[torch.optim.Optimizer],
     batch: Batch,
-    loss_config: LossConfig,
-    guard: Guard,
+    guard: GradGuard,
     *,
     device: torch.device,
     precision: Precision,
     accumulate: int,
     spike_factor: float,
 ) -> StepResult:
-    """Forward, backward, and the two AdamW updates unless the guard forbids them.
+    """Forward, backward, and the optimisers' updates unless the gradient guard skips the step.
 
-    A skipped step leaves no trace: BatchNorm statistics are put back too. `model` is the DepthPoseModel, or it wrapped
-    in DistributedDataParallel, whose gradients are exchanged with the last part only. `optimizers` must be fused.
+    A skipped step leaves no trace: BatchNorm statistics are restored too. `model` is a TaskModule, or one wrapped in
+    DistributedDataParallel, whose gradients are exchanged with the last part only. `optimizers` must be fused.
     """
     statistics = Statistics(model.buffers())
     for optimizer in optimizers:
@@ -108,34 +116,32 @@ def train_step(
     losses = []
     parts = split_batch(batch, accumulate)
     for i, part in enumerate(parts):
-        with record_function("augmentation"):  # the labels are for profiling.py
-            views = prepare(part, device, loss_config.scales, all_frames=loss_config.v1_multiscale)
-        waits = isinstance(model, DistributedDataParallel) and i + 1 < len(parts)
-        with model.no_sync() if waits else contextlib.nullcontext():
+        local = isinstance(model, DistributedDataParallel) and i + 1 < len(parts)
+        with model.no_sync() if local else contextlib.nullcontext():
             with autocast(precision, device):
-                output = model(views)
+                output: Forward = model(part)
             with record_function("backward"):
                 # 0 * loss: a loss that is not finite makes the gradient so on every process, and the guard sees it there.
                 (output.loss * (scale / len(parts) + 0 * output.loss.detach())).backward()
-        losses.append(torch.stack([output.loss.detach(), *output.losses]))
+        losses.append(torch.stack([output.loss.detach(), *output.parts.values()]))
     with record_function("optimisers"):
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         grad_norm = torch.nn.utils.get_total_norm(gradients) / scale
-        forbidden = guard.forbids(grad_norm, spike_factor)
+        skip = guard.skips(grad_norm, spike_factor)
         for optimizer in optimizers:
-            update(optimizer, scale if guard.scaling else None, forbidden)
-        statistics.put_back(forbidden)
-    total, *by_scale = torch.stack(losses).mean(0).double()
+            update(optimizer, scale if guard.scaling else None, skip)
+        statistics.restore(skip)
+    total, *by_part = torch.stack(losses).mean(0).double()
     state = guard.state
-    numbers = (total, grad_norm, forbidden, state.skipped, state.skipped_in_a_row, scale, *by_scale)
-    return StepResult(output, views, torch.stack([number.double() for number in numbers]))
+    numbers = (total, grad_norm, skip, state.skipped, state.skipped_in_a_row, scale, *by_part)
+    return StepResult(output.shown, tuple(output.parts), torch.stack([number.double() for number in numbers]))
 
 
-def update(optimizer: torch.optim.Optimizer, scale: Tensor | None, forbidden: Tensor) -> None:
-    """A fused optimiser's step, with gradients that are `scale` times too large; no step at all if forbidden.
+def update(optimizer: torch.optim.Optimizer, scale: Tensor | None, skip: Tensor) -> None:
+    """A fused optimiser's step, with gradients that are `scale` times too large; no step at all if skip.
 
     Through the two attributes that torch.amp.GradScaler sets for the same purpose.
     """
-    optimizer.grad_scale, optimizer.found_inf = scale, forbidden.float()
+    optimizer.grad_scale, optimizer.found_inf = scale, skip.float()
     optimizer.step()
     del optimizer.grad_scale, optimizer.found_inf

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import submitit
 
-from litemono.config import TrainConfig
 from litemono.jobs import slurm
 from litemono.jobs.cluster_limits import Request
+from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils.errors import demand
 
 MEMORY_PER_GPU = "16G"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import submitit
 
-from litemono.config import TrainConfig
 from litemono.jobs import slurm
 from litemono.jobs.batch_script import MEMORY_PER_GPU, SlurmConfig, request_of, slurm_parameters
 from litemono.jobs.cluster_limits import Cluster, Partition, Request, check_request, find_partition
 from litemono.jobs.requeue import TrainJob
+from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import UserError
 

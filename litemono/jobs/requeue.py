@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from litemono.config import TrainConfig
 from litemono.engine.checkpoint_paths import newest_step
 from litemono.jobs import slurm
+from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils import cli
 from litemono.utils.atomic_files import may_pass, read_json, write_atomically
 from litemono.utils.errors import UserError

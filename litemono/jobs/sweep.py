@@ -7,7 +7,7 @@ import itertools
 import typing
 from collections.abc import Sequence
 
-from litemono.config import TrainConfig
+from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 

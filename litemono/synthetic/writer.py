@@ -28,8 +28,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
-from litemono.config import default_workers
 from litemono.data import kitti
+from litemono.data.settings import default_workers
 from litemono.synthetic.render import Camera, camera_windows, cast, published_camera, shade, sweep_windows
 from litemono.synthetic.street import Street
 from litemono.utils import cli

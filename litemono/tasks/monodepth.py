@@ -1,90 +1,216 @@
-"""From settings to objects: data loaders, networks with their first weights, optimisers."""
+"""Self-supervised depth and camera motion from video: the photometric reprojection of Lite-Mono (CVPR 2023).
+
+The objective is in monodepth_model.py (the networks, the warp, the loss) and losses/photometric.py (the paper's terms).
+"""
 
 from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.profiler import record_function
 
 import networks
-from litemono.config import TrainConfig
+from litemono.data import kitti
+from litemono.data.augment import Views, prepare
 from litemono.data.kitti import SplitLine
 from litemono.data.loader import EpochBatches, Loader
-from litemono.data.stores.folder import open_store
-from litemono.data.triplets import Batch, open_dataset
-from litemono.engine.distributed import World
-from litemono.tasks.monodepth_model import DepthPoseModel
+from litemono.data.missing_frames import check_frames, check_scans
+from litemono.data.stores import packed, video
+from litemono.data.stores.folder import FrameStore, open_store
+from litemono.data.triplets import Batch, TripletDataset
+from litemono.engine.distributed import Processes
+from litemono.engine.lr_schedule import schedule
+from litemono.engine.precision import HALF, to_channels_last
+from litemono.engine.settings import Precision
+from litemono.engine.task import Best, Forward, Mean, ParameterGroup, TaskData, Validated
+from litemono.losses.compiled import fused_kernels
+from litemono.metrics import METRIC_NAMES, train_depth_errors
+from litemono.tasks.monodepth_model import DepthPoseModel, Output
+from litemono.tasks.monodepth_settings import TrainConfig
+from litemono.utils.colormap import magma
 from networks import weights
 
-
-@dataclass
-class Data:
-    train: Iterable[Batch]
-    train_batches: EpochBatches
-    """The order of the training samples; seek it before iterating over `train`."""
-    train_samples: int
-    val: Iterable[Batch]
-    val_samples: int
-    fingerprints: dict[str, str]
-    """Of the lists of samples: a run resumes only on those it began with."""
+PICTURES = 4  # samples of a batch that are shown
 
 
-def build_data(config: TrainConfig, world: World) -> Data:
-    """Loaders for training and validation, after checking that every frame of every sample exists.
+class Shown(NamedTuple):
+    """What pictures are made of."""
 
-    Raises UserError where frames are missing (unless --skip_missing) or an epoch would have no batch.
+    target: Tensor  # (B, 3, H, W) in [0, 1]
+    output: Output
+
+
+class Monodepth:
+    """The task of litemono.train."""
+
+    best = {"loss": Best("best_loss"), "de/abs_rel": Best("best_abs_rel")}
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        model, loss = config.model, config.loss
+        self.description = f"{model.model} {model.width}x{model.height}"
+        self.advice = () if loss.compile or loss.no_ssim else ("--compile",)
+
+    def data(self, processes: Processes) -> TaskData:
+        config = self.config
+        d, m, batch, seed = config.data, config.model, config.optim.batch_size, config.run.seed
+        store = open_store(d.dataset, d.data_path, d.png, m.height, m.width)
+        train, val = (open_dataset(config, which, store) for which in ("train", "val"))
+        order = EpochBatches(len(train), batch, seed, processes.rank, processes.size)
+        val_order = EpochBatches(len(val), batch, seed, processes.rank, processes.size, shuffle=False, drop_last=False)
+        return TaskData(
+            train=Loader(train, order, d.num_workers, processes.device),
+            order=order,
+            train_samples=len(train),
+            val=Loader(val, val_order, d.num_workers, processes.device),
+            val_samples=len(val),
+            fingerprints={"data": fingerprint(train.lines), "validation_data": fingerprint(val.lines)},
+            advice=() if packed.is_pack(d.data_path) else ("packed frames (python -m litemono.prepare pack)",),
+        )
+
+    def build(self, device: torch.device, precision: Precision) -> DepthPoseModel:
+        """depth and pose; stereo-only training has no pose network. Heads of scales outside the loss are frozen."""
+        m, loss = self.config.model, self.config.loss
+        depth = networks.create(m.model, height=m.height, width=m.width, drop_path=m.drop_path)
+        pose = networks.create_pose(m.num_layers) if len(loss.frame_ids) > 1 else None
+        for scale, head in enumerate(depth.decoder.heads):
+            head.requires_grad_(scale in loss.scales)
+        model = DepthPoseModel(depth, pose, loss, batched_pose=m.batched_pose).train().to(device)
+        lay_out(model, precision, device)
+        if loss.compile:
+            model.kernels = fused_kernels(self.candidates_shape, device)
+        return model
+
+    @property
+    def candidates_shape(self) -> tuple[int, int, int, int, int]:
+        """(B, S, 3, H, W) of the warped views that one forward pass compares with its targets."""
+        m, loss, optim = self.config.model, self.config.loss, self.config.optim
+        sources = len(loss.frame_ids) - 1 + loss.use_stereo
+        return optim.batch_size // optim.accumulate, sources, 3, m.height, m.width
+
+    def initialise(self, model: DepthPoseModel) -> None:
+        """--weights_init and --mypretrain, or all of --load_weights."""
+        m = self.config.model
+        if m.load_weights is not None:
+            weights.load_into(m.load_weights, model.depth, model.pose)
+            return
+        if m.mypretrain is not None:
+            ignored = weights.load_imagenet_encoder(model.depth, m.mypretrain)
+            print(f"{m.mypretrain}: encoder loaded; not used: {', '.join(ignored) or 'nothing'}", file=sys.stderr)
+        if model.pose is not None and m.weights_init != "scratch":
+            source = None if m.weights_init == "pretrained" else Path(m.weights_init)
+            weights.load_pose_imagenet(model.pose, source)
+
+    def parameter_groups(self, model: DepthPoseModel) -> list[ParameterGroup]:
+        """Depth and pose, every tensor decayed, as published."""
+        optim = self.config.optim
+        nets = {"depth": model.depth, "pose": model.pose}
+        rates = self.config.rates
+        return [
+            ParameterGroup(
+                name,
+                list(net.parameters()),
+                schedule(optim.schedule, rate, optim.num_epochs, optim.warmup_epochs),
+                {"weight_decay": optim.weight_decay},
+            )
+            for (name, net), rate in zip(nets.items(), rates, strict=True)
+            if net is not None
+        ]
+
+    def forward(self, model: DepthPoseModel, batch: Batch) -> Forward:
+        with record_function("augmentation"), torch.autocast(batch.frames.device.type, enabled=False):
+            views = self.views(batch, model)
+        output = model(views)
+        parts = {str(scale): loss for scale, loss in zip(self.config.loss.scales, output.losses, strict=True)}
+        return Forward(output.loss, parts, Shown(views.color[:, 0], output))
+
+    def views(self, batch: Batch, model: nn.Module) -> Views:
+        loss = self.config.loss
+        device = next(model.parameters()).device
+        return prepare(batch, device, loss.scales, all_frames=loss.v1_multiscale)
+
+    def validate(self, model: DepthPoseModel, batch: Batch) -> Validated:
+        """Photometric loss, and depth errors of the images that have a scan.
+
+        Depth errors use the published train-time protocol, with the median of each image. Tie-break noise is off, so the
+        numbers are exactly repeatable.
+        """
+        views = self.views(batch, model)
+        output = model(views, noise_std=0.0)
+        size = batch.frames.shape[0]
+        sums = torch.zeros(1 + len(METRIC_NAMES), dtype=torch.float64)
+        for depth, truth in zip(output.depth, batch.depth.to(views.color.device), strict=True):
+            if truth.numel() and (errors := train_depth_errors(truth[None], depth[None])) is not None:
+                sums += torch.cat([torch.ones(1, dtype=torch.float64), errors.cpu()])
+        count, *totals = sums.tolist()
+        means = {"loss": Mean(output.loss.item() * size, size)}
+        means |= {name: Mean(total, count) for name, total in zip(METRIC_NAMES, totals, strict=True)}
+        return Validated(means, Shown(views.color[:, 0], output))
+
+    def pictures(self, shown: Shown) -> Iterator[tuple[str, np.ndarray]]:
+        """Target, warped source views, disparity and auto-mask of the first samples."""
+        target, output = shown
+        for j in range(min(PICTURES, target.shape[0])):
+            yield f"color_0_0/{j}", target[j].cpu().numpy()
+            for source in range(output.warped.shape[1]):
+                yield f"color_pred_{source}_0/{j}", output.warped[j, source].clamp(0, 1).cpu().numpy()
+            yield f"disp_0/{j}", magma(output.disps[0][j, 0].float().cpu().numpy()).transpose(2, 0, 1)
+            if output.automask is not None:
+                yield f"automask_0/{j}", output.automask[j].float().cpu().numpy()
+
+    def save(self, model: DepthPoseModel, folder: Path) -> None:
+        weights.save_folder(folder, model.depth, model.pose, use_stereo=self.config.loss.use_stereo)
+
+
+def lay_out(model: DepthPoseModel, precision: Precision, device: torch.device) -> None:
+    """Convolution weights with channels last, where that is known to be faster and right; features follow.
+
+    On a CPU 10 to 15 % of both networks' time; on a GPU tensor cores want dense convolutions in half precision so. The
+    depth network stays as it is in half precision: on a CPU the weight gradients of its dilated depthwise convolutions
+    then come out of uninitialised memory (oneDNN in torch 2.7.1), and no GPU has been measured.
     """
-    d, m = config.data, config.model
-    store = open_store(d.dataset, d.data_path, d.png, m.height, m.width)
-    train, val = (open_dataset(config, which, store) for which in ("train", "val"))
-    batch, seed = config.optim.batch_size, config.run.seed
-    order = EpochBatches(len(train), batch, seed, world.rank, world.size)
-    val_order = EpochBatches(len(val), batch, seed, world.rank, world.size, shuffle=False, drop_last=False)
-    return Data(
-        train=Loader(train, order, d.num_workers, world.device),
-        train_batches=order,
-        train_samples=len(train),
-        val=Loader(val, val_order, d.num_workers, world.device),
-        val_samples=len(val),
-        fingerprints={"data": fingerprint(train.lines), "validation_data": fingerprint(val.lines)},
+    half, cpu = precision in HALF, device.type == "cpu"
+    for net, wanted in ((model.depth, cpu and not half), (model.pose, cpu or half)):
+        if wanted and net is not None:
+            to_channels_last(net)
+
+
+def open_dataset(config: TrainConfig, which: str, store: FrameStore | None = None) -> TripletDataset:
+    """The "train" or "val" data of a run: its split's lines, checked against the frames that are there."""
+    data, loss = config.data, config.loss
+    if store is None:
+        store = open_store(data.dataset, data.data_path, data.png, config.model.height, config.model.width)
+    split = data.split or kitti.DEFAULT_SPLIT.get(data.dataset)
+    if split is None:
+        lines, source = video.split_videos(store.videos, which, loss.frame_ids), f"{store.root} ({which} part)"
+    else:
+        source = kitti.split_file(split, which)
+        lines = kitti.read_split(source)
+    lines = check_frames(store, lines, loss.frame_ids, loss.use_stereo, data.skip_missing, source)
+    with_depth = which != "train" and data.dataset == "kitti"
+    if with_depth:
+        check_scans(store.root, lines)
+    return TripletDataset(
+        store=store,
+        lines=lines,
+        frame_ids=loss.frame_ids,
+        use_stereo=loss.use_stereo,
+        intrinsics=data.intrinsics,
+        color_jitter=data.color_jitter,
+        seed=config.run.seed,
+        training=which == "train",
+        read_depth=partial(kitti.training_depth, store.root) if with_depth else None,
     )
 
 
 def fingerprint(lines: Sequence[SplitLine]) -> str:
+    """Of a list of samples."""
     return f"{len(lines)} samples, crc {zlib.crc32(repr(lines).encode()):08x}"
-
-
-def build_model(config: TrainConfig) -> DepthPoseModel:
-    """Networks with random weights, in train mode. Stereo-only training has no pose network."""
-    m, loss = config.model, config.loss
-    depth = networks.create(m.model, height=m.height, width=m.width, drop_path=m.drop_path)
-    pose = networks.create_pose(m.num_layers) if len(loss.frame_ids) > 1 else None
-    return DepthPoseModel(depth, pose, loss, batched_pose=m.batched_pose).train()
-
-
-def load_initial_weights(config: TrainConfig, model: DepthPoseModel) -> None:
-    """What a new run starts from: --weights_init and --mypretrain, or all of --load_weights."""
-    m = config.model
-    if m.load_weights is not None:
-        weights.load_into(m.load_weights, model.depth, model.pose)
-        return
-    if m.mypretrain is not None:
-        ignored = weights.load_imagenet_encoder(model.depth, m.mypretrain)
-        print(f"{m.mypretrain}: encoder loaded; not used: {', '.join(ignored) or 'nothing'}", file=sys.stderr)
-    if model.pose is not None and m.weights_init != "scratch":
-        source = None if m.weights_init == "pretrained" else Path(m.weights_init)
-        weights.load_pose_imagenet(model.pose, source)
-
-
-def build_optimizers(config: TrainConfig, model: DepthPoseModel) -> list[torch.optim.Optimizer]:
-    """AdamW for the depth and AdamW for the pose networks, every tensor decayed, as published.
-
-    Fused: one pass over all tensors, and a step that can be forbidden on the device (see step.py).
-    """
-    nets = [net for net in (model.depth, model.pose) if net is not None]
-    decay = config.optim.weight_decay
-    return [torch.optim.AdamW(net.parameters(), lr=1e-4, weight_decay=decay, fused=True) for net in nets]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.profiler import record_function
 
 from litemono import geometry
-from litemono.config import LossConfig, check_loss
+from litemono.data.augment import Views
 from litemono.losses import photometric
+from litemono.tasks.monodepth_settings import LossConfig, check_loss
 from litemono.utils.errors import UserError
-
-if TYPE_CHECKING:
-    from litemono.data.augment import Views
 
 
 class Output(NamedTuple):

@@ -26,9 +26,9 @@ from benchmarks.step_subjects import (
     forward_macs,
     with_known_networks,
 )
-from litemono.config import LossConfig
 from litemono.data.augment import Views
 from litemono.tasks.monodepth_model import DepthPoseModel
+from litemono.tasks.monodepth_settings import LossConfig
 from networks.lite_mono import VARIANTS
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -10,12 +10,13 @@ import pytest
 import torch
 from drives import DRIVE, NEIGHBOURS, dataset_at, same, write_drive
 
-from litemono.config import DataConfig, LossConfig, ModelConfig, TrainConfig
 from litemono.data.kitti import SplitLine, frame_path
 from litemono.data.loader import EpochBatches, Loader
 from litemono.data.missing_frames import check_frames, find_missing
+from litemono.data.settings import DataConfig
 from litemono.data.stores.folder import open_store
 from litemono.data.triplets import TripletDataset, draw_augmentation, open_dataset
+from litemono.tasks.monodepth_settings import LossConfig, ModelConfig, TrainConfig
 from litemono.utils.errors import UserError
 
 # ---------------------------------------------------------------- one sample

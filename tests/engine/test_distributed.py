@@ -13,7 +13,6 @@ import torch.distributed as dist
 from conftest import ROOT
 from test_train import final_state, flags, scalars, settings
 
-from litemono.config import TrainConfig
 from litemono.engine import checkpoint
 from litemono.engine.distributed import World
 from litemono.engine.grad_guard import Guard
@@ -21,6 +20,7 @@ from litemono.engine.reporter import Reporter
 from litemono.engine.step import seed_step, train_step
 from litemono.engine.training import newest_checkpoint
 from litemono.tasks.monodepth import build_data, build_model, build_optimizers
+from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils.errors import UserError
 
 

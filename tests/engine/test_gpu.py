@@ -10,9 +10,9 @@ import torch
 from test_step import Bench, batch, untrained  # noqa: F401 - a fixture
 from test_train import scalars, settings
 
-from litemono.config import LossConfig
 from litemono.engine.precision import apply_precision, choose_precision
 from litemono.engine.step import train_step
+from litemono.tasks.monodepth_settings import LossConfig
 from litemono.train import train
 
 GPU = torch.device("cuda")

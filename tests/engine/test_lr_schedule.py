@@ -4,9 +4,10 @@ import json
 import math
 
 import pytest
+from litemono.XXX import six_rates
 
-from litemono.config import PUBLISHED_LR, six_rates
 from litemono.engine.lr_schedule import learning_rates
+from litemono.tasks.monodepth_settings import PUBLISHED_LR
 
 
 def test_learning_rates_are_the_published_ones(parity):

@@ -8,9 +8,9 @@ from test_train import scalars, settings
 from torch import nn
 
 import networks
-from litemono.config import LossConfig
 from litemono.engine.precision import autocast, choose_precision, use_channels_last
 from litemono.tasks.monodepth_model import DepthPoseModel
+from litemono.tasks.monodepth_settings import LossConfig
 from litemono.train import train
 from litemono.utils.errors import UserError
 from networks.lite_mono import CrossCovarianceAttention

@@ -12,8 +12,10 @@ from dataclasses import replace
 import pytest
 from test_train import settings
 
-from litemono.config import PUBLISHED_LR, check, differences, to_json
 from litemono.engine import checkpoint_paths, run_folder
+from litemono.engine.resume import differences
+from litemono.engine.settings import to_json
+from litemono.tasks.monodepth_settings import PUBLISHED_LR, check
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import UserError
 

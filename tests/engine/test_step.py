@@ -14,7 +14,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import networks
-from litemono.config import LossConfig
 from litemono.data.augment import prepare
 from litemono.data.triplets import Batch
 from litemono.engine.grad_guard import FIRST_SCALE, GRAD_NORM_MEMORY, SCALE_STEPS, Guard
@@ -23,6 +22,7 @@ from litemono.engine.readback import LAG, Readback
 from litemono.engine.step import Numbers, StepResult, seed_step, split_batch, train_step
 from litemono.engine.training import match_arrangement
 from litemono.tasks.monodepth_model import DepthPoseModel
+from litemono.tasks.monodepth_settings import LossConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

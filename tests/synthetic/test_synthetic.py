@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from litemono import geometry
-from litemono.config import TrainConfig
 from litemono.data import kitti
 from litemono.synthetic import writer
+from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 

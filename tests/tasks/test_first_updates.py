@@ -15,10 +15,10 @@ from parity_recipes import fill, triplet
 from torch import nn
 
 import networks
-from litemono.config import PUBLISHED_LR, LossConfig
 from litemono.data.augment import Views
 from litemono.engine.lr_schedule import learning_rates
 from litemono.tasks.monodepth_model import DepthPoseModel
+from litemono.tasks.monodepth_settings import PUBLISHED_LR, LossConfig
 
 HEIGHT, WIDTH = 192, 640
 LOSSES = ("loss/0", "loss/1", "loss/2", "loss")

@@ -13,10 +13,10 @@ from goldens import F64, assert_close, assert_l2_close
 from torch import Tensor, nn
 
 from litemono import geometry
-from litemono.config import LossConfig
 from litemono.data.augment import Views
 from litemono.losses.photometric import EAGER
 from litemono.tasks.monodepth_model import DepthPoseModel, Synthesis
+from litemono.tasks.monodepth_settings import LossConfig
 from litemono.utils.errors import UserError
 
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -1,0 +1,55 @@
+"""Where the frames of a training are and how they are read: flags that all tasks on KITTI-like data share."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from litemono.utils.errors import demand
+
+Dataset = Literal["kitti", "kitti_odom", "frames"]
+ColorJitter = Literal["per_image", "per_triplet", "off"]
+
+
+def default_workers() -> int:
+    """Threads or processes for a job: one per core this process may use, at most 8."""
+    return min(8, len(os.sched_getaffinity(0)))
+
+
+@dataclass(frozen=True)
+class FramesConfig:
+    """Where the frames are and how they are read."""
+
+    data_path: Path = Path("kitti_data")
+    """Folder with the data: KITTI raw (2011_09_26/...), KITTI odometry (sequences/...), or a folder of frames."""
+    dataset: Dataset = "kitti"
+    """kitti: raw drives; kitti_odom: odometry sequences; frames: any folder of video frames (needs --intrinsics)."""
+    split: str | None = None
+    """Name of a folder in splits/, or path of a folder with train_files.txt and val_files.txt.
+    Default: eigen_zhou for kitti, odom for kitti_odom, all frames (last tenth validates) for frames."""
+    png: bool = False
+    """The images are .png files (as KITTI ships them), not .jpg (as the field converts them)."""
+    skip_missing: bool = False
+    """Train on the split lines whose frames exist instead of stopping at the first check."""
+    num_workers: int = field(default_factory=default_workers)
+    """Threads that read frames; 0 reads between the steps. Default: one per core, at most 8."""
+
+
+@dataclass(frozen=True)
+class DataConfig(FramesConfig):
+    """Where the frames are and how they are read."""
+
+    intrinsics: str = "published"
+    """published: one normalised K for all of KITTI (0.58 W, 1.92 H, centre); calib: each drive's own calibration files;
+    or fx,fy,cx,cy in pixels of the original images."""
+    color_jitter: ColorJitter = "per_image"
+    """per_image: new colours for each frame of a triplet (what the published code does); per_triplet: the same
+    colours for the whole triplet (monodepth2's intent); off: none."""
+
+
+def check_data(data: FramesConfig) -> None:
+    """Raise UserError for a folder that is not there and impossible numbers."""
+    demand(data.data_path.is_dir(), f"--data_path {data.data_path}: no such folder")
+    demand(data.num_workers >= 0, f"--num_workers {data.num_workers}: must not be negative")

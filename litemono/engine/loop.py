@@ -1,0 +1,154 @@
+"""The training loop: epoch by epoch, step by step, until the run is finished or a signal asks it to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+from litemono.engine.distributed import Processes
+from litemono.engine.profiler import Profiler
+from litemono.engine.settings import TrainingConfig, to_json
+from litemono.engine.signals import StopFlag
+from litemono.engine.step import seed_step, train_step
+from litemono.engine.task import Task
+from litemono.engine.training import Training, open_training
+from litemono.engine.validation import validate
+from litemono.utils import cli
+from litemono.utils.atomic_files import write_atomically
+from litemono.utils.device import is_out_of_memory
+from litemono.utils.errors import UserError
+
+
+def run(task: Task, config: TrainingConfig) -> int:
+    """Train, or resume, until the run is finished or a signal arrives. Returns the exit status."""
+    stop = StopFlag()
+    try:
+        with (
+            Processes(config.run.device) as processes,
+            stop,
+            out_of_memory_explained(config),
+            open_training(task, config, processes) as training,
+            out_of_memory_explained(config),  # here too, so that status.json has the explanation
+            Profiler(training) as profiler,
+        ):
+            if training.finished:
+                training.report.say(f"{config.folder}: already finished")
+                training.report.state("finished")
+                return cli.FINISHED
+            return loop(training, stop, profiler)
+    except UserError:
+        if stop:  # the signal may have ended the compiler too, and be the whole reason
+            return cli.SIGNAL_BASE + stop.signum
+        raise
+
+
+def loop(t: Training, stop: StopFlag, profiler: Profiler) -> int:
+    """Step, save, validate, write weights. Returns the exit status."""
+    config, progress, processes = t.config, t.progress, t.processes
+    optimizers = list(t.optimizers.values())
+    while not t.finished:
+        for waited, batch in profiler.watch(t.batches()):
+            t.set_rates()
+            seed_step(config.run.seed, progress.step, processes.rank)
+            t.advance(  # no name keeps the result, so that its images are freed before the next step
+                train_step(
+                    t.model,
+                    optimizers,
+                    batch,
+                    t.guard,
+                    device=processes.device,
+                    precision=t.precision,
+                    accumulate=config.optim.accumulate,
+                    spike_factor=config.optim.spike_factor,
+                ),
+                waited,
+                bool(stop),
+            )
+            if t.log.newest.skipped_in_a_row >= config.optim.max_bad_steps:
+                return give_up(t)
+            if t.log.stop_requested:
+                return interrupted(t, stop)
+            if t.checkpoint_due():
+                t.save()
+        validated = validate(t.task, t.networks, t.data, processes, lambda: bool(stop), config.run.max_val_steps)
+        if validated is None:
+            return interrupted(t, stop)
+        close_epoch(t, *validated)
+    t.report.say(f"finished: weights in {config.folder / 'models'}")
+    t.report.state("finished")
+    return cli.FINISHED
+
+
+def close_epoch(t: Training, results: dict[str, float], shown: Any) -> None:
+    """Curves, models/weights_N, best and last, then the checkpoint of the epoch's end."""
+    progress = t.progress
+    t.report.validation(progress.step, results)
+    t.report.pictures("val", progress.step, t.task.pictures(shown))
+    better = [name for name in t.task.best if name in results and improves(t, name, results[name])]
+    progress.best |= {name: results[name] for name in better}
+    if t.run:
+        folder = t.run.models / f"weights_{progress.epoch}"
+        t.task.save(t.networks, folder)
+        metrics = {"epoch": progress.epoch, "step": progress.step, "validation": results}
+        write_atomically(folder / "validation.json", (json.dumps(metrics, indent=1) + "\n").encode())
+        # The run's settings, for evaluate and predict wherever the weights are copied.
+        write_atomically(folder / "config.json", to_json(t.config).encode())
+        for name in ("last", *(t.task.best[name].folder for name in better)):
+            t.run.copy_weights(folder, name)
+    progress.validated = progress.step
+    if t.epoch_done:  # not cut short by --max_steps
+        progress.epoch, progress.samples = progress.epoch + 1, 0
+    t.report.best(progress.best)
+    t.save()
+
+
+def improves(t: Training, name: str, value: float) -> bool:
+    sign = -1 if t.task.best[name].higher else 1
+    return sign * value < sign * t.progress.best.get(name, sign * float("inf"))  # never true of NaN
+
+
+def interrupted(t: Training, stop: StopFlag) -> int:
+    """A signal arrived: everything done so far goes into a checkpoint."""
+    t.save()
+    message = f"{stop.name}: saved at step {t.progress.step}; the same command resumes from there"
+    t.report.say(message)
+    t.report.state("interrupted", message)
+    return cli.SIGNAL_BASE + (stop.signum or signal.SIGTERM)
+
+
+def give_up(t: Training) -> int:
+    """Loss or gradient stays broken: stop before the run folder holds nothing else."""
+    numbers = t.log.newest
+    message = (
+        f"stopped at step {t.progress.step}: loss or gradient was not finite, or far above its mean, "
+        f"{numbers.skipped_in_a_row:.0f} steps in a row ({numbers.skipped:.0f} in all); "
+        "lower --lr, or look at the frames of this part of the data"
+    )
+    t.report.say(message)
+    t.report.state("failed", message)
+    return cli.TOO_MANY_BAD_STEPS
+
+
+@contextlib.contextmanager
+def out_of_memory_explained(config: TrainingConfig) -> Iterator[None]:
+    """UserError with the way out: trying again would end the same way, so a job is not to be requeued."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(f"out of memory; {less_memory(config)} ({str(error).split('.')[0]})") from None
+
+
+def less_memory(config: TrainingConfig) -> str:
+    """What to change where memory is too small."""
+    batch, parts = config.optim.batch_size, config.optim.accumulate
+    more = next((n for n in range(2 * parts, batch + 1) if batch % n == 0), None)
+    if more is None:
+        return f"at --batch_size {batch} --accumulate {parts} only a smaller --height and --width or --model take less"
+    return (
+        f"the same command with --accumulate {more} instead of {parts} needs {parts / more:.0%} of it or a little more"
+    )

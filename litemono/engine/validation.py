@@ -1,0 +1,48 @@
+"""Validation: the whole split, every network in eval mode, means over all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import nn
+
+from litemono.engine.distributed import Processes
+from litemono.engine.task import Mean, Task, TaskData
+
+
+@torch.no_grad()
+def validate(
+    task: Task,
+    networks: nn.Module,
+    data: TaskData,
+    processes: Processes,
+    should_stop: Callable[[], bool],
+    max_steps: int | None = None,
+) -> tuple[dict[str, float], Any] | None:
+    """Means of the task's metrics over the validation split, and the first batch's `shown` for pictures.
+
+    A metric that no sample has is left out. Returns None where `should_stop` is true on any process. max_steps: batches
+    to look at; None: all.
+    """
+    was_training = networks.training
+    networks.eval()
+    processes.share(networks.buffers())  # BatchNorm's running statistics, which a checkpoint has of rank 0 only
+    means: dict[str, Mean] = {}
+    shown = None
+    try:
+        for batch in islice(data.val, max_steps):
+            if processes.any(should_stop()):
+                return None
+            result = task.validate(networks, batch)
+            shown = result.shown if not means else shown
+            for name, (total, count) in result.means.items():
+                before = means.get(name, Mean(0.0, 0.0))
+                means[name] = Mean(before.total + total, before.count + count)
+    finally:
+        networks.train(was_training)
+    sums = torch.tensor(list(means.values()), dtype=torch.float64, device=processes.device)
+    sums = processes.sum(sums).tolist()
+    return {name: total / count for name, (total, count) in zip(means, sums, strict=True) if count}, shown

@@ -1,0 +1,136 @@
+"""The settings of self-supervised training (litemono.train). Every field is a command-line flag of the same name.
+
+Defaults are the published ones (Lite-Mono, CVPR 2023) unless the comment says otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from litemono.data.settings import DataConfig, check_data
+from litemono.engine.checkpoint_paths import has_checkpoints
+from litemono.engine.lr_schedule import Rate
+from litemono.engine.settings import TrainingConfig, check_not_negative, check_training
+from litemono.utils.errors import demand
+
+# The published schedule: (max, min, cycle in epochs) for the depth networks, then for the pose networks.
+DEFAULT_RATES = (Rate(1e-4, 5e-6, 31.0), Rate(1e-4, 1e-5, 31.0))
+PUBLISHED_LR = tuple(value for rate in DEFAULT_RATES for value in rate)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which networks, at which size, from which weights."""
+
+    model: Literal["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"] = "lite-mono"
+    """Depth network."""
+    height: int = 192
+    """Input height, a multiple of 32."""
+    width: int = 640
+    """Input width, a multiple of 32."""
+    drop_path: float = 0.2
+    """Stochastic depth rate of the last encoder block."""
+    num_layers: Literal[18, 34, 50] = 18
+    """Depth of the pose encoder's ResNet."""
+    batched_pose: bool = False
+    """One pass of the pose network for all frame pairs, instead of the published one after the other. Its BatchNorm then
+    sees them together, which is another training. Saves nothing on a CPU; on a GPU, launches."""
+    weights_init: str = "pretrained"
+    """Pose encoder: pretrained (ImageNet, from weights/ or timm's cache; fetch with `python -m litemono.prepare weights`),
+    scratch, or the path of a ResNet weights file."""
+    mypretrain: Path | None = None
+    """ImageNet-pretrained depth encoder (published lite-mono-pretrain.pth and the like)."""
+    load_weights: Path | None = None
+    """Folder with encoder.pth, depth.pth, pose_encoder.pth, pose.pth to start from (new optimiser, epoch 0)."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """The photometric objective. Zhou et al. 2017; Godard et al. 2019."""
+
+    frame_ids: tuple[int, ...] = (0, -1, 1)
+    """Frames of a sample relative to the target, which is 0 and comes first. `--frame_ids 0 --use_stereo`: stereo only."""
+    use_stereo: bool = False
+    """Add the other camera of the pair as a source view."""
+    scales: tuple[int, ...] = (0, 1, 2)
+    """Disparity scales in the loss; scale s has 1/2^s of the input size."""
+    min_depth: float = 0.1
+    """Depth at disparity 1."""
+    max_depth: float = 100.0
+    """Depth at disparity 0."""
+    disparity_smoothness: float = 1e-3
+    """Weight of the edge-aware smoothness at scale 0."""
+    avg_reprojection: bool = False
+    """Average over source frames instead of the per-pixel minimum."""
+    v1_multiscale: bool = False
+    """Warp at each scale's own size instead of the full size (monodepth v1)."""
+    disable_automasking: bool = False
+    """Leave out the identity terms."""
+    no_ssim: bool = False
+    """Photometric error is L1 alone."""
+    compile: bool = False
+    """Fuse the photometric error into compiled kernels (torch.compile), checked against the plain ones at the start:
+    20 s the first time. Needs a C++ compiler, on a GPU Triton."""
+
+
+@dataclass(frozen=True)
+class TrainConfig(TrainingConfig):
+    """One self-supervised training run."""
+
+    default_rates = DEFAULT_RATES
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+
+    @property
+    def default_name(self) -> str:
+        return self.model.model
+
+
+def check(config: TrainConfig) -> None:
+    """Raise UserError for values that no training can have, before anything is written or queued."""
+    data, model, loss = config.data, config.model, config.loss
+    check_data(data)
+    if data.dataset == "frames":
+        demand(
+            "," in data.intrinsics, "--dataset frames needs --intrinsics fx,fy,cx,cy (pixels of the original images)"
+        )
+        demand(not loss.use_stereo, "--use_stereo needs a stereo pair: --dataset kitti or kitti_odom")
+    for name, value in (("height", model.height), ("width", model.width)):
+        near = max(32, round(value / 32) * 32)
+        demand(value > 0 and value % 32 == 0, f"--{name} {value}: must be a multiple of 32 (for example {near})")
+    demand(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
+    demand(not (loss.compile and loss.no_ssim), "--compile has nothing to fuse with --no_ssim; give one of the two")
+    begun = has_checkpoints(config.folder)  # then nobody reads them again
+    for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):
+        demand(path is None or begun or path.exists(), f"--{name} {path}: no such file or folder")
+    demand(
+        model.load_weights is None or model.mypretrain is None,
+        "--mypretrain would overwrite the encoder of --load_weights; give one of the two",
+    )
+    check_loss(loss)
+    check_training(config)
+
+
+def check_loss(loss: LossConfig) -> None:
+    """UserError for an objective without a source view, or with scales that the networks do not have."""
+    ids, scales = loss.frame_ids, loss.scales
+    demand(
+        bool(ids) and ids[0] == 0 and len(set(ids)) == len(ids),
+        f"--frame_ids {ids}: the target 0 comes first and every frame once, for example 0 -1 1",
+    )
+    demand(len(ids) > 1 or loss.use_stereo, "--frame_ids 0 leaves nothing to compare with: add -1 1, or --use_stereo")
+    demand(
+        bool(scales) and set(scales) <= {0, 1, 2} and len(set(scales)) == len(scales),
+        f"--scales {scales}: choose from 0 1 2, each once; the depth network has no others",
+    )
+    demand(
+        0 < loss.min_depth < loss.max_depth,
+        f"--min_depth {loss.min_depth} --max_depth {loss.max_depth}: depths are positive and the first is smaller",
+    )
+    demand(math.isfinite(loss.max_depth), f"--max_depth {loss.max_depth}: must be a finite number of metres")
+    check_not_negative("disparity_smoothness", loss.disparity_smoothness)

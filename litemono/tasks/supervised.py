@@ -1,0 +1,205 @@
+"""Supervised depth: a network trained on ground truth in metres.
+
+Ground truth are KITTI's depth annotations, or the exact depth of the rendered street in the same layout.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.profiler import record_function
+
+import networks
+from litemono.data import kitti
+from litemono.data.augment import prepare
+from litemono.data.depth_annotations import annotation_depth, annotation_path
+from litemono.data.kitti import SplitLine
+from litemono.data.loader import EpochBatches, Loader
+from litemono.data.missing_frames import check_frames
+from litemono.data.stores import packed
+from litemono.data.stores.folder import FrameStore, open_store
+from litemono.data.triplets import Batch, TripletDataset
+from litemono.engine.distributed import Processes
+from litemono.engine.lr_schedule import schedule
+from litemono.engine.precision import HALF, to_channels_last
+from litemono.engine.settings import Precision
+from litemono.engine.task import Best, Forward, Mean, ParameterGroup, TaskData, Validated
+from litemono.geometry import disp_to_depth
+from litemono.losses.silog import silog
+from litemono.metrics import Errors, compute_errors
+from litemono.tasks.supervised_settings import FinetuneConfig
+from litemono.utils.colormap import magma
+from litemono.utils.errors import UserError
+from networks import weights
+
+PICTURES = 4  # samples of a batch that are shown
+
+
+class Shown(NamedTuple):
+    """What pictures are made of."""
+
+    image: Tensor  # (B, 3, H, W) in [0, 1]
+    depth: Tensor  # (B, H, W) metres, predicted
+    truth: Tensor  # (B, H, W) metres, 0 = unknown
+
+
+class SupervisedDepth:
+    """The task of litemono.finetune."""
+
+    best = {"loss": Best("best_loss"), "abs_rel": Best("best_abs_rel")}
+    advice = ()
+
+    def __init__(self, config: FinetuneConfig) -> None:
+        self.config = config
+        self.description = f"{config.model.model} {config.model.width}x{config.model.height}, {config.loss.loss}"
+
+    def data(self, processes: Processes) -> TaskData:
+        config = self.config
+        d, m, batch, seed = config.data, config.model, config.optim.batch_size, config.run.seed
+        store = open_store(d.dataset, d.data_path, d.png, m.height, m.width)
+        train, val = (self.dataset(which, store) for which in ("train", "val"))
+        order = EpochBatches(len(train), batch, seed, processes.rank, processes.size)
+        val_order = EpochBatches(len(val), batch, seed, processes.rank, processes.size, shuffle=False, drop_last=False)
+        prints = {
+            name: f"{len(data)} samples, crc {zlib.crc32(repr(data.lines).encode()):08x}"
+            for name, data in (("data", train), ("validation_data", val))
+        }
+        return TaskData(
+            train=Loader(train, order, d.num_workers, processes.device),
+            order=order,
+            train_samples=len(train),
+            val=Loader(val, val_order, d.num_workers, processes.device),
+            val_samples=len(val),
+            fingerprints=prints,
+            advice=() if packed.is_pack(d.data_path) else ("packed frames (python -m litemono.prepare pack)",),
+        )
+
+    def dataset(self, which: str, store: FrameStore) -> TripletDataset:
+        """Single frames with their depth, brought to the network's size by nearest neighbour."""
+        data, model = self.config.data, self.config.model
+        split = data.split or kitti.DEFAULT_SPLIT.get(data.dataset)
+        if split is None:
+            raise UserError(
+                f"--dataset {data.dataset} has no ground truth to train on; give --split and KITTI's layout"
+            )
+        source = kitti.split_file(split, which)
+        lines = check_frames(store, kitti.read_split(source), (0,), False, data.skip_missing, source)
+        return TripletDataset(
+            store=store,
+            lines=with_depth(store.root, lines, source),
+            frame_ids=(0,),
+            use_stereo=False,
+            intrinsics="published",
+            color_jitter="off" if data.color_jitter == "off" else "per_image",
+            seed=self.config.run.seed,
+            training=which == "train",
+            read_depth=partial(depth_at_size, store.root, model.height, model.width),
+        )
+
+    def build(self, device: torch.device, precision: Precision) -> nn.Module:
+        m = self.config.model
+        net = networks.create(m.model, height=m.height, width=m.width, drop_path=m.drop_path)
+        for head in net.decoder.heads[1:]:  # only full size is compared with the truth
+            head.requires_grad_(False)
+        net = net.train().to(device)
+        if device.type == "cpu" and precision not in HALF:
+            to_channels_last(net)
+        return net
+
+    def initialise(self, net: nn.Module) -> None:
+        """--mypretrain or --load_weights."""
+        m = self.config.model
+        if m.load_weights is not None:
+            weights.load_into(m.load_weights, net, None)
+        elif m.mypretrain is not None:
+            ignored = weights.load_imagenet_encoder(net, m.mypretrain)
+            print(f"{m.mypretrain}: encoder loaded; not used: {', '.join(ignored) or 'nothing'}", file=sys.stderr)
+
+    def parameter_groups(self, net: nn.Module) -> list[ParameterGroup]:
+        """Encoder and decoder."""
+        optim = self.config.optim
+        parts = {"encoder": net.encoder, "decoder": net.decoder}
+        return [
+            ParameterGroup(
+                name,
+                list(part.parameters()),
+                schedule(optim.schedule, rate, optim.num_epochs, optim.warmup_epochs),
+                {"weight_decay": optim.weight_decay},
+            )
+            for (name, part), rate in zip(parts.items(), self.config.rates, strict=True)
+        ]
+
+    def forward(self, net: nn.Module, batch: Batch) -> Forward:
+        device = next(net.parameters()).device
+        with record_function("augmentation"), torch.autocast(device.type, enabled=False):
+            views = prepare(batch, device, (0,), all_frames=False)
+            truth = batch.depth.to(device, non_blocking=True)
+        with record_function("depth network"):
+            disparity = net(views.color_aug[:, 0])[0][:, 0]
+        with record_function("objective"), torch.autocast(device.type, enabled=False):
+            depth = self.metres(disparity)
+            loss = silog(depth, truth, self.valid(truth))
+        return Forward(loss, {"silog": loss.detach()}, Shown(views.color[:, 0], depth.detach(), truth))
+
+    def validate(self, net: nn.Module, batch: Batch) -> Validated:
+        """Loss of the batch, and the errors of each image that has ground truth; no scaling of the prediction."""
+        result = self.forward(net, batch)
+        depth, truth = result.shown.depth, result.shown.truth
+        errors = [
+            Errors(*(float(value) for value in compute_errors(true[valid].double(), predicted[valid].double())))
+            for true, predicted in zip(truth, depth, strict=True)
+            if (valid := self.valid(true)).any()
+        ]
+        size = len(truth)
+        means = {"loss": Mean(result.loss.item() * size, size)}
+        means |= {name: Mean(sum(getattr(e, name) for e in errors), len(errors)) for name in Errors._fields}
+        return Validated(means, result.shown)
+
+    def metres(self, disparity: Tensor) -> Tensor:
+        """Disparity in (0, 1) to depth."""
+        return disp_to_depth(disparity.float(), self.config.loss.min_depth, self.config.loss.max_depth)[1]
+
+    def valid(self, truth: Tensor) -> Tensor:
+        """Pixels whose truth lies in the range that the network can predict."""
+        return (truth >= self.config.loss.min_depth) & (truth <= self.config.loss.max_depth)
+
+    def pictures(self, shown: Shown) -> Iterator[tuple[str, np.ndarray]]:
+        """Image, prediction and truth of the first samples; near is bright."""
+        for j in range(min(PICTURES, len(shown.image))):
+            yield f"image/{j}", shown.image[j].cpu().numpy()
+            yield f"prediction/{j}", magma(1 / shown.depth[j].float().cpu().numpy()).transpose(2, 0, 1)
+            truth = shown.truth[j].cpu().numpy()
+            inverse = np.divide(1, truth, out=np.zeros_like(truth), where=truth > 0)
+            yield f"truth/{j}", magma(inverse).transpose(2, 0, 1)
+
+    def save(self, net: nn.Module, folder: Path) -> None:
+        weights.save_folder(folder, net, None)
+
+
+def with_depth(root: Path, lines: list[SplitLine], source: object) -> list[SplitLine]:
+    """The lines that have a depth annotation; raises UserError if there is none."""
+    found = [line for line in lines if annotation_path(root, line).is_file()]
+    if not found:
+        raise UserError(
+            f"{source}: none of its {len(lines)} frames has a depth annotation, such as "
+            f"{annotation_path(root, lines[0])}; extract KITTI's data_depth_annotated.zip into --data_path"
+        )
+    if len(found) < len(lines):
+        print(
+            f"{source}: {len(lines) - len(found)} of {len(lines)} frames have no depth and are left out",
+            file=sys.stderr,
+        )
+    return found
+
+
+def depth_at_size(root: Path, height: int, width: int, line: SplitLine) -> np.ndarray:
+    """(height, width) float32 metres, 0 where nothing was measured."""
+    return kitti.resize_nearest(annotation_depth(root, line), height, width)

@@ -1,0 +1,93 @@
+"""The settings of supervised training (litemono.finetune). Every field is a command-line flag of the same name."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from litemono.data.settings import FramesConfig, check_data
+from litemono.engine.checkpoint_paths import has_checkpoints
+from litemono.engine.lr_schedule import Rate
+from litemono.engine.settings import OptimConfig, TrainingConfig, check_training
+from litemono.tasks.monodepth_settings import ModelConfig
+from litemono.utils.errors import demand
+
+DEFAULT_RATES = (Rate(1e-4, 1e-6, 10.0), Rate(5e-4, 5e-6, 10.0))  # encoder, decoder
+
+
+@dataclass(frozen=True)
+class SupervisedDataConfig(FramesConfig):
+    """Where the frames and their depth are, and how they are read."""
+
+    color_jitter: Literal["on", "off"] = "on"
+    """New brightness, contrast, saturation and hue for half of the training images."""
+
+
+@dataclass(frozen=True)
+class DepthModelConfig:
+    """Which network, at which size, from which weights."""
+
+    model: Literal["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"] = ModelConfig.model
+    """Depth network."""
+    height: int = ModelConfig.height
+    """Input height."""
+    width: int = ModelConfig.width
+    """Input width."""
+    drop_path: float = ModelConfig.drop_path
+    """Stochastic depth rate of the last encoder block."""
+    mypretrain: Path | None = None
+    """ImageNet-pretrained depth encoder (published lite-mono-pretrain.pth and the like)."""
+    load_weights: Path | None = None
+    """Folder with encoder.pth and depth.pth to start from, such as the weights of a self-supervised run."""
+
+
+@dataclass(frozen=True)
+class SupervisedLossConfig:
+    """What the prediction is compared with, and how."""
+
+    loss: Literal["silog"] = "silog"
+    """silog: scale-invariant logarithmic error (Eigen et al. 2014), with BTS's root and weights."""
+    min_depth: float = 1.0
+    """Depth at disparity 1. Ground truth nearer than this does not count."""
+    max_depth: float = 80.0
+    """Depth at disparity 0. Ground truth beyond it does not count."""
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(TrainingConfig):
+    """One supervised training run."""
+
+    default_rates = DEFAULT_RATES
+
+    optim: OptimConfig = field(default_factory=lambda: OptimConfig(schedule="cosine", num_epochs=20, batch_size=8))
+    data: SupervisedDataConfig = field(default_factory=SupervisedDataConfig)
+    model: DepthModelConfig = field(default_factory=DepthModelConfig)
+    loss: SupervisedLossConfig = field(default_factory=SupervisedLossConfig)
+
+    @property
+    def default_name(self) -> str:
+        return f"{self.model.model}-supervised"
+
+
+def check(config: FinetuneConfig) -> None:
+    """Raise UserError for values that no training can have, before anything is written or queued."""
+    data, model, loss = config.data, config.model, config.loss
+    check_data(data)
+    for name, value in (("height", model.height), ("width", model.width)):
+        near = max(32, round(value / 32) * 32)
+        demand(value > 0 and value % 32 == 0, f"--{name} {value}: must be a multiple of 32 (for example {near})")
+    demand(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
+    begun = has_checkpoints(config.folder)  # then these files are not read again
+    for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):
+        demand(path is None or begun or path.exists(), f"--{name} {path}: no such file or folder")
+    demand(
+        model.load_weights is None or model.mypretrain is None,
+        "--mypretrain would overwrite the encoder of --load_weights; give one of the two",
+    )
+    demand(
+        0 < loss.min_depth < loss.max_depth < math.inf,
+        f"--min_depth {loss.min_depth} --max_depth {loss.max_depth}: depths are positive, finite and the first is smaller",
+    )
+    check_training(config)
