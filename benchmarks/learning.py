@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -25,11 +25,12 @@ from benchmarks.published_step import (
 )
 from benchmarks.train_step import machine
 from litemono.demo import DemoConfig, errors_in, render, training_flags
-from litemono.engine.distributed import World
-from litemono.engine.lr_schedule import learning_rates
+from litemono.engine.distributed import Processes
+from litemono.engine.lr_schedule import schedule
+from litemono.engine.settings import Precision
 from litemono.engine.step import seed_step
 from litemono.synthetic.writer import RenderedWorld
-from litemono.tasks.monodepth import build_data, build_model
+from litemono.tasks.monodepth import Monodepth
 from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.train import train
 from litemono.utils import cli
@@ -38,13 +39,21 @@ from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError
 from networks import weights
 
+
+class Setting(NamedTuple):
+    """How ours is trained."""
+
+    precision: Precision
+    compiled: bool
+
+
 # What is trained: the plain published recipe, and ours in some of its settings.
 PUBLISHED = "published"
 OURS = {
-    "fp32": {"precision": "fp32"},
-    "bf16": {"precision": "bf16"},
-    "bf16, compiled": {"precision": "bf16", "compile": True},
-    "fp16, compiled": {"precision": "fp16", "compile": True},
+    "fp32": Setting("fp32", False),
+    "bf16": Setting("bf16", False),
+    "bf16, compiled": Setting("bf16", True),
+    "fp16, compiled": Setting("fp16", True),
 }
 
 
@@ -97,7 +106,8 @@ def training(config: LearningConfig, street: RenderedWorld, name: str, seed: int
     settings = cli.parse(TrainConfig, "litemono.train", "", [*map(str, flags)])
     return replace(
         settings,
-        optim=replace(settings.optim, **OURS.get(name, {})),
+        optim=replace(settings.optim, precision=OURS[name].precision if name in OURS else None),
+        loss=replace(settings.loss, compile=name in OURS and OURS[name].compiled),
         run=replace(settings.run, model_name=f"{name.replace(', ', '_')}_{seed}", seed=seed, device=config.device),
     )
 
@@ -106,22 +116,22 @@ def train_published(config: TrainConfig) -> int:
     """The published recipe on the same samples in the same order, from the same first weights; nothing if that is done."""
     if (config.folder / "models/last/depth.pth").exists():
         return 0
-    world = World(config.run.device)
+    processes, task = Processes(config.run.device), Monodepth(config)
     use_torch_defaults()  # whatever the training before this one chose
     torch.manual_seed(config.run.seed)
-    data = build_data(config, world)
-    nets = build_model(config)
-    grid = pixel_grid(config.optim.batch_size, config.model.height, config.model.width, world.device)
-    model = PublishedModel(nets.depth, nets.pose, grid).to(world.device).train()
+    data = task.data(processes)
+    nets = task.build(torch.device("cpu"), "fp32")
+    grid = pixel_grid(config.optim.batch_size, config.model.height, config.model.width, processes.device)
+    model = PublishedModel(nets.depth, nets.pose, grid).to(processes.device).train()
     optimizers = published_optimizers(model)
     step = 0
     for epoch in range(config.optim.num_epochs):
-        for optimizer, rate in zip(optimizers, learning_rates(config.optim.lr, epoch), strict=True):
-            optimizer.param_groups[0]["lr"] = rate
-        data.train_batches.seek(epoch)
+        for optimizer, rate in zip(optimizers, config.rates, strict=True):
+            optimizer.param_groups[0]["lr"] = schedule("published", rate, config.optim.num_epochs)(epoch)
+        data.order.seek(epoch, 0)
         for batch in data.train:
-            seed_step(config.run.seed, step, world.rank)
-            loss = published_step(model, optimizers, batch, world.device)
+            seed_step(config.run.seed, step, processes.rank)
+            loss = published_step(model, optimizers, batch, processes.device)
             step += 1
         print(f"{config.folder}: epoch {epoch + 1}/{config.optim.num_epochs}  loss {loss:.4f}", flush=True)
     (config.folder / "models").mkdir(parents=True, exist_ok=True)

@@ -18,13 +18,13 @@ from litemono.data.loader import EpochBatches, Loader
 from litemono.data.settings import DataConfig, Dataset, default_workers
 from litemono.data.stores import packed
 from litemono.data.stores.folder import FrameStore
-from litemono.data.triplets import Batch, TripletDataset, open_dataset
-from litemono.engine.grad_guard import Guard
+from litemono.data.triplets import Batch, TripletDataset
+from litemono.engine.grad_guard import GradGuard
 from litemono.engine.precision import apply_precision, choose_precision
 from litemono.engine.settings import OptimConfig, RunConfig
-from litemono.engine.step import train_step
-from litemono.engine.training import model_on_device
-from litemono.tasks.monodepth import build_optimizers
+from litemono.engine.step import TaskModule, train_step
+from litemono.engine.training import adamw
+from litemono.tasks.monodepth import Monodepth, open_dataset
 from litemono.tasks.monodepth_settings import ModelConfig, TrainConfig, check
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
@@ -169,16 +169,17 @@ def device_rate(config: TrainConfig, batch: Batch, device: torch.device) -> floa
     """Samples/s of training steps on one batch that is there already."""
     precision = choose_precision(config.optim.precision, device)
     apply_precision(precision)
-    model = model_on_device(config, precision, device)
-    optimizers = build_optimizers(config, model)
-    guard = Guard(device, precision)
+    task = Monodepth(config)
+    networks = task.build(device, precision)
+    model = TaskModule(task, networks)
+    optimizers = [adamw(group) for group in task.parameter_groups(networks)]
+    guard = GradGuard(device, precision)
 
     def step() -> None:
         train_step(
             model,
             optimizers,
             batch,
-            config.loss,
             guard,
             device=device,
             precision=precision,

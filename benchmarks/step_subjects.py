@@ -27,12 +27,12 @@ from litemono.data.augment import Views, prepare
 from litemono.data.kitti import PUBLISHED_INTRINSICS
 from litemono.data.settings import DataConfig
 from litemono.data.triplets import JITTER_HIGH, JITTER_LOW, NO_JITTER, Batch
-from litemono.engine.grad_guard import Guard
+from litemono.engine.grad_guard import GradGuard
 from litemono.engine.precision import apply_precision, autocast
 from litemono.engine.settings import OptimConfig, Precision
-from litemono.engine.step import Numbers, train_step, update
-from litemono.engine.training import model_on_device
-from litemono.tasks.monodepth import build_model, build_optimizers
+from litemono.engine.step import Numbers, TaskModule, train_step, update
+from litemono.engine.training import adamw
+from litemono.tasks.monodepth import Monodepth
 from litemono.tasks.monodepth_settings import ModelConfig, TrainConfig
 
 PUBLISHED = "published"
@@ -101,7 +101,7 @@ def precision_of(name: str) -> Precision:
 def published(inputs: Inputs) -> Subject:
     case, device = inputs.case, inputs.device
     grid = pixel_grid(case.batch, case.height, case.width, device)
-    nets = build_model(inputs.settings)
+    nets = Monodepth(inputs.settings).build(torch.device("cpu"), "fp32")
     model = PublishedModel(nets.depth, nets.pose, grid).to(device).train()
     optimizers = published_optimizers(model)
     freeze(optimizers)
@@ -132,17 +132,18 @@ def ours(inputs: Inputs, precision: Precision, compiled: bool) -> Subject:
     def enter() -> None:
         apply_precision(precision)
 
-    device, loss = inputs.device, inputs.settings.loss
-    optim = replace(inputs.settings.optim, compile=compiled)
-    model = model_on_device(replace(inputs.settings, optim=optim), precision, device)
-    optimizers = build_optimizers(inputs.settings, model)
+    device = inputs.device
+    task = Monodepth(replace(inputs.settings, loss=replace(inputs.settings.loss, compile=compiled)))
+    model = task.build(device, precision)
+    module = TaskModule(task, model)
+    optimizers = [adamw(group) for group in task.parameter_groups(model)]
     freeze(optimizers)
-    guard = Guard(device, precision)
+    guard = GradGuard(device, precision)
     spike_factor = inputs.settings.optim.spike_factor
     options = {"device": device, "precision": precision, "accumulate": 1, "spike_factor": spike_factor}
 
     def step() -> Tensor:
-        return train_step(model, optimizers, inputs.batch, loss, guard, **options).numbers
+        return train_step(module, optimizers, inputs.batch, guard, **options).numbers
 
     def make_parts() -> dict[str, Work]:
         views = inputs.views

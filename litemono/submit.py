@@ -1,27 +1,30 @@
-"""python -m litemono.submit: a training run as a Slurm job that goes on by itself until it is finished."""
+"""python -m litemono.submit [COMMAND]: a training as a Slurm job that requeues itself until the run is finished.
+
+COMMAND is one of the training commands (tasks/__init__.py); without it litemono.train.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import submitit
 
-from litemono import config as configs
-from litemono.data.settings import DataConfig
+from litemono import tasks
 from litemono.doctor import wheel_problem
+from litemono.engine import resume
 from litemono.engine.checkpoint_paths import newest_step
-from litemono.engine.run_folder import check_same_run
+from litemono.engine.settings import TrainingConfig
 from litemono.jobs import cluster_limits, follow_log, preflight, slurm, sweep
 from litemono.jobs.batch_script import BatchScript, SlurmConfig, check_settings, request_of, slurm_parameters
 from litemono.jobs.cluster_limits import Cluster
-from litemono.jobs.requeue import TrainJob, run_training
+from litemono.jobs.train_job import Train, TrainJob, run_training
 from litemono.status import job_ids
-from litemono.tasks.monodepth_settings import TrainConfig
+from litemono.tasks import TrainingCommand
 from litemono.utils import cli
 from litemono.utils.atomic_files import read_json, write_atomically
 from litemono.utils.errors import UserError
@@ -29,60 +32,56 @@ from litemono.utils.errors import UserError
 ENDLESS = 1_000_000  # time limits a run may reach; submitit wants a number
 
 
-@dataclass(frozen=True)
-class JobDataConfig(DataConfig):
-    """Where the frames are and how they are read."""
-
-    num_workers: int | None = None
-    """Threads that read frames, for each training process. Default: --cpus_per_task, at most 8."""
+Config = TypeVar("Config", bound=TrainingConfig)
 
 
 @dataclass(frozen=True)
-class SubmitConfig(TrainConfig):
+class Submission(Generic[Config]):
     """A training run and its Slurm job."""
 
-    data: JobDataConfig = field(default_factory=JobDataConfig)
+    training: Config
     slurm: SlurmConfig = field(default_factory=SlurmConfig)
 
-    @property
-    def train(self) -> TrainConfig:
-        """The run without its job."""
-        groups = {f.name: getattr(self, f.name) for f in dataclasses.fields(TrainConfig)}
-        values = {f.name: getattr(self.data, f.name) for f in dataclasses.fields(DataConfig)}
-        if self.data.num_workers is None:
-            values["num_workers"] = min(8, self.slurm.cpus_per_task)
-        return TrainConfig(**{**groups, "data": DataConfig(**values)})
+
+def with_workers(training: TrainingConfig, cpus_per_task: int) -> TrainingConfig:
+    """Reading threads for the job's cores, where --num_workers is not given: this machine may have more."""
+    if training.data.num_workers is not None:
+        return training
+    return replace(training, data=replace(training.data, num_workers=min(8, cpus_per_task)))
 
 
-def submit(config: SubmitConfig) -> int:
+def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"]) -> int:
     """Queue a training run as a Slurm job that survives time limits, preemption and broken nodes until it is finished.
+
+    The word after litemono.submit says what is trained: train (the default, self-supervised) or finetune.
 
     Example: python -m litemono.submit --partition gpu --data_path kitti_data --model_name mytrain --setup "module load cuda"
     """
     settings = config.slurm
     check_settings(settings)
-    runs = sweep.expand(config.train, settings.sweep)
+    train: Train = tasks.resolve(command.run)
+    runs = sweep.expand(with_workers(config.training, settings.cpus_per_task), settings.sweep)
     for run in runs:
-        configs.check(run)
-        check_same_run(run)
-    offer = check_cluster(settings, runs) if settings.cluster == "slurm" else None
-    check_data_and_weights(runs)
+        tasks.resolve(command.check)(run)
+        resume.check_same_run(run)
+    cluster = check_cluster(settings, runs) if settings.cluster == "slurm" else None
+    check_data_and_weights(command, runs)
     if settings.cluster == "debug":
-        return train_here(runs)
+        return train_here(train, runs)
     if settings.cluster == "local":
-        return submit_locally(settings, runs[0])
+        return submit_locally(settings, train, runs[0])
     if settings.dry_run:
         script = BatchScript(log_folder(settings, runs))
         script.update_parameters(**slurm_parameters(settings, request_of(settings), runs))
         print(script.text(len(runs)), end="")
         return 0
-    return submit_to_slurm(settings, offer, runs)
+    return submit_to_slurm(settings, cluster, train, runs)
 
 
 # ---------------------------------------------------------------- checks
 
 
-def check_cluster(settings: SlurmConfig, runs: list[TrainConfig]) -> Cluster | None:
+def check_cluster(settings: SlurmConfig, runs: list[TrainingConfig]) -> Cluster | None:
     """What the cluster offers, after comparing it with the request; None for a dry run where there is no Slurm."""
     if not slurm.available():
         if not settings.dry_run:
@@ -91,16 +90,16 @@ def check_cluster(settings: SlurmConfig, runs: list[TrainConfig]) -> Cluster | N
             )
         print("there is no Slurm on this machine: the request was not compared with a cluster", file=sys.stderr)
         return None
-    offer, request = cluster_limits.read_cluster(), request_of(settings)
-    partition = cluster_limits.check_request(offer, request)
+    cluster, request = cluster_limits.read_cluster(), request_of(settings)
+    partition = cluster_limits.check_request(cluster, request)
     nodes = cluster_limits.nodes_for(partition, request)
     if request.gpus and (problem := wheel_problem([kind for node in nodes for kind in node.gpus])):
         raise UserError(problem)
     check_not_queued(runs)
-    return offer
+    return cluster
 
 
-def check_not_queued(runs: list[TrainConfig]) -> None:
+def check_not_queued(runs: list[TrainingConfig]) -> None:
     """Two jobs in one run folder would undo each other's work."""
     jobs = slurm.queue()
     for run in runs:
@@ -113,41 +112,43 @@ def check_not_queued(runs: list[TrainConfig]) -> None:
             )
 
 
-def check_data_and_weights(runs: list[TrainConfig]) -> None:
-    """Frames of the splits, and weights to start from; the same data is looked at once."""
-    from litemono.engine.distributed import World
-    from litemono.tasks import monodepth  # brings torch, which --help does not need
+def check_data_and_weights(command: TrainingCommand, runs: list[TrainingConfig]) -> None:
+    """Open the data and the weights to start from, as the job will; the same data is opened once."""
+    import torch  # not before the flags are right
+
+    from litemono.engine.distributed import Processes
 
     seen = set()
     for run in runs:
-        key = repr((run.data, run.loss.frame_ids, run.loss.use_stereo, run.model.height, run.model.width))
+        task = tasks.resolve(command.task)(run)
+        key = repr(replace(run, optim=None, run=None))
         if key not in seen:
             seen.add(key)
-            monodepth.build_data(run, World("cpu"))
+            task.data(Processes("cpu"))
         if not newest_step(run.folder):
-            monodepth.load_initial_weights(run, monodepth.build_model(run))
+            task.initialise(task.build(torch.device("cpu"), "fp32"))
 
 
 # ---------------------------------------------------------------- Slurm
 
 
-def submit_to_slurm(settings: SlurmConfig, offer: Cluster, runs: list[TrainConfig]) -> int:
+def submit_to_slurm(settings: SlurmConfig, cluster: Cluster, train: Train, runs: list[TrainingConfig]) -> int:
     """Submit, tell, and with --wait follow. A preflight goes first and takes the run with it when it fails."""
     parameters = slurm_parameters(settings, request_of(settings), runs)
     trial = None
     try:
         if settings.preflight:
-            trial = preflight.submit(settings, offer, runs[0], log_folder(settings, runs))
+            trial = preflight.submit(settings, cluster, train, runs[0], log_folder(settings, runs))
             parameters["dependency"] = f"afterok:{trial.job_id}"
             parameters["additional_parameters"]["kill-on-invalid-dep"] = "yes"
-        jobs = submit_jobs(log_folder(settings, runs), parameters, runs)
+        jobs = submit_jobs(log_folder(settings, runs), parameters, train, runs)
     except submitit.core.utils.FailedJobError as error:
         if trial:
             slurm.call("scancel", trial.job_id)
         raise UserError(f"sbatch refused the job: {str(error).strip().splitlines()[-1]}") from None
     for job, run in zip(jobs, runs, strict=True):
         note_job(run.folder, job)
-    tell(settings, cluster_limits.check_request(offer, request_of(settings)).name, jobs, runs, trial)
+    tell(settings, cluster_limits.check_request(cluster, request_of(settings)).name, jobs, runs, trial)
     if not settings.wait:
         return 0
     if trial and follow_log.follow(trial.job_id, trial.paths.stdout):
@@ -155,17 +156,17 @@ def submit_to_slurm(settings: SlurmConfig, offer: Cluster, runs: list[TrainConfi
     return follow_log.follow(jobs[0].job_id, jobs[0].paths.stdout)
 
 
-def submit_jobs(folder: Path, parameters: dict, runs: list[TrainConfig]) -> list[submitit.Job]:
+def submit_jobs(folder: Path, parameters: dict, train: Train, runs: list[TrainingConfig]) -> list[submitit.Job]:
     """One job, or one array."""
     executor = submitit.SlurmExecutor(folder)
     executor.update_parameters(**parameters)
     if len(runs) == 1:
-        return [executor.submit(TrainJob(runs[0]))]
+        return [executor.submit(TrainJob(train, runs[0]))]
     with executor.batch():
-        return [executor.submit(TrainJob(run)) for run in runs]
+        return [executor.submit(TrainJob(train, run)) for run in runs]
 
 
-def log_folder(settings: SlurmConfig, runs: list[TrainConfig]) -> Path:
+def log_folder(settings: SlurmConfig, runs: list[TrainingConfig]) -> Path:
     """Where submitit keeps the batch script, its arguments and the logs."""
     return (runs[0].folder.parent if settings.sweep else runs[0].folder) / "slurm"
 
@@ -179,17 +180,17 @@ def note_job(folder: Path, job: submitit.Job) -> None:
 # ---------------------------------------------------------------- this machine, and what is told
 
 
-def train_here(runs: list[TrainConfig]) -> int:
+def train_here(train: Train, runs: list[TrainingConfig]) -> int:
     """One after the other in this process; a signal ends them all. The worst exit status."""
     worst = 0
     for run in runs:
-        worst = max(worst, run_training(run))
+        worst = max(worst, run_training(train, run))
         if worst > cli.SIGNAL_BASE:
             break
     return worst
 
 
-def submit_locally(settings: SlurmConfig, run: TrainConfig) -> int:
+def submit_locally(settings: SlurmConfig, train: Train, run: TrainingConfig) -> int:
     """The same job object in processes in the background."""
     executor = submitit.LocalExecutor(log_folder(settings, [run]))
     executor.update_parameters(
@@ -199,7 +200,7 @@ def submit_locally(settings: SlurmConfig, run: TrainConfig) -> int:
         stderr_to_stdout=True,
         setup=list(settings.setup),
     )
-    job = executor.submit(TrainJob(run))
+    job = executor.submit(TrainJob(train, run))
     print(f"process {job.job_id}: {run.folder}, log {job.paths.stdout}; `kill {job.job_id}` saves and stops it")
     if not settings.wait:
         return 0
@@ -211,7 +212,7 @@ def submit_locally(settings: SlurmConfig, run: TrainConfig) -> int:
     return 0 if job.paths.result_pickle.exists() else 1
 
 
-def tell(settings: SlurmConfig, partition: str, jobs: list, runs: list[TrainConfig], trial) -> None:
+def tell(settings: SlurmConfig, partition: str, jobs: list, runs: list[TrainingConfig], trial) -> None:
     """Job, folder, log, and what to type next."""
     if trial:
         print(
@@ -231,7 +232,19 @@ def tell(settings: SlurmConfig, partition: str, jobs: list, runs: list[TrainConf
 
 
 def main() -> None:
-    cli.run(submit, SubmitConfig, "litemono.submit")
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in tasks.COMMANDS:
+        del sys.argv[1]
+    else:
+        name = "train"
+    command = tasks.COMMANDS[name]
+
+    def submit_command(config: Submission) -> int:
+        return submit(config, command)
+
+    submit_command.__doc__ = submit.__doc__
+    prog = "python -m litemono.submit" if name == "train" else f"python -m litemono.submit {name}"
+    cli.run(submit_command, Submission[tasks.settings_of(name)], prog)
 
 
 if __name__ == "__main__":

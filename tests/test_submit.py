@@ -16,10 +16,11 @@ from drives import write_drive
 from litemono import submit
 from litemono.data.settings import DataConfig
 from litemono.engine.settings import OptimConfig, RunConfig
-from litemono.jobs import preflight, requeue, slurm, sweep
+from litemono.jobs import preflight, requeue, slurm, sweep, train_job
 from litemono.jobs.batch_script import SlurmConfig
-from litemono.submit import JobDataConfig, SubmitConfig
+from litemono.submit import Submission, with_workers
 from litemono.tasks.monodepth_settings import LossConfig, ModelConfig, TrainConfig
+from litemono.train import train
 from litemono.utils.errors import UserError
 
 
@@ -27,15 +28,15 @@ from litemono.utils.errors import UserError
 def config(street, tmp_path):
     """Settings of a tiny run; `train` and `slurm` values can be changed."""
 
-    def make(slurm_values: dict | None = None, **run) -> SubmitConfig:
-        return SubmitConfig(
-            data=JobDataConfig(data_path=street, split=str(street), png=True),
+    def make(slurm_values: dict | None = None, **run) -> Submission:
+        training = TrainConfig(
+            data=DataConfig(data_path=street, split=str(street), png=True),
             model=ModelConfig(model="lite-mono-tiny", height=32, width=64, weights_init="scratch"),
             loss=LossConfig(frame_ids=(0,), use_stereo=True),
             optim=OptimConfig(batch_size=2, num_epochs=1),
             run=RunConfig(**{"log_dir": tmp_path / "runs", "model_name": "mytrain", "device": "cpu", **run}),
-            slurm=SlurmConfig(**(slurm_values or {})),
         )
+        return Submission(training, SlurmConfig(**(slurm_values or {})))
 
     return make
 
@@ -45,7 +46,7 @@ def no_slurm(monkeypatch):
     monkeypatch.setattr(slurm, "available", lambda: False)
 
 
-def script(config: SubmitConfig, capsys) -> str:
+def script(config: Submission, capsys) -> str:
     assert submit.submit(config) == 0
     return capsys.readouterr().out
 
@@ -148,7 +149,7 @@ def test_a_sweep_is_one_array_with_a_folder_for_each_combination(config, no_slur
 
 
 def test_swept_values_are_typed_like_flags(config):
-    base = config().train
+    base = config().training
     runs = sweep.expand(base, ["batch_size=2,4", "no_ssim=true,false", "model=lite-mono"])
     assert [(run.optim.batch_size, run.loss.no_ssim, run.model.model) for run in runs] == [
         (2, True, "lite-mono"), (2, False, "lite-mono"), (4, True, "lite-mono"), (4, False, "lite-mono"),
@@ -160,7 +161,7 @@ def test_swept_values_are_typed_like_flags(config):
 @pytest.mark.parametrize("entry", ["lr", "lr=", "learning=1", "model_name=a,b", "lr=1,1", "no_ssim=perhaps"])
 def test_sweeps_that_make_no_sense_are_refused(config, entry):
     with pytest.raises(UserError, match="--sweep"):
-        sweep.expand(config().train, [entry])
+        sweep.expand(config().training, [entry])
 
 
 # ---------------------------------------------------------------- what happens when a job's processes have ended
@@ -208,14 +209,14 @@ def test_bad_input_ends_the_job_whichever_process_srun_speaks_of(in_job, tmp_pat
 def test_a_job_listens_to_no_handler_but_the_training_s_own(config, monkeypatch):
     """submitit's would requeue the job uncounted, or swallow the signal."""
     heard = []
-    monkeypatch.setattr(requeue, "set_ranks", lambda: None)
+    monkeypatch.setattr(train_job, "set_ranks", lambda: None)
     monkeypatch.setattr(
-        requeue,
+        train_job,
         "run_training",
-        lambda _: heard.extend(signal.getsignal(signum) for signum in (signal.SIGUSR2, signal.SIGTERM)) or 0,
+        lambda *_: heard.extend(signal.getsignal(signum) for signum in (signal.SIGUSR2, signal.SIGTERM)) or 0,
     )
     before = signal.signal(signal.SIGUSR2, lambda *_: None)
-    requeue.TrainJob(config().train)()
+    train_job.TrainJob(train, config().training)()
     signal.signal(signal.SIGUSR2, before)
     assert heard == [signal.SIG_DFL, signal.SIG_DFL]
 
@@ -316,26 +317,26 @@ def test_no_answer_is_told_from_a_refusal(tmp_path, monkeypatch, words, kind):
 
 
 def test_a_preflight_is_the_same_training_but_short_and_elsewhere(config):
-    train = config().train
-    short = preflight.preflight_config(train, on_cpu=True)
-    assert short.run.max_steps == 20 and short.folder == train.folder / "preflight" and short.run.device == "cpu"
-    assert short.model == train.model and short.loss == train.loss
+    run = config().training
+    short = preflight.preflight_config(run, on_cpu=True)
+    assert short.run.max_steps == 20 and short.folder == run.folder / "preflight" and short.run.device == "cpu"
+    assert short.model == run.model and short.loss == run.loss
 
 
 def test_a_preflight_on_a_cpu_leaves_out_what_is_the_gpus_alone(config):
-    train = config().train
-    train = dataclasses.replace(train, optim=OptimConfig(precision="tf32", sync_bn=True, compile=True))
-    there, here = (preflight.preflight_config(train, on_cpu).optim for on_cpu in (False, True))
-    assert there == train.optim
-    assert (here.precision, here.sync_bn, here.compile) == (None, False, False)
+    run = config().training
+    run = dataclasses.replace(run, optim=OptimConfig(precision="tf32", sync_bn=True), loss=LossConfig(compile=True))
+    there, here = (preflight.preflight_config(run, on_cpu) for on_cpu in (False, True))
+    assert (there.optim, there.loss) == (run.optim, run.loss)
+    assert (here.optim.precision, here.optim.sync_bn, here.loss.compile) == (None, False, False)
 
 
 def test_what_a_killed_preflight_left_does_not_stop_the_next(config, monkeypatch):
-    short = preflight.preflight_config(config().train, on_cpu=True)
+    short = preflight.preflight_config(config().training, on_cpu=True)
     short.folder.mkdir(parents=True)
     (short.folder / "config.json").write_text('{"optim": {"weight_decay": 0.5}}')
-    monkeypatch.setattr(requeue.TrainJob, "__call__", lambda self: str(list(self.config.folder.glob("*"))))
-    assert preflight.PreflightJob(short)() == "[]"
+    monkeypatch.setattr(train_job.TrainJob, "__call__", lambda self: str(list(self.config.folder.glob("*"))))
+    assert preflight.PreflightJob(train, short)() == "[]"
 
 
 # ---------------------------------------------------------------- this machine
@@ -357,11 +358,14 @@ def test_debug_trains_in_this_process(config, tmp_path):
 @pytest.mark.parametrize("statuses, answer", [([0, 3, 0], 3), ([0, 128 + signal.SIGINT, 0], 128 + signal.SIGINT)])
 def test_a_sweep_in_this_process_ends_with_a_signal_and_with_nothing_less(config, monkeypatch, statuses, answer):
     ran = iter(statuses)
-    monkeypatch.setattr(submit, "run_training", lambda run: next(ran))
+    monkeypatch.setattr(submit, "run_training", lambda *_: next(ran))
     settings = config({"cluster": "debug", "sweep": ("lr=1e-4,5e-5,1e-5",)})
     assert submit.submit(settings) == answer
     assert list(ran) == ([0] if answer > 128 else [])
 
 
-def test_a_training_config_survives_the_trip_through_submit(config):
-    assert type(config().train) is TrainConfig and type(config().train.data) is DataConfig
+def test_reading_threads_follow_the_cores_of_the_job_unless_given(config):
+    training = config().training
+    assert with_workers(training, 4).data.num_workers == 4 and with_workers(training, 64).data.num_workers == 8
+    given = dataclasses.replace(training, data=dataclasses.replace(training.data, num_workers=0))
+    assert with_workers(given, 4) is given

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -33,8 +33,14 @@ class FramesConfig:
     """The images are .png files (as KITTI ships them), not .jpg (as the field converts them)."""
     skip_missing: bool = False
     """Train on the split lines whose frames exist instead of stopping at the first check."""
-    num_workers: int = field(default_factory=default_workers)
-    """Threads that read frames; 0 reads between the steps. Default: one per core, at most 8."""
+    num_workers: int | None = None
+    """Threads that read frames; 0 reads between the steps. Default: one per core, at most 8; in a job of
+    litemono.submit --cpus_per_task, at most 8."""
+
+    @property
+    def threads(self) -> int:
+        """--num_workers or its default."""
+        return default_workers() if self.num_workers is None else self.num_workers
 
 
 @dataclass(frozen=True)
@@ -52,4 +58,4 @@ class DataConfig(FramesConfig):
 def check_data(data: FramesConfig) -> None:
     """Raise UserError for a folder that is not there and impossible numbers."""
     demand(data.data_path.is_dir(), f"--data_path {data.data_path}: no such folder")
-    demand(data.num_workers >= 0, f"--num_workers {data.num_workers}: must not be negative")
+    demand(data.threads >= 0, f"--num_workers {data.num_workers}: must not be negative")

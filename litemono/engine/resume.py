@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -113,13 +114,13 @@ def differences(saved: str, config: TrainingConfig) -> list[str]:
     ]
 
 
-def newest_checkpoint(config: TrainingConfig, processes: Processes, report: Reporter) -> dict[str, Any] | None:
-    """The newest complete checkpoint that rank 0 sees, on every process; None where a new run starts.
+def newest_checkpoint(run: Path, processes: Processes, report: Reporter) -> dict[str, Any] | None:
+    """The newest complete checkpoint of a run folder that rank 0 sees, on every process; None where a new run starts.
 
     Rank 0 chooses, because processes may see a shared folder differently for a while. Raises UserError where
     checkpoints exist but all are damaged.
     """
-    folder = checkpoint_folder(config.folder)
+    folder = checkpoint_folder(run)
     state = processes.on_main(lambda: checkpoint.load_newest(folder, warn=report.say))
     step = processes.of_main(-1 if state is None else state["progress"]["step"])
     if step >= 0 and not processes.is_main:

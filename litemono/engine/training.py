@@ -150,7 +150,7 @@ def open_training(task: Task, config: TrainingConfig, processes: Processes) -> I
     try:
         report = Reporter(run)
         training = assemble(task, config, processes, data, networks, run, report, precision)
-        state = resume.newest_checkpoint(config, processes, report)
+        state = resume.newest_checkpoint(config.folder, processes, report)
         if state is not None:
             resume.restore(training, state)
         begin_report(training)

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import submitit
 
+from litemono.engine.settings import TrainingConfig
 from litemono.jobs import slurm
 from litemono.jobs.cluster_limits import Request
-from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils.errors import demand
 
 MEMORY_PER_GPU = "16G"
@@ -121,7 +121,7 @@ class BatchScript(submitit.SlurmExecutor):
         return self._make_submission_file_text(self._submitit_command_str, "dry_run")
 
 
-def slurm_parameters(settings: SlurmConfig, request: Request, runs: list[TrainConfig]) -> dict[str, Any]:
+def slurm_parameters(settings: SlurmConfig, request: Request, runs: list[TrainingConfig]) -> dict[str, Any]:
     """What submitit's executor takes, for one run or the array of a sweep."""
     name = runs[0].folder.parent.name if settings.sweep else runs[0].folder.name
     parameters = {
@@ -153,7 +153,7 @@ def slurm_parameters(settings: SlurmConfig, request: Request, runs: list[TrainCo
     return {key: value for key, value in parameters.items() if value is not None}
 
 
-def teardown(runs: list[TrainConfig]) -> list[str]:
+def teardown(runs: list[TrainingConfig]) -> list[str]:
     """The end of the batch script. Its first line sees srun's exit status in $?."""
     python, first = shlex.quote(sys.executable), runs[0]
     where = f"--data_path {shlex.quote(str(first.data.data_path))} --log_dir {shlex.quote(str(first.run.log_dir))}"

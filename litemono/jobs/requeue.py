@@ -19,7 +19,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,50 +37,6 @@ PATIENCE, ASK_AGAIN = 300.0, 5.0  # seconds
 PREEMPTED = cli.SIGNAL_BASE + signal.SIGTERM
 WARNED = cli.SIGNAL_BASE + signal.SIGUSR2  # the time limit comes near
 USER_ERRORS = ("UserError:", "NetworkError:", "PermissionError:")  # how the run's message begins
-
-
-# ---------------------------------------------------------------- inside the processes
-
-
-@dataclass
-class TrainJob:
-    """What submitit runs in every process of a job, and again after each requeue."""
-
-    config: TrainConfig
-
-    def __call__(self) -> str:
-        """Train; leaves through sys.exit when the run is not finished. Returns the run folder."""
-        for signum in (signal.SIGUSR2, signal.SIGTERM):
-            signal.signal(signum, signal.SIG_DFL)  # submitit would requeue the job by rules of its own
-        set_ranks()
-        status = run_training(self.config)
-        if status:
-            sys.exit(status)
-        return str(self.config.folder)
-
-
-def run_training(config: TrainConfig) -> int:
-    """`python -m litemono.train` without its own process."""
-    from litemono.train import train
-
-    try:
-        return train(config)
-    except cli.user_errors() as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return cli.BAD_INPUT
-
-
-def set_ranks() -> None:
-    """torchrun's variables from submitit's, where it has started several processes."""
-    from submitit import JobEnvironment
-
-    job = JobEnvironment()
-    if job.num_tasks == 1:
-        return
-    first_host = job.hostnames[0] if job.cluster == "slurm" else "127.0.0.1"
-    os.environ.setdefault("MASTER_ADDR", first_host)
-    os.environ.setdefault("MASTER_PORT", str(20000 + int(job.raw_job_id) % 20000))
-    os.environ.update(RANK=str(job.global_rank), WORLD_SIZE=str(job.num_tasks), LOCAL_RANK=str(job.local_rank))
 
 
 # ---------------------------------------------------------------- after the processes

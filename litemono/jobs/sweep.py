@@ -5,20 +5,20 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from litemono.tasks.monodepth_settings import TrainConfig
+from litemono.engine.settings import TrainingConfig
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 
 NOT_SWEPT = {"log_dir", "model_name"}  # they name the run folders
 
 
-def expand(config: TrainConfig, sweep: Sequence[str]) -> list[TrainConfig]:
+def expand(config: TrainingConfig, sweep: Sequence[str]) -> list[TrainingConfig]:
     """sweep: "flag=value,value,..." each. Run folders are log_dir/model_name/flag=value_flag=value."""
     if not sweep:
         return [config]
-    flags = [parse(entry) for entry in sweep]
+    flags = [parse(entry, flag_types(type(config))) for entry in sweep]
     names = [name for name, _ in flags]
     if len(set(names)) < len(names):
         raise UserError(f"--sweep {' '.join(sweep)}: each flag once")
@@ -34,33 +34,34 @@ def expand(config: TrainConfig, sweep: Sequence[str]) -> list[TrainConfig]:
     return runs
 
 
-def parse(entry: str) -> tuple[str, list[str]]:
+def parse(entry: str, flags: Mapping[str, object]) -> tuple[str, list[str]]:
     """ "lr=1e-4,5e-5" -> ("lr", ["1e-4", "5e-5"])."""
     name, _, values = entry.partition("=")
     name = name.lstrip("-")
     choices = [value for value in values.split(",") if value]
-    if name not in flag_types() or name in NOT_SWEPT or not choices:
+    if name not in flags or name in NOT_SWEPT or not choices:
         raise UserError(
             f"--sweep {entry}: give a training flag and its values, like lr=1e-4,5e-5 "
-            f"(flags: {', '.join(sorted(flag_types().keys() - NOT_SWEPT))})"
+            f"(flags: {', '.join(sorted(flags.keys() - NOT_SWEPT))})"
         )
     if len(set(choices)) < len(choices):
         raise UserError(f"--sweep {entry}: the same value twice")
     return name, choices
 
 
-def flag_types() -> dict[str, object]:
-    """Every training flag and its type."""
-    groups = typing.get_type_hints(TrainConfig).values()
+def flag_types(settings: type[TrainingConfig]) -> dict[str, object]:
+    """Every flag of a training command and its type."""
+    hints = typing.get_type_hints(settings)
+    groups = (hints[field.name] for field in dataclasses.fields(settings))
     return {name: kind for group in groups for name, kind in typing.get_type_hints(group).items()}
 
 
-def override(config: TrainConfig, flag: str, value: str) -> TrainConfig:
+def override(config: TrainingConfig, flag: str, value: str) -> TrainingConfig:
     """`config` with one flag as if it were given on the command line."""
-    if flag_types()[flag] is bool:
+    if flag_types(type(config))[flag] is bool:
         if value.lower() not in ("true", "false"):
             raise UserError(f"--sweep {flag}={value}: must be true or false")
         group = next(f.name for f in dataclasses.fields(config) if hasattr(getattr(config, f.name), flag))
         changed = dataclasses.replace(getattr(config, group), **{flag: value.lower() == "true"})
         return dataclasses.replace(config, **{group: changed})
-    return cli.parse(TrainConfig, "litemono.submit --sweep", "", [f"--{flag}", value], default=config)
+    return cli.parse(type(config), "litemono.submit --sweep", "", [f"--{flag}", value], default=config)

@@ -67,10 +67,10 @@ class Monodepth:
         order = EpochBatches(len(train), batch, seed, processes.rank, processes.size)
         val_order = EpochBatches(len(val), batch, seed, processes.rank, processes.size, shuffle=False, drop_last=False)
         return TaskData(
-            train=Loader(train, order, d.num_workers, processes.device),
+            train=Loader(train, order, d.threads, processes.device),
             order=order,
             train_samples=len(train),
-            val=Loader(val, val_order, d.num_workers, processes.device),
+            val=Loader(val, val_order, d.threads, processes.device),
             val_samples=len(val),
             fingerprints={"data": fingerprint(train.lines), "validation_data": fingerprint(val.lines)},
             advice=() if packed.is_pack(d.data_path) else ("packed frames (python -m litemono.prepare pack)",),

@@ -73,10 +73,10 @@ class SupervisedDepth:
             for name, data in (("data", train), ("validation_data", val))
         }
         return TaskData(
-            train=Loader(train, order, d.num_workers, processes.device),
+            train=Loader(train, order, d.threads, processes.device),
             order=order,
             train_samples=len(train),
-            val=Loader(val, val_order, d.num_workers, processes.device),
+            val=Loader(val, val_order, d.threads, processes.device),
             val_samples=len(val),
             fingerprints=prints,
             advice=() if packed.is_pack(d.data_path) else ("packed frames (python -m litemono.prepare pack)",),

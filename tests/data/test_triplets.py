@@ -15,7 +15,8 @@ from litemono.data.loader import EpochBatches, Loader
 from litemono.data.missing_frames import check_frames, find_missing
 from litemono.data.settings import DataConfig
 from litemono.data.stores.folder import open_store
-from litemono.data.triplets import TripletDataset, draw_augmentation, open_dataset
+from litemono.data.triplets import TripletDataset, draw_augmentation
+from litemono.tasks.monodepth import open_dataset
 from litemono.tasks.monodepth_settings import LossConfig, ModelConfig, TrainConfig
 from litemono.utils.errors import UserError
 

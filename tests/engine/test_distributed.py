@@ -14,12 +14,13 @@ from conftest import ROOT
 from test_train import final_state, flags, scalars, settings
 
 from litemono.engine import checkpoint
-from litemono.engine.distributed import World
-from litemono.engine.grad_guard import Guard
+from litemono.engine.distributed import Processes
+from litemono.engine.grad_guard import GradGuard
 from litemono.engine.reporter import Reporter
-from litemono.engine.step import seed_step, train_step
-from litemono.engine.training import newest_checkpoint
-from litemono.tasks.monodepth import build_data, build_model, build_optimizers
+from litemono.engine.resume import newest_checkpoint
+from litemono.engine.step import TaskModule, seed_step, train_step
+from litemono.engine.training import adamw
+from litemono.tasks.monodepth import Monodepth
 from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils.errors import UserError
 
@@ -68,7 +69,7 @@ def test_three_processes_resume_to_the_same_bits(street, tmp_path):
             assert done.returncode == 0, done.stderr
     whole, halves = final_state(tmp_path / "whole"), final_state(tmp_path / "halves")
     assert whole["progress"]["step"] == halves["progress"]["step"] == 2 and halves["progress"]["restarts"] == 1
-    assert all(torch.equal(value, halves["model"][name]) for name, value in whole["model"].items())
+    assert all(torch.equal(value, halves["networks"][name]) for name, value in whole["networks"].items())
 
 
 @pytest.mark.parametrize(("failure", "raised"), [(UserError, UserError), (OSError, RuntimeError)])
@@ -77,53 +78,55 @@ def test_where_the_first_process_fails_the_others_do_not_wait_for_it(monkeypatch
         raise failure("why")
 
     codes = []
-    world = World("cpu")
-    world.size = 2
+    processes = Processes("cpu")
+    processes.size = 2
     monkeypatch.setattr(dist, "broadcast", lambda tensor, src: codes.append(tensor.item()))
     with pytest.raises(failure, match="why"):
-        world.on_main(fail)
-    world.rank = 1
+        processes.on_main(fail)
+    processes.rank = 1
     monkeypatch.setattr(dist, "broadcast", lambda tensor, src: tensor.fill_(codes[0]))
     with pytest.raises(raised, match="the first process failed"):
-        world.on_main(fail)
+        processes.on_main(fail)
     codes[0] = 0
-    assert world.on_main(fail) is None
+    assert processes.on_main(fail) is None
 
 
 def test_all_processes_resume_from_the_checkpoint_that_the_first_one_sees(tmp_path, monkeypatch):
     """A file server may show the newest to some only, and for a while."""
     for step in (1, 2):
         checkpoint.save(tmp_path / "checkpoints", step, {"progress": {"step": step}}, keep=3)
-    world = World("cpu")
-    world.rank, world.size = 1, 2
+    processes = Processes("cpu")
+    processes.rank, processes.size = 1, 2
     told = iter([0, 1, 0, -1])  # rank 0 did not fail, its step
     monkeypatch.setattr(dist, "broadcast", lambda tensor, src: tensor.fill_(next(told)))
-    assert newest_checkpoint(tmp_path, world, Reporter(None))["progress"]["step"] == 1
-    assert newest_checkpoint(tmp_path, world, Reporter(None)) is None
+    assert newest_checkpoint(tmp_path, processes, Reporter(None))["progress"]["step"] == 1
+    assert newest_checkpoint(tmp_path, processes, Reporter(None)) is None
 
 
 def own_gradients(config: TrainConfig, rank: int) -> list[torch.Tensor]:
     """Of one of two processes in the first step, computed without the other."""
-    world = World("cpu")
-    world.rank, world.size = rank, 2
+    processes = Processes("cpu")
+    processes.rank, processes.size = rank, 2
     torch.manual_seed(config.run.seed)
-    data = build_data(config, world)
-    model = build_model(config)
-    optimizers = build_optimizers(config, model)
+    task = Monodepth(config)
+    data, networks = task.data(processes), task.build(processes.device, "fp32")
+    optimizers = [adamw(group) for group in task.parameter_groups(networks)]
     seed_step(config.run.seed, 0, rank)
-    options = {"device": world.device, "precision": "fp32", "accumulate": 1, "spike_factor": 0.0}
-    train_step(model, optimizers, next(iter(data.train)), config.loss, Guard(world.device, "fp32"), **options)
+    options = {"device": processes.device, "precision": "fp32", "accumulate": 1, "spike_factor": 0.0}
+    train_step(
+        TaskModule(task, networks), optimizers, next(iter(data.train)), GradGuard(processes.device, "fp32"), **options
+    )
     return [p.grad for optimizer in optimizers for p in optimizer.param_groups[0]["params"] if p.grad is not None]
 
 
 @pytest.mark.parametrize(("device", "failed", "leaves"), [("cpu", False, 1), ("cpu", True, 1), ("cuda", True, 0)])
 def test_who_fails_on_a_gpu_does_not_wait_for_the_others(monkeypatch, device, failed, leaves):
     """NCCL ends a group only when all that was queued is done; the message would wait for that too."""
-    world, left = World("cpu"), []
-    world.size, world.device = 2, torch.device(device)
+    processes, left = Processes("cpu"), []
+    processes.size, processes.device = 2, torch.device(device)
     monkeypatch.setattr(dist, "is_initialized", lambda: True)
     monkeypatch.setattr(dist, "destroy_process_group", lambda: left.append(1))
-    with contextlib.suppress(UserError), world:
+    with contextlib.suppress(UserError), processes:
         if failed:
             raise UserError("a damaged image")
     assert len(left) == leaves

@@ -14,15 +14,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import networks
-from litemono.data.augment import prepare
 from litemono.data.triplets import Batch
-from litemono.engine.grad_guard import FIRST_SCALE, GRAD_NORM_MEMORY, SCALE_STEPS, Guard
-from litemono.engine.precision import use_channels_last
+from litemono.engine.grad_guard import FIRST_SCALE, GRAD_NORM_MEMORY, SCALE_STEPS, GradGuard
 from litemono.engine.readback import LAG, Readback
-from litemono.engine.step import Numbers, StepResult, seed_step, split_batch, train_step
-from litemono.engine.training import match_arrangement
+from litemono.engine.resume import match_memory_layout
+from litemono.engine.step import Numbers, StepResult, TaskModule, seed_step, split_batch, train_step
+from litemono.tasks.monodepth import Monodepth, lay_out
 from litemono.tasks.monodepth_model import DepthPoseModel
-from litemono.tasks.monodepth_settings import LossConfig
+from litemono.tasks.monodepth_settings import LossConfig, TrainConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -58,10 +57,12 @@ class Bench:
     """A model of its own, with what a step needs."""
 
     def __init__(self, untrained: DepthPoseModel, precision: str = "fp32", device: torch.device = CPU) -> None:
-        self.model, self.precision, self.device = copy.deepcopy(untrained).to(device), precision, device
-        use_channels_last(self.model, precision, device)
-        self.optimizers = [torch.optim.AdamW(net.parameters(), lr=1e-4, fused=True) for net in self.model.children()]
-        self.guard = Guard(device, precision)
+        self.networks, self.precision, self.device = copy.deepcopy(untrained).to(device), precision, device
+        self.model = TaskModule(Monodepth(TrainConfig()), self.networks)
+        lay_out(self.networks, precision, device)
+        nets = self.networks.children()
+        self.optimizers = [torch.optim.AdamW(net.parameters(), lr=1e-4, fused=True) for net in nets]
+        self.guard = GradGuard(device, precision)
 
     def step(self, model: nn.Module | None = None, seed: int = 0, accumulate: int = 1, factor: float = 0.0) -> Numbers:
         seed_step(seed, 0, 0)
@@ -69,7 +70,6 @@ class Bench:
             model or self.model,
             self.optimizers,
             batch(),
-            LossConfig(),
             self.guard,
             device=self.device,
             precision=self.precision,
@@ -99,14 +99,14 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
 # ---------------------------------------------------------------- the guard
 
 
-def judge(guard: Guard, *norms: float, factor: float = 10.0) -> list[bool]:
-    return [bool(guard.forbids(torch.tensor(norm), factor)) for norm in norms]
+def judge(guard: GradGuard, *norms: float, factor: float = 10.0) -> list[bool]:
+    return [bool(guard.skips(torch.tensor(norm), factor)) for norm in norms]
 
 
 def test_a_norm_far_above_its_mean_is_forbidden_once_there_is_a_mean():
-    guard = Guard(CPU, "fp32")
+    guard = GradGuard(CPU, "fp32")
     assert judge(guard, 1.0, 1000.0) == [False, False], "two norms are no mean yet"
-    guard = Guard(CPU, "fp32")
+    guard = GradGuard(CPU, "fp32")
     assert not any(judge(guard, *[1.0, 3.0] * (GRAD_NORM_MEMORY // 2)))
     assert guard.state.grad_norm_mean.item() == pytest.approx(2.0)
     assert judge(guard, 19.0, 30.0, 19.0) == [False, True, False]
@@ -114,7 +114,7 @@ def test_a_norm_far_above_its_mean_is_forbidden_once_there_is_a_mean():
 
 
 def test_bad_steps_are_counted_and_do_not_move_the_mean():
-    guard = Guard(CPU, "bf16")
+    guard = GradGuard(CPU, "bf16")
     judge(guard, 2.0, float("nan"), float("inf"))
     state = guard.state
     assert (state.skipped.item(), state.skipped_in_a_row.item(), state.good_steps.item()) == (2, 2, 1)
@@ -124,7 +124,7 @@ def test_bad_steps_are_counted_and_do_not_move_the_mean():
 
 
 def test_an_overflow_halves_the_loss_scale_and_counts_as_bad_only_when_no_scale_is_left():
-    guard = Guard(CPU, "fp16")
+    guard = GradGuard(CPU, "fp16")
     assert judge(guard, float("inf")) == [True]
     assert guard.loss_scale.item() == FIRST_SCALE / 2 and guard.state.skipped.item() == 0
     judge(guard, *[float("inf")] * 15)
@@ -135,21 +135,21 @@ def test_an_overflow_halves_the_loss_scale_and_counts_as_bad_only_when_no_scale_
 
 def test_the_loss_scale_doubles_after_enough_good_steps_and_only_in_fp16():
     for precision, scale in (("fp16", 2 * FIRST_SCALE), ("bf16", 1.0)):
-        guard = Guard(CPU, precision)
+        guard = GradGuard(CPU, precision)
         judge(guard, *[1.0] * SCALE_STEPS)
         assert guard.loss_scale.item() == scale
         assert guard.state.since_rescale.item() == (0 if precision == "fp16" else SCALE_STEPS)
 
 
 def test_a_restored_guard_goes_on_where_it_was_and_a_new_precision_starts_its_own_scale():
-    guard = Guard(CPU, "fp16")
+    guard = GradGuard(CPU, "fp16")
     judge(guard, *[1.0] * 5, float("inf"), *[1.0] * 5)
     for precision, scale in (("fp16", FIRST_SCALE / 2), ("bf16", 1.0)):
-        again = Guard(CPU, precision)
+        again = GradGuard(CPU, precision)
         again.load_state_dict(guard.state_dict())
         assert again.loss_scale.item() == scale and again.state.good_steps.item() == 10
-    fresh = Guard(CPU, "fp16")
-    bf16 = Guard(CPU, "bf16")
+    fresh = GradGuard(CPU, "fp16")
+    bf16 = GradGuard(CPU, "bf16")
     judge(bf16, 1.0)
     fresh.load_state_dict(bf16.state_dict())
     assert fresh.loss_scale.item() == FIRST_SCALE
@@ -167,8 +167,8 @@ def test_a_step_moves_every_trainable_tensor_and_the_statistics(untrained):
     frozen = {name for name, p in bench.model.named_parameters() if not p.requires_grad}
     # Weights that start at zero with a zero gradient would stay too; there are none.
     assert still == frozen
-    assert numbers.loss > 0 and numbers.grad_norm > 0 and not numbers.forbidden and len(numbers.losses) == 3
-    assert numbers.loss == pytest.approx(sum(numbers.losses) / 3)
+    assert numbers.loss > 0 and numbers.grad_norm > 0 and not numbers.skipped_now and len(numbers.parts) == 3
+    assert numbers.loss == pytest.approx(sum(numbers.parts) / 3)
 
 
 def test_the_gradient_of_a_batch_in_parts_is_the_mean_of_its_parts(untrained):
@@ -176,7 +176,7 @@ def test_the_gradient_of_a_batch_in_parts_is_the_mean_of_its_parts(untrained):
     parts.step(accumulate=2)
     seed_step(0, 0, 0)
     for part in split_batch(batch(), 2):
-        (plain.model(prepare(part, CPU, (0, 1, 2), all_frames=False)).loss / 2).backward()
+        (plain.model(part).loss / 2).backward()
     torch.testing.assert_close(parts.gradient(), plain.gradient(), rtol=1e-5, atol=1e-8)
 
 
@@ -185,9 +185,9 @@ def test_a_forbidden_step_leaves_no_trace(untrained, precision):
     bench = Bench(untrained, precision)
     bench.step()
     before = bench.everything()
-    bench.guard.forbids = lambda norm, factor: torch.tensor(True)
+    bench.guard.skips = lambda norm, factor: torch.tensor(True)
     numbers = bench.step(seed=1)
-    assert numbers.forbidden == 1
+    assert numbers.skipped_now == 1
     assert changed(before, bench.everything()) == []
 
 
@@ -195,13 +195,13 @@ def test_a_gradient_that_is_not_finite_is_not_taken(untrained):
     bench = Bench(untrained)
     bench.step()
     before = bench.everything()
-    hook = bench.model.pose.decoder.net[3].weight.register_hook(lambda grad: grad * float("nan"))
+    hook = bench.networks.pose.decoder.net[3].weight.register_hook(lambda grad: grad * float("nan"))
     numbers = bench.step(seed=1)
     hook.remove()
-    assert numbers.forbidden == 1 and numbers.skipped_in_a_row == 1
+    assert numbers.skipped_now == 1 and numbers.skipped_in_a_row == 1
     assert changed(before, bench.everything()) == []
     numbers = bench.step(seed=1)
-    assert not numbers.forbidden and numbers.skipped == 1 and numbers.skipped_in_a_row == 0
+    assert not numbers.skipped_now and numbers.skipped == 1 and numbers.skipped_in_a_row == 0
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
@@ -209,21 +209,21 @@ def test_a_loss_that_is_not_finite_is_not_taken_however_good_its_gradient(untrai
     bench = Bench(untrained)
     bench.step()
     before = bench.everything()
-    forward = bench.model.forward
+    forward = bench.networks.forward
 
     def spoilt(views):
         output = forward(views)
         return output._replace(loss=output.loss + value)
 
-    bench.model.forward = spoilt
+    bench.networks.forward = spoilt
     numbers = bench.step(seed=1)
-    assert numbers.forbidden == 1 and numbers.skipped == 1
+    assert numbers.skipped_now == 1 and numbers.skipped == 1
     assert changed(before, bench.everything()) == []
 
 
 def test_fused_updates_are_those_of_the_plain_optimiser(untrained):
     bench, plain = Bench(untrained), Bench(untrained)
-    plain.optimizers = [torch.optim.AdamW(net.parameters(), lr=1e-4) for net in plain.model.children()]
+    plain.optimizers = [torch.optim.AdamW(net.parameters(), lr=1e-4) for net in plain.networks.children()]
     for seed in range(3):
         bench.step(seed=seed)
         for mine, theirs in zip(bench.model.parameters(), plain.model.parameters(), strict=True):
@@ -244,7 +244,7 @@ def test_moments_of_another_memory_layout_are_rearranged(untrained):
         for moments in saved["state"].values():
             moments |= {name: value.clone(memory_format=torch.contiguous_format) for name, value in moments.items()}
         optimizer.load_state_dict(saved)
-        match_arrangement(optimizer)
+        match_memory_layout(optimizer)
     for one in (bench, moved):
         one.step(seed=1)
     assert changed(bench.everything(), moved.everything()) == []
@@ -253,7 +253,7 @@ def test_moments_of_another_memory_layout_are_rearranged(untrained):
 def test_the_loss_scale_changes_neither_gradient_norm_nor_update(untrained):
     """Powers of two change no digit of a float32 that stays in range."""
     plain, scaled = Bench(untrained), Bench(untrained)
-    scaled.guard = Guard(CPU, "fp16")
+    scaled.guard = GradGuard(CPU, "fp16")
     one, other = plain.step(), scaled.step()
     assert one.grad_norm == pytest.approx(other.grad_norm, rel=1e-6)
     assert other.loss_scale == FIRST_SCALE
@@ -278,7 +278,7 @@ def test_nothing_in_a_step_asks_the_device_for_a_number(untrained, monkeypatch):
     """
     meta = torch.device("meta")
     monkeypatch.setattr(torch, "autocast", lambda *args, **kwargs: contextlib.nullcontext())  # it knows no meta
-    model = copy.deepcopy(untrained).to(meta)
+    model = TaskModule(Monodepth(TrainConfig(loss=LossConfig(use_stereo=True))), copy.deepcopy(untrained).to(meta))
 
     class Steps:
         taken = 0
@@ -300,12 +300,11 @@ def test_nothing_in_a_step_asks_the_device_for_a_number(untrained, monkeypatch):
                 assert options.get("non_blocking") or any(value is True for value in arguments), "a copy that waits"
             return function(*arguments, **options)
 
-    def step(guard: Guard) -> StepResult:
+    def step(guard: GradGuard) -> StepResult:
         return train_step(
             model,
             [Steps(), Steps()],
             batch(),
-            LossConfig(use_stereo=True),
             guard,
             device=meta,
             precision="fp32",
@@ -313,7 +312,7 @@ def test_nothing_in_a_step_asks_the_device_for_a_number(untrained, monkeypatch):
             spike_factor=100.0,
         )
 
-    guard = Guard(meta, "fp16")
+    guard = GradGuard(meta, "fp16")
     step(guard)  # weights of the pyramid are sent once
     Steps.taken = 0
     with NoWaiting():
@@ -356,10 +355,10 @@ def test_processes_exchange_gradients_once_a_step_however_many_parts(untrained, 
 def test_numbers_come_back_at_once_on_a_cpu_and_a_fixed_number_of_steps_later_from_a_gpu():
     at_once: Readback[str] = Readback(CPU)
     at_once.push(torch.tensor([1.0]), "first")
-    assert list(at_once.ripe()) == [([1.0], "first")]
+    assert list(at_once.arrived()) == [([1.0], "first")]
     later: Readback[int] = Readback(torch.device("cuda"))
     for step in range(5):
         later.push(torch.tensor([float(step)]), step)
-        assert list(later.ripe()) == ([([float(step - LAG)], step - LAG)] if step >= LAG else [])
+        assert list(later.arrived()) == ([([float(step - LAG)], step - LAG)] if step >= LAG else [])
     assert [note for _, note in later.drain()] == [3, 4]
     assert list(later.drain()) == []

@@ -1,0 +1,54 @@
+"""Training inside a Slurm job: what submitit runs in every process, and again after each requeue."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from litemono.engine.settings import TrainingConfig
+from litemono.utils import cli
+
+Train = Callable[[TrainingConfig], int]
+
+
+@dataclass
+class TrainJob:
+    """A training command and its settings; pickled by submitit, the command by its name."""
+
+    train: Train
+    config: TrainingConfig
+
+    def __call__(self) -> str:
+        """Train; leaves through sys.exit when the run is not finished. Returns the run folder."""
+        for signum in (signal.SIGUSR2, signal.SIGTERM):
+            signal.signal(signum, signal.SIG_DFL)  # submitit would requeue the job by rules of its own
+        set_ranks()
+        status = run_training(self.train, self.config)
+        if status:
+            sys.exit(status)
+        return str(self.config.folder)
+
+
+def run_training(train: Train, config: TrainingConfig) -> int:
+    """A training command without a process of its own; returns its exit status."""
+    try:
+        return train(config)
+    except cli.user_errors() as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return cli.BAD_INPUT
+
+
+def set_ranks() -> None:
+    """torchrun's variables from submitit's, where it has started several processes."""
+    from submitit import JobEnvironment
+
+    job = JobEnvironment()
+    if job.num_tasks == 1:
+        return
+    first_host = job.hostnames[0] if job.cluster == "slurm" else "127.0.0.1"
+    os.environ.setdefault("MASTER_ADDR", first_host)
+    os.environ.setdefault("MASTER_PORT", str(20000 + int(job.raw_job_id) % 20000))
+    os.environ.update(RANK=str(job.global_rank), WORLD_SIZE=str(job.num_tasks), LOCAL_RANK=str(job.local_rank))
