@@ -192,7 +192,6 @@ def time_ours(name: str, store: FrameStore, on_device: bool, config: BenchmarkCo
         color_jitter="per_image",
         seed=0,
         training=True,
-        with_depth=False,
     )
     batches = EpochBatches(len(lines), BATCH, seed=0)
     loader = Loader(dataset, batches, num_workers=1, device="cpu")

@@ -36,7 +36,6 @@ def dataset_at(root: Path, frames: range, **changes) -> TripletDataset:
         "color_jitter": "per_image",
         "seed": 0,
         "training": True,
-        "with_depth": False,
     }
     return TripletDataset(**{**settings, **changes})
 

@@ -77,11 +77,6 @@ def test_a_job_without_gpus_asks_for_none(config, no_slurm, capsys):
     assert "--gpus" not in text and "--ntasks-per-node=1\n" in text
 
 
-def test_loader_processes_follow_the_cores_of_the_job(config):
-    assert config({"cpus_per_task": 5}).train.data.num_workers == 5
-    assert config({"cpus_per_task": 64}).train.data.num_workers == 8
-
-
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -112,7 +107,7 @@ def test_data_and_run_folder_are_checked_before_the_queue(config, no_slurm, stre
         broken = tmp_path / "broken"
         write_drive(broken, range(3), sides="lr")
         other = config({"dry_run": True})
-        object.__setattr__(other.data, "data_path", broken)
+        object.__setattr__(other.training.data, "data_path", broken)
         submit.submit(other)
     folder = tmp_path / "runs/mytrain"
     checkpoint_at(folder, 1)
@@ -124,7 +119,7 @@ def test_data_and_run_folder_are_checked_before_the_queue(config, no_slurm, stre
 def test_weights_are_checked_before_the_queue(config, no_slurm, tmp_path):
     wrong = config({"dry_run": True})
     (tmp_path / "empty").mkdir()
-    object.__setattr__(wrong.model, "load_weights", tmp_path / "empty")
+    object.__setattr__(wrong.training.model, "load_weights", tmp_path / "empty")
     with pytest.raises(Exception, match="encoder.pth"):
         submit.submit(wrong)
 

@@ -76,7 +76,7 @@ def final_state(run: Path) -> dict:
 def assert_same_training(one: Path, other: Path) -> None:
     """Same weights, optimiser states and curves, bit by bit."""
     a, b = final_state(one), final_state(other)
-    different = [name for name, value in a["model"].items() if not torch.equal(value, b["model"][name])]
+    different = [name for name, value in a["networks"].items() if not torch.equal(value, b["networks"][name])]
     assert not different, f"{len(different)} of {len(a['model'])} tensors differ, first {different[0]}"
     for mine, theirs in zip(a["optimizers"], b["optimizers"], strict=True):
         assert all(
@@ -160,7 +160,7 @@ def test_a_signal_saves_the_step_and_the_same_command_finishes_the_run(street, t
 def test_a_signal_in_the_last_validation_of_max_steps_leaves_it_to_the_next_start(street, tmp_path, monkeypatch):
     config = settings(street, tmp_path, run={"max_steps": 2})
     with monkeypatch.context() as patch:
-        patch.setattr("litemono.train.validate", lambda *_: None)  # what it returns when asked to stop
+        patch.setattr("litemono.engine.loop.validate", lambda *_: None)  # what it returns when asked to stop
         assert train(config) > 128
     assert not list((tmp_path / "run/models").glob("*")) and final_state(tmp_path / "run")["progress"]["step"] == 2
     assert train(config) == 0
@@ -240,7 +240,7 @@ def test_too_little_memory_names_a_way_out_that_is_one(street, tmp_path, monkeyp
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
 
-    monkeypatch.setattr("litemono.train.train_step", full)
+    monkeypatch.setattr("litemono.engine.loop.train_step", full)
     with pytest.raises(UserError, match=f"out of memory; .*{advice}"):
         train(settings(street, tmp_path, optim={"accumulate": accumulate}))
     told = json.loads((tmp_path / "run" / "status.json").read_text())["message"]
@@ -251,7 +251,7 @@ def test_too_little_memory_for_the_networks_alone_is_told_in_the_same_words(stre
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
 
-    monkeypatch.setattr("litemono.engine.training.model_on_device", full)
+    monkeypatch.setattr("litemono.tasks.monodepth.Monodepth.build", full)
     with pytest.raises(UserError, match="out of memory; the same command with --accumulate 2"):
         train(settings(street, tmp_path))
     assert not (tmp_path / "run").exists()

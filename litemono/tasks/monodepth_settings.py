@@ -94,6 +94,7 @@ class TrainConfig(TrainingConfig):
 def check(config: TrainConfig) -> None:
     """Raise UserError for values that no training can have, before anything is written or queued."""
     data, model, loss = config.data, config.model, config.loss
+    check_training(config)
     check_data(data)
     if data.dataset == "frames":
         demand(
@@ -113,7 +114,6 @@ def check(config: TrainConfig) -> None:
         "--mypretrain would overwrite the encoder of --load_weights; give one of the two",
     )
     check_loss(loss)
-    check_training(config)
 
 
 def check_loss(loss: LossConfig) -> None:

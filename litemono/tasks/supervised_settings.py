@@ -74,6 +74,7 @@ class FinetuneConfig(TrainingConfig):
 def check(config: FinetuneConfig) -> None:
     """Raise UserError for values that no training can have, before anything is written or queued."""
     data, model, loss = config.data, config.model, config.loss
+    check_training(config)
     check_data(data)
     for name, value in (("height", model.height), ("width", model.width)):
         near = max(32, round(value / 32) * 32)
@@ -90,4 +91,3 @@ def check(config: FinetuneConfig) -> None:
         0 < loss.min_depth < loss.max_depth < math.inf,
         f"--min_depth {loss.min_depth} --max_depth {loss.max_depth}: depths are positive, finite and the first is smaller",
     )
-    check_training(config)

@@ -122,7 +122,7 @@ def test_a_pack_of_all_of_kitti_is_opened_and_shuffled_with_flat_memory(tmp_path
 
     store = open_store("kitti", tmp_path, False, 192, 640)
     settings = {"frame_ids": (0, -1, 1), "use_stereo": False, "intrinsics": "published", "color_jitter": "per_image"}
-    dataset = TripletDataset(store, lines, **settings, seed=0, training=True, with_depth=False)
+    dataset = TripletDataset(store, lines, **settings, seed=0, training=True)
     loaded = iter(Loader(dataset, EpochBatches(len(dataset), 12, seed=0), num_workers=2, device="cpu"))
     for _ in range(40):
         next(loaded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from drives import DRIVE, NEIGHBOURS, dataset_at, same, write_drive
 
+from litemono.data import kitti
 from litemono.data.kitti import SplitLine, frame_path
 from litemono.data.loader import EpochBatches, Loader
 from litemono.data.missing_frames import check_frames, find_missing
@@ -78,11 +80,8 @@ def test_a_flip_mirrors_the_principal_point_unless_it_is_the_published_one(tmp_p
 
 
 def test_a_flip_mirrors_the_depth(parity):
-    settings = {
-        "store": open_store("kitti", parity / "mini_kitti", True, 32, 64),
-        "frame_ids": (0,),
-        "with_depth": True,
-    }
+    store = open_store("kitti", parity / "mini_kitti", True, 32, 64)
+    settings = {"store": store, "frame_ids": (0,), "read_depth": partial(kitti.training_depth, store.root)}
     data = dataset_at(parity, range(5, 6), **settings)
     flipped, plain = flipped_and_plain_epochs(data)
     assert data[plain, 0].depth.any()
@@ -208,8 +207,8 @@ def test_open_dataset_reads_the_split_of_a_run(tmp_path):
         (tmp_path / f"{which}_files.txt").write_text("".join(f"{DRIVE} {n} l\n" for n in frames))
     config = sample_config(tmp_path, split=str(tmp_path), png=True)
     train, val = (open_dataset(config, which) for which in ("train", "val"))
-    assert [line.frame for line in train.lines] == [1, 2, 3] and train.training and not train.with_depth
-    assert [line.frame for line in val.lines] == [6, 7] and not val.training and val.with_depth
+    assert [line.frame for line in train.lines] == [1, 2, 3] and train.training and train.read_depth is None
+    assert [line.frame for line in val.lines] == [6, 7] and not val.training and val.read_depth is not None
 
 
 def test_open_dataset_splits_a_video_itself(tmp_path):

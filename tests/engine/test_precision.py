@@ -8,7 +8,8 @@ from test_train import scalars, settings
 from torch import nn
 
 import networks
-from litemono.engine.precision import autocast, choose_precision, use_channels_last
+from litemono.engine.precision import autocast, choose_precision
+from litemono.tasks.monodepth import lay_out
 from litemono.tasks.monodepth_model import DepthPoseModel
 from litemono.tasks.monodepth_settings import LossConfig
 from litemono.train import train
@@ -57,11 +58,11 @@ def test_what_leaves_the_networks_is_float32_with_all_its_digits(precision):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_gradients_do_not_depend_on_what_was_in_memory_before(precision):
-    """With channels last, torch 2.7.1's dilated depthwise convolutions in bf16 do; see `use_channels_last`."""
+    """With channels last, torch 2.7.1's dilated depthwise convolutions in bf16 do; see `lay_out`."""
     torch.manual_seed(0)
     depth, pose = networks.create("lite-mono", height=64, width=192), networks.create_pose()
     model = DepthPoseModel(depth, pose, LossConfig())
-    use_channels_last(model, precision, CPU)
+    lay_out(model, precision, CPU)
     image, other = torch.rand(2, 4, 3, 64, 192)
 
     def gradients(dirt: float) -> dict[str, torch.Tensor]:

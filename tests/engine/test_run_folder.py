@@ -13,19 +13,23 @@ import pytest
 from test_train import settings
 
 from litemono.engine import checkpoint_paths, run_folder
-from litemono.engine.resume import differences
+from litemono.engine.resume import check_same_run, differences
 from litemono.engine.settings import to_json
-from litemono.tasks.monodepth_settings import PUBLISHED_LR, check
+from litemono.tasks.monodepth_settings import PUBLISHED_LR, TrainConfig, check
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import UserError
 
 
+def open_folder(config: TrainConfig) -> run_folder.RunFolder:
+    return run_folder.RunFolder(config.folder, to_json(config))
+
+
 def test_a_second_process_is_refused_with_the_name_of_the_first(street, tmp_path):
-    first = run_folder.RunFolder(settings(street, tmp_path))
+    first = open_folder(settings(street, tmp_path))
     with pytest.raises(UserError, match=r"is in use by process \d+ on "):
-        run_folder.RunFolder(settings(street, tmp_path))
+        open_folder(settings(street, tmp_path))
     first.close()
-    run_folder.RunFolder(settings(street, tmp_path)).close()
+    open_folder(settings(street, tmp_path)).close()
 
 
 @pytest.mark.parametrize("content", ["", "null", "[1]", '{"optim": [1]}', None])
@@ -35,7 +39,7 @@ def test_damaged_settings_of_a_run_are_named(street, tmp_path, content):
     (config.folder / "checkpoints/step_00000001.pt").touch()
     (config.folder / "config.json").mkdir() if content is None else (config.folder / "config.json").write_text(content)
     with pytest.raises(UserError, match="config.json is damaged"):
-        run_folder.RunFolder(config)
+        check_same_run(config)
 
 
 @pytest.mark.parametrize("now, same", [((1e-4,), True), (PUBLISHED_LR, True), ((2e-4,), False)])
@@ -63,7 +67,7 @@ def test_links_and_devices_stay_what_they_are(tmp_path):
 
 
 def test_a_copy_of_weights_that_does_not_fit_leaves_nothing_half_written(street, tmp_path, monkeypatch):
-    folder = run_folder.RunFolder(settings(street, tmp_path))
+    folder = open_folder(settings(street, tmp_path))
     (folder.models / "weights_0").mkdir(parents=True)
     (folder.models / "weights_0/depth.pth").write_bytes(b"weights")
 
@@ -86,20 +90,20 @@ def test_a_file_is_not_written_over_a_folder(tmp_path, monkeypatch):
 
 def test_a_requeued_job_waits_for_the_process_on_the_lost_node(street, tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
-    first = run_folder.RunFolder(settings(street, tmp_path))
+    first = open_folder(settings(street, tmp_path))
     monkeypatch.setattr(
         "litemono.utils.atomic_files.time.sleep", lambda _: first.close()
     )  # it ends while it is waited for
-    run_folder.RunFolder(settings(street, tmp_path)).close()
+    open_folder(settings(street, tmp_path)).close()
 
 
 def test_a_requeued_job_that_waits_in_vain_is_tried_again(street, tmp_path, monkeypatch):
     """A UserError would end it for good."""
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     monkeypatch.setattr(run_folder, "RESTART_PATIENCE", 0.0)
-    first = run_folder.RunFolder(settings(street, tmp_path))
+    first = open_folder(settings(street, tmp_path))
     with pytest.raises(RuntimeError, match="to be tried again"):
-        run_folder.RunFolder(settings(street, tmp_path))
+        open_folder(settings(street, tmp_path))
     first.close()
 
 
@@ -109,14 +113,14 @@ def test_a_file_system_without_locks_is_taken_as_it_is(street, tmp_path, monkeyp
         raise OSError(reason, "no locks here")
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    first = run_folder.RunFolder(settings(street, tmp_path))
+    first = open_folder(settings(street, tmp_path))
     first.status(now=True, state="running")
     told = json.loads((first.path / "status.json").read_text())
     (first.path / "status.json").write_text(json.dumps({**told, "host": "another"}))
     with pytest.raises(UserError, match="is in use by"):  # it has just given a sign of life
-        run_folder.RunFolder(settings(street, tmp_path))
+        open_folder(settings(street, tmp_path))
     (first.path / "status.json").write_text(json.dumps({**told, "host": "another", "updated": time.time() - 61}))
-    run_folder.RunFolder(settings(street, tmp_path)).close()
+    open_folder(settings(street, tmp_path)).close()
 
 
 def test_a_lock_that_a_file_server_could_not_give_is_no_lock_of_another(street, tmp_path, monkeypatch):
@@ -125,7 +129,7 @@ def test_a_lock_that_a_file_server_could_not_give_is_no_lock_of_another(street, 
 
     monkeypatch.setattr(fcntl, "flock", flock)
     with pytest.raises(OSError, match="Input/output error"):
-        run_folder.RunFolder(settings(street, tmp_path))
+        open_folder(settings(street, tmp_path))
 
 
 @pytest.mark.parametrize("reason", [errno.ESTALE, errno.EACCES])
@@ -141,7 +145,7 @@ def test_a_folder_of_checkpoints_that_cannot_be_listed_is_not_an_empty_one(tmp_p
 
 
 def test_a_heartbeat_that_could_not_be_written_does_not_end_the_training(street, tmp_path, monkeypatch):
-    folder = run_folder.RunFolder(settings(street, tmp_path))
+    folder = open_folder(settings(street, tmp_path))
 
     def fail(*_):
         raise OSError(errno.ESTALE, "Stale file handle")

@@ -16,9 +16,9 @@ from torch import nn
 
 import networks
 from litemono.data.augment import Views
-from litemono.engine.lr_schedule import learning_rates
+from litemono.engine.lr_schedule import schedule
 from litemono.tasks.monodepth_model import DepthPoseModel
-from litemono.tasks.monodepth_settings import PUBLISHED_LR, LossConfig
+from litemono.tasks.monodepth_settings import DEFAULT_RATES, LossConfig
 
 HEIGHT, WIDTH = 192, 640
 LOSSES = ("loss/0", "loss/1", "loss/2", "loss")
@@ -58,7 +58,7 @@ def training(expected) -> dict[str, Any]:
     for part in (depth.encoder, depth.decoder, pose.encoder, pose.decoder):
         fill(part)
     model = DepthPoseModel(depth, pose, LossConfig()).train()
-    rates = learning_rates(PUBLISHED_LR, 0)
+    rates = [schedule("published", rate, num_epochs=30)(0) for rate in DEFAULT_RATES]
     optimizers = [
         torch.optim.AdamW(net.parameters(), lr, weight_decay=1e-2) for net, lr in zip((depth, pose), rates, strict=True)
     ]

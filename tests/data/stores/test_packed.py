@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def dataset(store, lines, training: bool) -> TripletDataset:
         color_jitter="per_image",
         seed=3,
         training=training,
-        with_depth=not training,
+        read_depth=None if training else partial(kitti.training_depth, store.root),
     )
 
 
