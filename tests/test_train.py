@@ -275,7 +275,7 @@ def test_weights_of_a_run_start_another(street, tmp_path, uninterrupted):
         (["--accumulate", "3"], "--accumulate 3 must divide"),
         (["--sync_bn"], "--sync_bn works on GPUs only"),
         (["--frame_ids", "0"], "--use_stereo"),
-        (["--lr", "1e-4", "1e-5"], "--lr takes 1 or 6 values"),
+        (["--lr", "1e-4", "1e-5", "31"], "--lr takes 1 or 2 or 6 values"),
         (["--weights_init", "nowhere.pth"], "nowhere.pth"),
         (["--weights_init", "pretrained"], "litemono.prepare weights"),
         (["--mypretrain", "nowhere.pth"], "--mypretrain nowhere.pth"),

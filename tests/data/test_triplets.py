@@ -39,7 +39,7 @@ def test_types_and_shapes_of_a_batch_are_the_documented_ones(parity):
     data = TripletDataset(
         open_store("kitti", config.data.data_path, True, 192, 640),
         [SplitLine(DRIVE, 5, "l"), SplitLine(DRIVE, 5, "r")],
-        (0,), True, "published", "per_image", 0, True, True,
+        (0,), True, "published", "per_image", 0, True, partial(kitti.training_depth, parity / "mini_kitti"),
     )  # fmt: skip
     batch = next(iter(Loader(data, EpochBatches(2, 2, 0), 0, "cpu")))
     assert {name: (tuple(t.shape), t.dtype) for name, t in batch._asdict().items()} == {
