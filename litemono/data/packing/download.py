@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from litemono.data.packing import http, requirements
 from litemono.data.stores import packed
@@ -57,7 +57,7 @@ def _look(base: str, path: str, folder: Path) -> Archive:
     target = folder / path.rsplit("/", 1)[-1]
     for address in requirements.addresses(base, path):
         try:
-            size = http.persistently(lambda address=address: http.size_of(address), address)
+            size = http.size_of(address)
         except http.NotThere:
             continue
         archive = Archive(address, target, size, 0)
@@ -148,44 +148,21 @@ def what_is_wrong(path: Path, size: int | None) -> str | None:
 
 def _fetch_bytes(archive: Archive, stop: threading.Event, tick: Callable[[int], None]) -> None:
     """Append to the partial file until it has the archive's size or the server says that it is over."""
-    waits, furthest = http.delays(), 0
     archive.partial.parent.mkdir(parents=True, exist_ok=True)
     with open(archive.partial, "ab") as file:
         if archive.size is None or file.tell() > archive.size:
-            _restart(file, 0, tick)
-        while file.tell() != archive.size:
-            try:
-                _receive(archive, file, stop, tick)
-                if archive.size is None:
-                    return  # an answer without a length is over when the connection is
-                if file.tell() <= furthest:
-                    raise ConnectionError("the connection ended early")
-            except http.NotThere:
-                raise UserError(f"{archive.address}: is no longer there") from None
-            except http.DROPPED as error:
-                if file.tell() <= furthest:
-                    http.wait(waits, archive.address, error)
-                    continue
-            furthest, waits = file.tell(), http.delays()  # it goes on: begin with short pauses again
-
-
-def _receive(archive: Archive, file: BinaryIO, stop: threading.Event, tick: Callable[[int], None]) -> None:
-    """One answer of the server, appended to the file."""
-    opened = http.open_at(archive.address, file.tell())
-    with opened.stream as stream:
-        if opened.start != file.tell():
-            _restart(file, opened.start, tick)  # a server without ranges sends all from the beginning
-        while True:
-            if stop.is_set():
-                raise Interrupted
-            content = stream.read(CHUNK_BYTES)
-            if not content:
-                return
-            file.write(content)
-            tick(len(content))
-
-
-def _restart(file: BinaryIO, size: int, tick: Callable[[int], None]) -> None:
-    tick(size - file.tell())
-    file.truncate(size)
-    file.seek(size)
+            tick(-file.tell())
+            file.truncate(0)
+        if file.tell() == archive.size:
+            return
+        try:
+            remote = http.RemoteFile(archive.address, skip_bytes=sys.maxsize)  # a server without ranges sends all again
+        except http.NotThere:
+            raise UserError(f"{archive.address}: is no longer there") from None
+        with remote:
+            remote.seek(file.seek(0, os.SEEK_END))
+            while content := remote.read(CHUNK_BYTES):
+                if stop.is_set():
+                    raise Interrupted
+                file.write(content)
+                tick(len(content))

@@ -1,38 +1,42 @@
-"""Files behind an address (http, https, file), read from any position and through dropped connections."""
+"""Files behind an address (http, https, file): their sizes, and a seekable file to read them through broken connections.
+
+requests and urllib3 do proxies, certificates, redirects, and retries with growing pauses until an answer begins. Resuming an
+answer whose body breaks off is our own code: requests, remotezip and fsspec raise then, or fetch the whole range again. So
+is reading on in one answer where wanted members of a zip follow each other; remotezip sends a request for each.
+"""
 
 from __future__ import annotations
 
-import http.client
 import io
 import re
-import ssl
-import time
-import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeVar
+from typing import BinaryIO
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from litemono.utils.errors import UserError
 
 TIMEOUT_S = 60.0
-RETRY_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
+RETRIES = Retry(
+    total=5,
+    backoff_factor=1.0,  # pauses of 0, 2, 4, 8 and 16 s
+    status_forcelist=(408, 429, 500, 502, 503, 504),
+    raise_on_status=False,
+    respect_retry_after_header=False,  # it may ask for hours
+)
 # Reading on over a gap is cheaper than a new request up to about this many bytes.
 SKIP_BYTES = 4 << 20
-
-DROPPED = (ConnectionError, TimeoutError, http.client.HTTPException, urllib.error.URLError, ssl.SSLError)
-Result = TypeVar("Result")
+PIECE_BYTES = 1 << 16
+PARTS_REMEDY = "fetch the archives first (python -m litemono.prepare download) and pack from their folder"
 
 
 class NotThere(Exception):
     """The address has no such file."""
-
-
-class Opened(NamedTuple):
-    stream: BinaryIO
-    start: int  # position of the stream's first byte in the file: 0 where a server ignores ranges
-    size: int | None  # of the whole file, if the server tells
 
 
 def is_address(text: str) -> bool:
@@ -45,99 +49,76 @@ def local_path(address: str) -> Path | None:
     return Path(urllib.request.url2pathname(parts.path)) if parts.scheme == "file" else None
 
 
-def open_at(address: str, start: int) -> Opened:
-    """Open at byte `start`.  Raises NotThere, one of DROPPED (worth another try), or UserError (is not)."""
-    path = local_path(address)
-    if path is not None:
-        try:
-            stream = path.open("rb")
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            raise NotThere(address) from None
-        stream.seek(start)
-        return Opened(stream, start, path.stat().st_size)
-    request = urllib.request.Request(address, headers={"Range": f"bytes={start}-"} if start else {})
-    response = _request(request)
-    length = response.headers.get("Content-Length")
-    if response.status == 206:
-        begin, total = _content_range(response)
-        return Opened(response, begin, total)
-    return Opened(response, 0, int(length) if length and length.isdecimal() else None)
-
-
 def size_of(address: str) -> int | None:
-    """Bytes of the file, or None where the server does not tell.  Raises as open_at."""
+    """Bytes of the file, None where the server does not say.  Raises NotThere and UserError."""
     path = local_path(address)
     if path is not None:
         if not path.is_file():
             raise NotThere(address)
         return path.stat().st_size
-    try:
-        with _request(urllib.request.Request(address, method="HEAD")) as response:
-            length = response.headers.get("Content-Length")
-    except UserError:  # a server that answers GET alone
-        with open_at(address, 0).stream as response:
-            length = response.headers.get("Content-Length")
-    return int(length) if length and length.isdecimal() else None
-
-
-def _request(request: urllib.request.Request) -> http.client.HTTPResponse:
-    try:
-        return urllib.request.urlopen(request, timeout=TIMEOUT_S)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code in (403, 404, 410):  # S3 says 403 for a file it does not have
-            raise NotThere(f"{request.full_url} (HTTP {error.code})") from None
-        if error.code in (408, 429) or error.code >= 500:
-            raise
-        raise UserError(f"{request.full_url}: the server answers HTTP {error.code} {error.reason}") from None
-
-
-def _content_range(response: http.client.HTTPResponse) -> tuple[int, int | None]:
-    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
-    if match is None:
-        raise http.client.HTTPException("a partial answer without Content-Range")
-    return int(match[1]), int(match[2]) if match[2] != "*" else None
-
-
-def delays() -> Iterator[float]:
-    """Seconds to wait before each further try."""
-    yield from RETRY_DELAYS_S
-
-
-def persistently(action: Callable[[], Result], address: str) -> Result:
-    """`action`, tried again after dropped connections."""
-    waits = delays()
-    while True:
+    with _session() as session:
         try:
-            return action()
-        except DROPPED as error:
-            wait(waits, address, error)
+            response = _request(session, "HEAD", address)
+        except UserError:  # a server that answers GET alone
+            response = _request(session, "GET", address)
+        with response:
+            length = response.headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() else None
 
 
-def wait(waits: Iterator[float], address: str, error: Exception) -> None:
-    """Sleep before the next try, or raise UserError when there have been enough."""
-    pause = next(waits, None)
-    if pause is None:
-        raise UserError(f"{address}: cannot be read ({reason(error)}); run the same command again later") from None
-    time.sleep(pause)
+def _session() -> requests.Session:
+    """A session for one file: connections must not be shared with forked processes."""
+    session = requests.Session()
+    session.headers["Accept-Encoding"] = "identity"
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=RETRIES))
+    return session
 
 
-def reason(error: Exception) -> str:
-    return str(getattr(error, "reason", None) or error) or type(error).__name__
+def _request(session: requests.Session, method: str, address: str, start: int = 0) -> requests.Response:
+    """An answer whose body is still to be read, from byte `start` on if the server can.  Raises NotThere and UserError."""
+    headers = {"Range": f"bytes={start}-"} if start else {}
+    try:
+        response = session.request(
+            method, address, headers=headers, stream=True, timeout=TIMEOUT_S, allow_redirects=True
+        )
+    except requests.RequestException as error:
+        raise _unreadable(address, error) from None
+    if response.ok:
+        return response
+    response.close()
+    status = f"HTTP {response.status_code} {response.reason}"
+    if response.status_code in (403, 404, 410):  # S3 says 403 for a file it does not have
+        raise NotThere(f"{address} ({status})")
+    if response.status_code in RETRIES.status_forcelist:
+        raise UserError(f"{address}: cannot be read ({status}); run the same command again later")
+    raise UserError(f"{address}: the server answers {status}")
+
+
+def _unreadable(address: str, error: Exception) -> UserError:
+    """The innermost reason, which urllib3 writes behind the last colon."""
+    cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    reason = str(getattr(cause, "reason", cause)).rpartition(": ")[2]
+    return UserError(f"{address}: cannot be read ({reason}); run the same command again later")
 
 
 class RemoteFile(io.RawIOBase):
-    """A seekable file over HTTP ranges.  Reading forward goes on in one answer of the server."""
+    """A file behind an address, readable and seekable.  Reading forward stays in one answer of the server.
 
-    def __init__(self, address: str) -> None:
+    skip_bytes: a gap up to this size is read over instead of requested again. Default: SKIP_BYTES. A longer gap raises
+    UserError where the server ignores ranges.
+    Where the server does not say the file's size, seeking from its end raises UserError, and a broken body is its end.
+    Raises NotThere when made, and UserError.
+    """
+
+    def __init__(self, address: str, skip_bytes: int | None = None) -> None:
         super().__init__()
         self.name = address
-        size = persistently(lambda: size_of(address), address)
-        if size is None:
-            raise UserError(f"{address}: the server does not tell the file's size; {self._remedy()}")
-        self._size = size
+        self._skip_bytes = SKIP_BYTES if skip_bytes is None else skip_bytes
+        self._size = size_of(address)
+        self._session = _session()
         self._position = 0
-        self._stream: BinaryIO | None = None
+        self._stream: BinaryIO | urllib3.BaseHTTPResponse | None = None
         self._stream_position = 0
 
     def readable(self) -> bool:
@@ -150,52 +131,70 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END and self._size is None:
+            raise UserError(f"{self.name}: the server does not tell the file's size; {PARTS_REMEDY}")
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         self._position = max(0, base + offset)
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:
-        if self._position >= self._size or len(buffer) == 0:
-            return 0
-        waits = delays()
-        while True:
+        """Some bytes at the position, 0 at the end; a request that brings a byte starts the retries anew."""
+        retries = RETRIES
+        while self._size is None or self._position < self._size:
             try:
                 self._go_to_position()
-                count = self._stream.readinto(buffer)
-                if count:
-                    self._position += count
-                    self._stream_position += count
-                    return count
-                raise http.client.IncompleteRead(b"")
-            except DROPPED as error:
+                content = self._stream.read1(len(buffer))
+                if not content and self._size is not None:
+                    raise urllib3.exceptions.ProtocolError("the file ends early")
+            except urllib3.exceptions.HTTPError as error:
                 self._hang_up()
-                wait(waits, self.name, error)
+                try:
+                    retries = retries.increment("GET", self.name, error=error)
+                except urllib3.exceptions.MaxRetryError:
+                    raise _unreadable(self.name, error) from None
+                retries.sleep()
+                continue
+            buffer[: len(content)] = content
+            self._position += len(content)
+            self._stream_position = self._position
+            return len(content)
+        return 0
 
     def close(self) -> None:
-        self._hang_up()
+        if not self.closed:
+            self._hang_up()
+            self._session.close()
         super().close()
 
     def _go_to_position(self) -> None:
-        gap = self._position - self._stream_position
-        if self._stream is None or not 0 <= gap <= SKIP_BYTES:
+        """Raises urllib3's HTTPError where the connection breaks."""
+        if self._stream is None or not 0 <= self._position - self._stream_position <= self._skip_bytes:
             self._hang_up()
-            opened = open_at(self.name, self._position)
-            if opened.start != self._position:
-                opened.stream.close()
-                raise UserError(f"{self.name}: the server does not send parts of files; {self._remedy()}")
-            self._stream, self._stream_position = opened.stream, self._position
-            return
+            self._open()
         while self._stream_position < self._position:
-            skipped = self._stream.read(min(1 << 16, self._position - self._stream_position))
+            skipped = self._stream.read1(min(PIECE_BYTES, self._position - self._stream_position))
             if not skipped:
-                raise http.client.IncompleteRead(b"")
+                raise urllib3.exceptions.ProtocolError("the file ends early")
             self._stream_position += len(skipped)
+
+    def _open(self) -> None:
+        path = local_path(self.name)
+        try:
+            if path is not None:
+                self._stream, self._stream_position = path.open("rb"), self._position
+                self._stream.seek(self._position)
+                return
+            response = _request(self._session, "GET", self.name, self._position)
+        except (NotThere, OSError):
+            raise UserError(f"{self.name}: is no longer there") from None
+        sent = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+        start = 0 if response.status_code == 200 else int(sent[1]) if sent else -1
+        if start < 0 or not 0 <= self._position - start <= self._skip_bytes:
+            response.close()
+            raise UserError(f"{self.name}: the server does not send parts of files; {PARTS_REMEDY}")
+        self._stream, self._stream_position = response.raw, start
 
     def _hang_up(self) -> None:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-
-    @staticmethod
-    def _remedy() -> str:
-        return "fetch the archives first (python -m litemono.prepare download) and pack from their folder"

@@ -91,7 +91,7 @@ class FolderSource:
 
 
 class ZipSource:
-    """One of KITTI's zips, on disk or behind an address (remote.NotThere if it is not); nothing is extracted."""
+    """One of KITTI's zips, on disk or behind an address (http.NotThere if it is absent); nothing is extracted."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = path

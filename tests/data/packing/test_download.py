@@ -42,7 +42,7 @@ def server(mirror):
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
-    monkeypatch.setattr(http, "RETRY_DELAYS_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(http, "RETRIES", http.RETRIES.new(total=3, backoff_factor=0))
 
 
 @pytest.fixture
