@@ -16,7 +16,6 @@ from rich.console import Console
 
 from litemono.config import (
     DataConfig,
-    Dataset,
     ModelConfig,
     OptimConfig,
     RunConfig,
@@ -24,10 +23,14 @@ from litemono.config import (
     check,
     default_workers,
 )
-from litemono.data.loader import EpochBatches, Loader
+from litemono.data.batch import Batch
+from litemono.data.datasets import registry
+from litemono.data.datasets.registry import DatasetName
+from litemono.data.loader import Loader
+from litemono.data.sampler import EpochBatches
 from litemono.data.stores import packed
-from litemono.data.stores.folder import FrameStore
-from litemono.data.triplets import Batch, TripletDataset, open_dataset
+from litemono.data.stores.base import SizedStore
+from litemono.data.triplets import TripletDataset, open_dataset
 from litemono.engine.grad_guard import Guard
 from litemono.engine.precision import apply_precision, choose_precision
 from litemono.engine.step import train_step
@@ -48,7 +51,7 @@ class ProfileConfig:
 
     data_path: Path
     """As in training: folder of images, or of packed frames."""
-    dataset: Dataset = "kitti"
+    dataset: DatasetName = registry.DEFAULT.name
     """As in training."""
     split: str | None = None
     """As in training."""
@@ -145,7 +148,7 @@ def _read_cold(dataset: TripletDataset, key: tuple[int, int]) -> int:
     return size
 
 
-def _place(store: FrameStore, folder: str, frame: int, side: str) -> tuple[Path, int, int]:
+def _place(store: SizedStore, folder: str, frame: int, side: str) -> tuple[Path, int, int]:
     """(file, first byte, bytes or 0 for all) of a frame."""
     return (
         store.place(folder, frame, side)

@@ -25,8 +25,9 @@ from benchmarks.published_step import (
 )
 from litemono.config import DataConfig, ModelConfig, OptimConfig, Precision, TrainConfig
 from litemono.data.augment import Views, prepare
-from litemono.data.kitti import PUBLISHED_INTRINSICS
-from litemono.data.triplets import JITTER_HIGH, JITTER_LOW, NO_JITTER, Batch
+from litemono.data.batch import Batch
+from litemono.data.kitti.calibration import PUBLISHED_INTRINSICS
+from litemono.data.triplets import JITTER_HIGH, JITTER_LOW, NO_JITTER
 from litemono.engine.grad_guard import Guard
 from litemono.engine.precision import apply_precision, autocast
 from litemono.engine.step import Numbers, train_step, update

@@ -14,7 +14,7 @@ import numpy as np
 from export_gt import files
 from export_gt.depth_maps import Source, check_present, source_of
 from litemono.config import DataConfig, default_workers
-from litemono.data.kitti import SplitLine, read_split, split_file
+from litemono.data.splits import SplitLine, read_split, split_file
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import end_with_parent, ordered_map, progress_bar

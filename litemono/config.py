@@ -13,12 +13,19 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from tyro.conf import arg
+
+from litemono.data.datasets import registry
+from litemono.data.datasets.registry import DatasetName
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.utils.errors import demand
 
-Dataset = Literal["kitti", "kitti_odom", "frames"]
+SPLIT_HELP = (
+    "Name of a folder in splits/, or path of a folder with train_files.txt and val_files.txt. "
+    f"Default: {registry.SPLIT_HELP}."
+)
 ColorJitter = Literal["per_image", "per_triplet", "off"]
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 
@@ -45,11 +52,8 @@ class DataConfig:
 
     data_path: Path = Path("kitti_data")
     """Folder with the data: KITTI raw (2011_09_26/...), KITTI odometry (sequences/...), or a folder of frames."""
-    dataset: Dataset = "kitti"
-    """kitti: raw drives; kitti_odom: odometry sequences; frames: any folder of video frames (needs --intrinsics)."""
-    split: str | None = None
-    """Name of a folder in splits/, or path of a folder with train_files.txt and val_files.txt.
-    Default: eigen_zhou for kitti, odom for kitti_odom, all frames (last tenth validates) for frames."""
+    dataset: Annotated[DatasetName, arg(help=registry.DATASET_HELP)] = registry.DEFAULT.name
+    split: Annotated[str | None, arg(help=SPLIT_HELP)] = None
     png: bool = False
     """The images are .png files (as KITTI ships them), not .jpg (as the field converts them)."""
     intrinsics: str = "published"
@@ -221,11 +225,7 @@ def check(config: TrainConfig) -> None:
     data, model, loss = config.data, config.model, config.loss
     demand(data.data_path.is_dir(), f"--data_path {data.data_path}: no such folder")
     demand(data.num_workers >= 0, f"--num_workers {data.num_workers}: must not be negative")
-    if data.dataset == "frames":
-        demand(
-            "," in data.intrinsics, "--dataset frames needs --intrinsics fx,fy,cx,cy (pixels of the original images)"
-        )
-        demand(not loss.use_stereo, "--use_stereo needs a stereo pair: --dataset kitti or kitti_odom")
+    registry.check_flags(data.dataset, data.intrinsics, loss.use_stereo)
     for name, value in (("height", model.height), ("width", model.width)):
         near = max(32, round(value / 32) * 32)
         demand(value > 0 and value % 32 == 0, f"--{name} {value}: must be a multiple of 32 (for example {near})")

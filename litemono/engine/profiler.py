@@ -11,8 +11,9 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from litemono.config import TrainConfig
+from litemono.data.batch import Batch
+from litemono.data.datasets import registry
 from litemono.data.stores.packed import is_pack
-from litemono.data.triplets import Batch
 from litemono.engine.precision import HALF, choose_precision
 from litemono.engine.profiler_trace import PARTS, REST, STEP, WAITING, Costs, costs, read_events
 from litemono.engine.training import Training
@@ -174,7 +175,7 @@ def data_verdict(t: Training, timing: Timing, measured: Costs) -> str:
 def faster_data(config: TrainConfig) -> str:
     data, cores = config.data, len(os.sched_getaffinity(0))
     ways = []
-    if data.dataset != "frames" and not is_pack(data.data_path):
+    if data.dataset in registry.PACKABLE and not is_pack(data.data_path):
         ways.append("packed frames (python -m litemono.prepare pack)")
     if data.num_workers < cores:
         ways.append(f"a larger --num_workers (now {data.num_workers}, of {counted(cores, 'core')})")

@@ -18,7 +18,7 @@ from torch.profiler import record_function
 
 from litemono.config import LossConfig, Precision
 from litemono.data.augment import Views, prepare
-from litemono.data.triplets import Batch
+from litemono.data.batch import Batch
 from litemono.engine.grad_guard import Guard
 from litemono.engine.precision import autocast
 from litemono.tasks.monodepth_model import Output

@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from litemono.config import Precision, TrainConfig, to_json
 from litemono.data.augment import Views
-from litemono.data.triplets import Batch
+from litemono.data.batch import Batch
 from litemono.engine import checkpoint
 from litemono.engine.checkpoint_paths import checkpoint_folder, checkpoint_path, has_checkpoints
 from litemono.engine.distributed import World

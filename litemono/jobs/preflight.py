@@ -58,9 +58,10 @@ def with_short_lists(config: TrainConfig, folder: Path) -> TrainConfig:
 
     A folder of videos has no lists and stays as it is.
     """
-    from litemono.data.kitti import DEFAULT_SPLIT, read_split, split_file
+    from litemono.data.datasets import registry
+    from litemono.data.splits import read_split, split_file
 
-    split = config.data.split or DEFAULT_SPLIT.get(config.data.dataset)
+    split = config.data.split or registry.get(config.data.dataset).default_split
     if split is None:
         return config
     for which, count in (("train", STEPS * config.optim.batch_size), ("val", VALIDATION)):

@@ -12,10 +12,12 @@ import torch
 
 import networks
 from litemono.config import TrainConfig
-from litemono.data.kitti import SplitLine
-from litemono.data.loader import EpochBatches, Loader
+from litemono.data.batch import Batch
+from litemono.data.loader import Loader
+from litemono.data.sampler import EpochBatches
+from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import open_store
-from litemono.data.triplets import Batch, open_dataset
+from litemono.data.triplets import open_dataset
 from litemono.engine.distributed import World
 from litemono.tasks.monodepth_model import DepthPoseModel
 from networks import weights

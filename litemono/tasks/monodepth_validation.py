@@ -8,7 +8,7 @@ import torch
 
 from litemono.config import LossConfig
 from litemono.data.augment import Views, prepare
-from litemono.data.triplets import Batch
+from litemono.data.batch import Batch
 from litemono.engine.distributed import World
 from litemono.metrics import METRIC_NAMES, train_depth_errors
 from litemono.tasks.monodepth_model import DepthPoseModel, Output

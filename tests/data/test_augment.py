@@ -12,10 +12,11 @@ import torchvision.transforms.functional as tv
 from PIL import Image
 
 from litemono.data import augment
-from litemono.data.kitti import read_split
+from litemono.data.batch import Batch
 from litemono.data.resample import halvings
+from litemono.data.splits import read_split
 from litemono.data.stores.folder import open_store
-from litemono.data.triplets import Batch, TripletDataset, draw_augmentation
+from litemono.data.triplets import TripletDataset, draw_augmentation
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 NO_JITTER = torch.tensor([1.0, 1, 1, 0])

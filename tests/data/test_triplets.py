@@ -11,9 +11,11 @@ import torch
 from drives import DRIVE, NEIGHBOURS, dataset_at, same, write_drive
 
 from litemono.config import DataConfig, LossConfig, ModelConfig, TrainConfig
-from litemono.data.kitti import SplitLine, frame_path
-from litemono.data.loader import EpochBatches, Loader
+from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.data.loader import Loader
 from litemono.data.missing_frames import check_frames, find_missing
+from litemono.data.sampler import EpochBatches
+from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import open_store
 from litemono.data.triplets import TripletDataset, draw_augmentation, open_dataset
 from litemono.utils.errors import UserError
@@ -212,7 +214,7 @@ def test_open_dataset_reads_the_split_of_a_run(tmp_path):
 
 def test_open_dataset_splits_a_video_itself(tmp_path):
     write_drive(tmp_path, range(20))
-    video = frame_path(tmp_path, "kitti", DRIVE, 0, "l", ".png").parent
+    video = KITTI_RAW.frame_path(tmp_path, DRIVE, 0, "l", ".png").parent
     config = sample_config(video, dataset="frames", intrinsics="30,31,20,17")
     assert [line.frame for line in open_dataset(config, "train").lines] == list(range(1, 15))
     assert [line.frame for line in open_dataset(config, "val").lines] == [18]

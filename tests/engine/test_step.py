@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 import networks
 from litemono.config import LossConfig
 from litemono.data.augment import prepare
-from litemono.data.triplets import Batch
+from litemono.data.batch import Batch
 from litemono.engine.grad_guard import FIRST_SCALE, GRAD_NORM_MEMORY, SCALE_STEPS, Guard
 from litemono.engine.precision import use_channels_last
 from litemono.engine.readback import LAG, Readback
