@@ -21,11 +21,13 @@ from torch.utils.data import default_collate
 
 from benchmarks.published import PublishedPipeline
 from benchmarks.stopwatch import Stopwatch
-from litemono.data import kitti
-from litemono.data.kitti import SplitLine
-from litemono.data.loader import EpochBatches, Loader
+from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.data.loader import Loader
+from litemono.data.sampler import EpochBatches
+from litemono.data.splits import SplitLine
 from litemono.data.stores import packed
-from litemono.data.stores.folder import FrameStore, open_store, resized
+from litemono.data.stores.base import SizedStore
+from litemono.data.stores.folder import open_store, resized
 from litemono.data.triplets import TripletDataset
 from litemono.synthetic.writer import Settings, image
 from litemono.utils import cli
@@ -94,7 +96,7 @@ def compare(config: BenchmarkConfig) -> dict[str, object]:
         files = write_data(Path(folder), frames, config)
         results = [time_published(files, config)]
         for name, root, png, on_device in PIPELINES:
-            store = open_store("kitti", Path(folder) / root, png, config.height, config.width)
+            store = open_store(KITTI_RAW.name, Path(folder) / root, png, config.height, config.width)
             results.append(time_ours(name, store, on_device, config, results[0]))
         copy_ms = time_copy(config)
     show(results, copy_ms)
@@ -126,10 +128,10 @@ def write_data(root: Path, frames: list[Image.Image], config: BenchmarkConfig) -
     files = []
     for number, frame in enumerate(frames):
         for name, options in (("jpg", {"quality": 92, "subsampling": "4:2:0"}), ("png", {})):
-            path = kitti.frame_path(root / name, "kitti", DRIVE, number, "l", f".{name}")
+            path = KITTI_RAW.frame_path(root / name, DRIVE, number, "l", f".{name}")
             path.parent.mkdir(parents=True, exist_ok=True)
             frame.save(path, **options)
-        files.append(kitti.frame_path(root / "jpg", "kitti", DRIVE, number, "l", ".jpg"))
+        files.append(KITTI_RAW.frame_path(root / "jpg", DRIVE, number, "l", ".jpg"))
     write_pack(root / "packed", frames, config.height, config.width)
     return files
 
@@ -149,7 +151,7 @@ def source_frames(config: BenchmarkConfig) -> list[Image.Image]:
 
 def write_pack(root: Path, frames: list[Image.Image], height: int, width: int) -> None:
     """The frames again and again, so that reading them is reading memory and not the processor's cache."""
-    path = packed.frames_file(root, "kitti", DRIVE, "l")
+    path = packed.frames_file(root, KITTI_RAW, DRIVE, "l")
     path.parent.mkdir(parents=True)
     content = b"".join(resized(frame, height, width).transpose(2, 0, 1).tobytes() for frame in frames)
     repeats = -(-PACKED_FRAMES // len(frames))
@@ -158,7 +160,7 @@ def write_pack(root: Path, frames: list[Image.Image], height: int, width: int) -
             file.write(content)
     count = repeats * len(frames)
     camera = packed.Camera((frames[0].height, frames[0].width), list(range(count)), [0] * count)
-    packed.write_index(root, packed.PackIndex("kitti", height, width, {DRIVE: packed.Drive({"l": camera})}))
+    packed.write_index(root, packed.PackIndex(KITTI_RAW.name, height, width, {DRIVE: packed.Drive({"l": camera})}))
 
 
 # ---------------------------------------------------------------- timing
@@ -177,7 +179,7 @@ def time_published(files: list[Path], config: BenchmarkConfig) -> Result:
     return Result("published kind", count / cpu, 1.0, 1000 * cpu / count, stopwatch.per(count))
 
 
-def time_ours(name: str, store: FrameStore, on_device: bool, config: BenchmarkConfig, published: Result) -> Result:
+def time_ours(name: str, store: SizedStore, on_device: bool, config: BenchmarkConfig, published: Result) -> Result:
     """The loader as training uses it, with one thread, and its stages one by one."""
     frames = [frame for frame in range(PACKED_FRAMES) if store.has(DRIVE, frame, "l")]
     lines = [SplitLine(DRIVE, frame, "l") for frame in frames[1:-1]]
@@ -207,7 +209,7 @@ def time_ours(name: str, store: FrameStore, on_device: bool, config: BenchmarkCo
     return Result(name, 1000 / cpu_ms, published.cpu_ms / cpu_ms, cpu_ms, stages)
 
 
-def folder_stages(store: FrameStore, frames: list[int], on_device: bool, count: int) -> dict[str, float]:
+def folder_stages(store: SizedStore, frames: list[int], on_device: bool, count: int) -> dict[str, float]:
     """CPU milliseconds per sample of what reading an image consists of."""
     stopwatch = Stopwatch()
     target = np.empty((*store.native_size(DRIVE, frames[0], "l"), 3), np.uint8)
@@ -230,7 +232,7 @@ def folder_stages(store: FrameStore, frames: list[int], on_device: bool, count: 
     return stopwatch.per(count)
 
 
-def packed_stages(store: FrameStore, frames: list[int], count: int = 600) -> dict[str, float]:
+def packed_stages(store: SizedStore, frames: list[int], count: int = 600) -> dict[str, float]:
     """CPU milliseconds per sample of the copy from the page cache to memory that is written anew."""
     stopwatch = Stopwatch()
     order = np.random.default_rng(0).permutation(len(frames) - 3)

@@ -14,11 +14,15 @@ from typing import Literal
 import torch
 from rich.console import Console
 
-from litemono.data.loader import EpochBatches, Loader
-from litemono.data.settings import DataConfig, Dataset, default_workers
+from litemono.data.batch import Batch
+from litemono.data.datasets import registry
+from litemono.data.datasets.registry import DatasetName
+from litemono.data.loader import Loader
+from litemono.data.sampler import EpochBatches
+from litemono.data.settings import DataConfig, default_workers
 from litemono.data.stores import packed
-from litemono.data.stores.folder import FrameStore
-from litemono.data.triplets import Batch, TripletDataset
+from litemono.data.stores.base import SizedStore
+from litemono.data.triplets import TripletDataset
 from litemono.engine.grad_guard import GradGuard
 from litemono.engine.precision import apply_precision, choose_precision
 from litemono.engine.settings import OptimConfig, RunConfig
@@ -41,7 +45,7 @@ class ProfileConfig:
 
     data_path: Path
     """As in training: folder of images, or of packed frames."""
-    dataset: Dataset = "kitti"
+    dataset: DatasetName = registry.DEFAULT.name
     """As in training."""
     split: str | None = None
     """As in training."""
@@ -138,7 +142,7 @@ def _read_cold(dataset: TripletDataset, key: tuple[int, int]) -> int:
     return size
 
 
-def _place(store: FrameStore, folder: str, frame: int, side: str) -> tuple[Path, int, int]:
+def _place(store: SizedStore, folder: str, frame: int, side: str) -> tuple[Path, int, int]:
     """(file, first byte, bytes or 0 for all) of a frame."""
     return (
         store.place(folder, frame, side)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from litemono.data.augment import Views, prepare
-from litemono.data.triplets import Batch
+from litemono.data.batch import Batch
 from networks.lite_mono import Block
 
 SCALES = (0, 1, 2)

@@ -24,9 +24,10 @@ from benchmarks.published_step import (
     use_torch_defaults,
 )
 from litemono.data.augment import Views, prepare
-from litemono.data.kitti import PUBLISHED_INTRINSICS
+from litemono.data.batch import Batch
+from litemono.data.kitti.calibration import PUBLISHED_INTRINSICS
 from litemono.data.settings import DataConfig
-from litemono.data.triplets import JITTER_HIGH, JITTER_LOW, NO_JITTER, Batch
+from litemono.data.triplets import JITTER_HIGH, JITTER_LOW, NO_JITTER
 from litemono.engine.grad_guard import GradGuard
 from litemono.engine.precision import apply_precision, autocast
 from litemono.engine.settings import OptimConfig, Precision

@@ -15,8 +15,10 @@ import numpy as np
 from evaluate import predictions, results
 from evaluate.protocol import BadPrediction, ImageScore, Protocol, score_image, summarise, uses_crop
 from export_gt import GroundTruth, default_path
-from litemono.data.kitti import SplitLine, read_split, split_file
+from litemono.data.datasets import registry
+from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.settings import DataConfig, default_workers
+from litemono.data.splits import SplitLine, read_split, split_file
 from litemono.data.stores.folder import open_store
 from litemono.inference import TrainedDepth, load_trained, run_settings
 from litemono.utils import cli
@@ -122,7 +124,7 @@ def _with_data_of_run(config: EvaluateConfig) -> EvaluateConfig:
     if config.load_weights is None or config.data_path is not None:
         return config
     data = run_settings(config.load_weights).get("data", {})
-    if data.get("dataset") != "kitti":
+    if registry.DATASETS.get(str(data.get("dataset"))) is not KITTI_RAW:  # the test splits are lists of its images
         data = {}
     folder = Path(data.get("data_path", DataConfig.data_path))
     demand(folder.is_dir(), f"--data_path {folder}: there is no such folder; give the one with the test images")
@@ -151,7 +153,7 @@ def _open_truth(config: EvaluateConfig, lines: list[SplitLine], split_name: str)
 def _run_network(
     config: EvaluateConfig, trained: TrainedDepth, lines: list[SplitLine], list_file: Path
 ) -> Iterable[np.ndarray]:
-    store = open_store("kitti", config.data_path, config.png, trained.net.height, trained.net.width)
+    store = open_store(KITTI_RAW.name, config.data_path, config.png, trained.net.height, trained.net.width)
     predictions.check_images(store, lines, list_file)
     return predictions.from_network(
         trained,

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from evaluate.protocol import merge_flipped
-from litemono.data.kitti import ARCHIVE_LIST, SplitLine
 from litemono.data.missing_frames import find_missing
-from litemono.data.stores.folder import FrameStore
+from litemono.data.splits import SplitLine
+from litemono.data.stores.base import FrameStore, SizedStore
 from litemono.inference import TrainedDepth
 from litemono.utils.atomic_files import may_pass, replacing
 from litemono.utils.errors import UserError
@@ -27,13 +27,13 @@ def check_images(store: FrameStore, lines: list[SplitLine], split_path: Path) ->
         return
     text = f"{split_path}: {missing.count} of {len(lines)} test images are missing ({missing.examples[0]})"
     if missing.archives:
-        text += f"; or extract {', '.join(missing.archives)} (addresses: splits/{ARCHIVE_LIST.name})"
+        text += f"; or extract {', '.join(missing.archives)} ({missing.archive_source})"
     raise UserError(text)
 
 
 def from_network(
     trained: TrainedDepth,
-    store: FrameStore,
+    store: SizedStore,
     lines: list[SplitLine],
     *,
     batch_size: int,

@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from evaluate.results import Result
-from litemono.data.stores.video import natural_key
+from litemono.data.datasets.frames import natural_key
 from litemono.metrics import Errors
 from litemono.utils import cli
 from litemono.utils.atomic_files import replacing

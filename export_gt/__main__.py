@@ -13,8 +13,8 @@ import numpy as np
 
 from export_gt import files
 from export_gt.depth_maps import Source, check_present, source_of
-from litemono.data.kitti import SplitLine, read_split, split_file
 from litemono.data.settings import DataConfig, default_workers
+from litemono.data.splits import SplitLine, read_split, split_file
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import end_with_parent, ordered_map, progress_bar

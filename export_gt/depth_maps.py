@@ -13,12 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from litemono.data import kitti
-from litemono.data.depth_annotations import ARCHIVE, annotation_depth, annotation_path
-from litemono.data.kitti import SplitLine
+from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.data.kitti.paths import CAMERA, calibration_dir, scan_path
+from litemono.data.kitti.velodyne import velodyne_depth
+from litemono.data.splits import SplitLine
+from litemono.data.stores.arrays import read_picture
 from litemono.utils.errors import UserError
 
 ANNOTATED_SPLITS = ("eigen_benchmark",)
+ANNOTATION = KITTI_RAW.pictures["depth"]
 NAMED = 3  # missing files, and archives, that an error lists
 
 
@@ -51,26 +54,35 @@ def check_present(source: Source, root: Path, lines: Sequence[SplitLine]) -> Non
 
 
 def _scan(root: Path, line: SplitLine) -> Path:
-    return kitti.scan_path(root, line.folder, line.frame)
+    return scan_path(root, line.folder, line.frame)
 
 
 def _scan_depth(root: Path, line: SplitLine) -> np.ndarray:
-    calibration = kitti.calibration_dir(root, line.folder)
-    depth = kitti.velodyne_depth(calibration, _scan(root, line), cam=kitti.CAMERA[line.side], vel_depth=True)
+    calibration = calibration_dir(root, line.folder)
+    depth = velodyne_depth(calibration, _scan(root, line), cam=CAMERA[line.side], vel_depth=True)
     return depth.astype(np.float32)
 
 
 def _scan_remedy(folders: set[str]) -> str:
-    archives = kitti.drive_archives("kitti", folders)
+    archives = KITTI_RAW.archives(folders)
     if not archives:
         return "record or copy the scans of these drives, or take their lines out of the split"
     more = f" and {len(archives) - NAMED} more" if len(archives) > NAMED else ""
-    return f"extract {', '.join(archives[:NAMED])}{more} there (addresses: splits/{kitti.ARCHIVE_LIST.name})"
+    return f"extract {', '.join(archives[:NAMED])}{more} there ({KITTI_RAW.archive_source})"
+
+
+def _annotation(root: Path, line: SplitLine) -> Path:
+    return ANNOTATION.path(root, *line)
+
+
+def _annotation_depth(root: Path, line: SplitLine) -> np.ndarray:
+    values = read_picture(KITTI_RAW, root, "depth", *line)
+    return values.astype(np.float32) / ANNOTATION.units_per_metre
 
 
 def _annotation_remedy(folders: set[str]) -> str:
-    return f"download {ARCHIVE} (14 GB) from KITTI's depth benchmark and extract its train and val folders there"
+    return f"download {ANNOTATION.archive} (14 GB) from KITTI's depth benchmark and extract its train and val folders there"
 
 
 SCANS = Source("velodyne scan", _scan, _scan_depth, _scan_remedy)
-ANNOTATIONS = Source("depth annotation", annotation_path, annotation_depth, _annotation_remedy)
+ANNOTATIONS = Source("depth annotation", _annotation, _annotation_depth, _annotation_remedy)

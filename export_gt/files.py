@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from litemono.data.kitti import SplitLine
+from litemono.data.splits import SplitLine
 from litemono.utils.atomic_files import may_pass, replacing
 from litemono.utils.errors import UserError
 

@@ -22,8 +22,10 @@ from rich.table import Table
 import networks
 from evaluate.protocol import Protocol, resize_disparity, score_image, summarise
 from export_gt import GroundTruth, default_path
-from litemono.data.kitti import PUBLISHED_INTRINSICS, frame_path, read_split, split_file
+from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.data.kitti.calibration import PUBLISHED_INTRINSICS
 from litemono.data.settings import default_workers
+from litemono.data.splits import read_split, split_file
 from litemono.metrics import MAX_DEPTH, Errors
 from litemono.synthetic.street import CAMERA_HEIGHT
 from litemono.synthetic.writer import RenderedWorld, write_world
@@ -250,7 +252,7 @@ def draw(config: DemoConfig, world: RenderedWorld, path: Path) -> None:
     figure, axes = plt.subplots(len(chosen), 3, figsize=(12, 1.35 * len(chosen)), squeeze=False, layout="constrained")
     for row, index in zip(axes, chosen, strict=True):
         line, measured = lines[index], truth[index]
-        image = np.asarray(Image.open(frame_path(world.folder, "kitti", *line, ".png")))
+        image = np.asarray(Image.open(KITTI_RAW.frame_path(world.folder, *line, ".png")))
         disparity = np.load(config.output / "pictures" / f"{line.frame:010d}_disp.npy")[0, 0]
         disparity = resize_disparity(disparity, *measured.shape)
         seen = measured > 0

@@ -11,18 +11,23 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from rich.console import Console
+from tyro.conf import arg
 
-from litemono.data import kitti
-from litemono.data.settings import Dataset
+from litemono.data.datasets import registry
+from litemono.data.datasets.base import Dataset
+from litemono.data.datasets.registry import DatasetName
+from litemono.data.splits import read_split, split_file
 from litemono.jobs import cluster_limits, slurm
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 
 SPLIT_KINDS = ("train", "val", "test")
-SPLITS = {"kitti": ("eigen_zhou", "eigen"), "kitti_odom": ("odom",), "frames": ()}
+SPLITS_HELP = "; ".join(
+    f"{' and '.join(dataset.checked_splits) or 'none needed'} for {name}" for name, dataset in registry.DATASETS.items()
+)
 RUN_GB = 3.0  # weights of thirty epochs (62 MB each), last and best, three checkpoints (190 MB each)
 FILES_OF_A_RUN = 1000
 PYTHONS = ((3, 10), (3, 12))
@@ -40,10 +45,10 @@ class DoctorConfig:
 
     data_path: Path | None = None
     """Also check that the splits' frames are there."""
-    dataset: Dataset = "kitti"
-    """Layout of --data_path."""
-    split: tuple[str, ...] | None = None
-    """Splits to check, by name or folder. Default: eigen_zhou and eigen, or odom for kitti_odom; frames need none."""
+    dataset: Annotated[DatasetName, arg(help=f"Layout of --data_path. {registry.DATASET_HELP}")] = registry.DEFAULT.name
+    split: Annotated[
+        tuple[str, ...] | None, arg(help=f"Splits to check, by name or folder. Default: {SPLITS_HELP}.")
+    ] = None
     png: bool = False
     """The images are .png files."""
     log_dir: Path = Path("runs")
@@ -83,9 +88,10 @@ def findings(config: DoctorConfig) -> Iterator[Finding]:
     if config.data_path is None:
         yield Finding(None, "data", "not checked: give --data_path")
     else:
-        if config.dataset == "frames" and not config.split:
-            yield check_videos(config.data_path)
-        for split in config.split or SPLITS[config.dataset]:
+        dataset = registry.get(config.dataset)
+        if dataset.default_split is None and not config.split:
+            yield check_unsplit(dataset, config.data_path)
+        for split in config.split or dataset.checked_splits:
             yield check_split(config, split)
     yield from check_slurm()
 
@@ -215,35 +221,32 @@ def check_weights(num_layers: int) -> Finding:
     return Finding(True, "weights", f"{file}")
 
 
-def check_videos(root: Path) -> Finding:
-    """There are frames, and enough of them to split."""
-    from litemono.data.stores.video import list_videos
-
+def check_unsplit(dataset: Dataset, root: Path) -> Finding:
+    """There are frames of a data set that needs no split list."""
     try:
-        videos = list_videos(root)
+        return Finding(True, "data", dataset.frames_found(root))
     except (UserError, OSError) as error:
         return Finding(False, "data", str(error))
-    return Finding(True, "data", f"{sum(map(len, videos.values()))} frames in {len(videos)} videos")
 
 
 def check_split(config: DoctorConfig, split: str) -> Finding:
     """Every frame of the split's lists (with the neighbours that training needs) is on disk."""
-    from litemono.data.missing_frames import check_scans, find_missing
-    from litemono.data.packing.verify import open_for_checking
+    from litemono.data.missing_frames import find_missing
+    from litemono.data.stores.folder import open_originals
 
     try:
-        store = open_for_checking(config.dataset, config.data_path, config.png)
+        store = open_originals(config.dataset, config.data_path, config.png)
         counts, examples, archives = [], [], []
         for which in SPLIT_KINDS:
             try:
-                file = kitti.split_file(split, which)
+                file = split_file(split, which)
             except UserError:
                 continue  # not every split has all three lists
-            lines = kitti.read_split(file)
-            ids = (0,) if which == "test" else (0, -1, 1)
+            lines = read_split(file)
+            ids = store.dataset.test_offsets if which == "test" else (0, -1, 1)
             report = find_missing(store, lines, ids, use_stereo=False)
-            if which == "val" and config.dataset == "kitti":
-                check_scans(store.root, report.present)
+            if which == "val" and store.dataset.depth is not None:
+                store.dataset.depth.check(store.root, report.present)
             counts.append(f"{len(report.present)} of {len(lines)} {which}")
             if report.count:
                 examples += report.examples

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from litemono.data.kitti import TRAINING_DEPTH_SIZE
+from litemono.data.kitti.velodyne import TRAINING_DEPTH_SIZE
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 

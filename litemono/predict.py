@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from litemono.data.datasets.frames import IMAGE_SUFFIXES, natural_key
 from litemono.data.settings import default_workers
 from litemono.data.stores.images import NOT_AN_IMAGE, to_rgb, unreadable, upright
-from litemono.data.stores.video import IMAGE_SUFFIXES, natural_key
 from litemono.inference import TrainedDepth, load_trained
 from litemono.utils import cli
 from litemono.utils.atomic_files import replacing

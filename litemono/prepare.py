@@ -14,13 +14,16 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
+from litemono.data.datasets import registry
+from litemono.data.kitti.paths import KITTI_ADDRESS
 from litemono.data.packing import download as downloads
 from litemono.data.packing import http, requirements
 from litemono.data.packing import split as packs
 from litemono.data.packing import verify as verifying
 from litemono.data.packing.requirements import SplitConfig
-from litemono.data.packing.sources import ODOMETRY_ARCHIVES, Origin
+from litemono.data.packing.sources import Origin
 from litemono.data.packing.split import progress_bar
+from litemono.data.stores.folder import open_originals
 from litemono.data.stores.packed import PackedStore
 from litemono.utils import cli
 from litemono.utils.errors import UserError
@@ -41,7 +44,7 @@ class DownloadConfig:
 
     output: Path
     """Folder for the zips."""
-    base_url: str = requirements.KITTI_ADDRESS
+    base_url: str = KITTI_ADDRESS
     """Address below which the archives lie, KITTI's or a mirror's: http(s)://... or file:///..."""
     archives: tuple[str, ...] = ()
     """Only these, by the names that verify prints (2011_09_26_drive_0001_sync.zip)."""
@@ -141,14 +144,14 @@ def download(config: DownloadConfig) -> int:
 
 def _archive_paths(config: DownloadConfig) -> list[str]:
     """The archives to have, relative to --base_url."""
-    if config.frames.dataset != "kitti":
-        raise UserError(
-            f"--dataset {config.frames.dataset}: its archives ({', '.join(ODOMETRY_ARCHIVES)}) are given out after a form on "
-            "KITTI's odometry page; fetch them by hand, then pack"
-        )
-    paths = requirements.archives_with_calibration("kitti", requirements.wanted_by(config.frames))
+    dataset = config.frames.data
+    if dataset.fetched_by_hand:
+        raise UserError(f"--dataset {dataset.name}: {dataset.fetched_by_hand}")
+    paths = dataset.archives_with_calibration(requirements.wanted_by(config.frames))
     if not paths:
-        raise UserError(f"--split {config.frames.name}: none of its drives is KITTI's")
+        raise UserError(
+            f"--split {config.frames.name}: no published archive of --dataset {dataset.name} has its drives"
+        )
     by_name = {path.rsplit("/", 1)[-1]: path for path in paths}
     unknown = [name for name in config.archives if name not in by_name]
     if unknown:
@@ -194,7 +197,7 @@ def pack(config: PackConfig) -> int:
     """Pack a split; UserError if any drive of it failed."""
     height, width = packs.parse_size(config.size)
     _demand_workers(config.num_workers)
-    origin = Origin(config.frames.dataset, config.source)
+    origin = Origin(config.frames.data, config.source)
     if config.delete_zips and not isinstance(origin.root, Path):
         raise UserError("--delete_zips: there are no zips to delete when --from is an address")
     if isinstance(origin.root, Path) and origin.root.resolve() == config.output.resolve():
@@ -204,7 +207,7 @@ def pack(config: PackConfig) -> int:
     console = Console(highlight=False, markup=False)
     try:
         with packs.locked(config.output, "pack"):
-            index = packs.open_index(config.output, config.frames.dataset, height, width)
+            index = packs.open_index(config.output, config.frames.data, height, width)
             summary = packs.pack_split(config.output, index, origin, need, options, console)
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on with the drives that are not finished")
@@ -215,10 +218,10 @@ def pack(config: PackConfig) -> int:
             f"{len(summary.problems)} of {len(need)} drives were not packed:\n  {problems}\nThe others are whole; mend "
             "this and run the same command again"
         )
-    dataset = "" if config.frames.dataset == "kitti" else f"--dataset {config.frames.dataset} "
     console.print(
         f"{config.output}: {summary.packed} of {summary.wanted} frames at {config.size} and {summary.scans} scans; "
-        f"train with {dataset}--data_path {shlex.quote(str(config.output))} --height {height} --width {width}",
+        f"train with {registry.flag(config.frames.dataset)}--data_path {shlex.quote(str(config.output))} --height {height} "
+        f"--width {width}",
         soft_wrap=True,
     )
     return 0
@@ -233,7 +236,7 @@ def verify(config: VerifyConfig) -> int:
     """Print what is missing or damaged; 1 if anything is."""
     _demand_workers(config.num_workers)
     need = requirements.wanted_by(config.frames)
-    store = verifying.open_for_checking(config.frames.dataset, config.data_path, config.png)
+    store = open_originals(config.frames.dataset, config.data_path, config.png)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with progress_bar(console, sum(len(drive.frames) for drive in need.values())) as tick:
         report = verifying.verify(store, need, config.deep, config.num_workers, tick)
@@ -244,9 +247,9 @@ def verify(config: VerifyConfig) -> int:
                 console.print(f"  {text}")
             if len(texts) > SHOWN:
                 console.print(f"  and {len(texts) - SHOWN} more")
-    archives = report.archives(config.frames.dataset)
+    archives = report.archives(config.frames.data)
     if archives:
-        console.print(f"KITTI archives with these: {' '.join(archives)}")
+        console.print(f"archives with these: {' '.join(archives)}")
     bad = sum(map(len, report.missing.values())), sum(map(len, report.damaged.values()))
     looked = config.deep or isinstance(store, PackedStore)
     fine = "all are there and whole" if looked else "all are there (--deep looks into them too)"

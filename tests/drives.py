@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from litemono.data.kitti import SplitLine, frame_path
+from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import open_store
 from litemono.data.triplets import TripletDataset
 
@@ -19,7 +20,7 @@ NEIGHBOURS = (0, -1, 1)
 def write_drive(root: Path, frames: range, sides: str = "l") -> Path:
     for frame in frames:
         for side in sides:
-            path = frame_path(root, "kitti", DRIVE, frame, side, ".png")
+            path = KITTI_RAW.frame_path(root, DRIVE, frame, side, ".png")
             path.parent.mkdir(parents=True, exist_ok=True)
             pixels = np.random.default_rng([frame, ord(side)]).integers(0, 256, (32, 64, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(path)

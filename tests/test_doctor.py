@@ -8,7 +8,7 @@ import pytest
 from drives import DRIVE, write_drive
 
 from litemono import doctor
-from litemono.data import kitti
+from litemono.data.kitti.paths import scan_path
 from litemono.doctor import DoctorConfig, check_split, has_code_for, wheel_problem
 from litemono.jobs import slurm
 
@@ -61,7 +61,7 @@ def test_a_whole_split_is_fine_and_a_missing_frame_is_named(split):
 
 
 def test_a_validation_scan_that_training_would_stumble_over_is_named(split):
-    scan = kitti.scan_path(split, DRIVE, 5)
+    scan = scan_path(split, DRIVE, 5)
     scan.parent.mkdir(parents=True)
     scan.write_bytes(bytes(15))
     finding = check_split(DoctorConfig(data_path=split, png=True), str(split))

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from litemono.data.batch import Batch
 from litemono.data.resample import halvings
-from litemono.data.triplets import Batch
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601, as torchvision

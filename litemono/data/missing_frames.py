@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from litemono.data import kitti
-from litemono.data.kitti import SplitLine
-from litemono.data.stores.folder import FrameStore
+from litemono.data.splits import SplitLine, sample_frames
+from litemono.data.stores.base import FrameStore
 from litemono.utils.errors import UserError
 
 SHOWN = 10
@@ -21,7 +20,8 @@ class MissingFrames(NamedTuple):
     present: list[SplitLine]  # lines that have all their frames
     count: int  # lines that have not
     examples: list[str]  # the first ten absent frames: where they were looked for
-    archives: list[str]  # the KITTI archives that hold them
+    archives: list[str]  # the published archives that hold them
+    archive_source: str  # where those are to be had
 
 
 def find_missing(
@@ -30,16 +30,15 @@ def find_missing(
     """Look for the target, its neighbours `frame_ids` and the other camera's frame of every line."""
     present, absent, folders = [], {}, set()
     for line in lines:
-        gone = [frame for frame in kitti.sample_frames(line, frame_ids, use_stereo) if not store.has(*frame)]
+        gone = [frame for frame in sample_frames(line, frame_ids, use_stereo) if not store.has(*frame)]
         if gone:
             absent.update(dict.fromkeys(gone))
             folders.add(line.folder)
         else:
             present.append(line)
     examples = [store.missing(*frame) for frame in list(absent)[:SHOWN]]
-    return MissingFrames(
-        present, len(lines) - len(present), examples, kitti.drive_archives(store.dataset, folders) if folders else []
-    )
+    archives = store.dataset.archives(folders) if folders else []
+    return MissingFrames(present, len(lines) - len(present), examples, archives, store.dataset.archive_source)
 
 
 def check_frames(
@@ -63,26 +62,9 @@ def check_frames(
     return report.present
 
 
-def check_scans(root: Path, lines: Sequence[SplitLine]) -> None:
-    """UserError now for what validation would meet after the first epoch: a cut scan, a calibration that lacks a matrix.
-
-    Lines without a scan are fine: they have no depth errors. Packed scans were checked when they were packed.
-    """
-    cameras = set()
-    for line in lines:
-        scan = kitti.scan_path(root, line.folder, line.frame)
-        if not scan.is_file():
-            continue
-        if isinstance(scan, Path) and scan.stat().st_size % kitti.POINT_BYTES:
-            kitti.load_scan(scan)  # says what is wrong
-        cameras.add((kitti.calibration_dir(root, line.folder), kitti.CAMERA[line.side]))
-    for calibration, camera in cameras:
-        kitti.scanner_to_image(calibration, camera)
-
-
 def _details(report: MissingFrames) -> str:
     """The report as the rest of a message."""
     text = "".join(f"\n  {example}" for example in report.examples)
     if report.archives:
-        text += f"\n  KITTI archives to download (addresses in {kitti.ARCHIVE_LIST}): {' '.join(report.archives)}"
+        text += f"\n  archives to download ({report.archive_source}): {' '.join(report.archives)}"
     return text

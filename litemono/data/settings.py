@@ -5,11 +5,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from tyro.conf import arg
+
+from litemono.data.datasets import registry
+from litemono.data.datasets.registry import DatasetName
 from litemono.utils.errors import demand
 
-Dataset = Literal["kitti", "kitti_odom", "frames"]
+SPLIT_HELP = (
+    "Name of a folder in splits/, or path of a folder with train_files.txt and val_files.txt. "
+    f"Default: {registry.SPLIT_HELP}."
+)
 ColorJitter = Literal["per_image", "per_triplet", "off"]
 
 
@@ -24,11 +31,8 @@ class FramesConfig:
 
     data_path: Path = Path("kitti_data")
     """Folder with the data: KITTI raw (2011_09_26/...), KITTI odometry (sequences/...), or a folder of frames."""
-    dataset: Dataset = "kitti"
-    """kitti: raw drives; kitti_odom: odometry sequences; frames: any folder of video frames (needs --intrinsics)."""
-    split: str | None = None
-    """Name of a folder in splits/, or path of a folder with train_files.txt and val_files.txt.
-    Default: eigen_zhou for kitti, odom for kitti_odom, all frames (last tenth validates) for frames."""
+    dataset: Annotated[DatasetName, arg(help=registry.DATASET_HELP)] = registry.DEFAULT.name
+    split: Annotated[str | None, arg(help=SPLIT_HELP)] = None
     png: bool = False
     """The images are .png files (as KITTI ships them), not .jpg (as the field converts them)."""
     skip_missing: bool = False

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from litemono.data import kitti
-from litemono.data.kitti import SplitLine
-from litemono.data.loader import AUGMENTATION, philox_words
-from litemono.data.resample import resize
+from litemono.data.batch import Batch, Key, Originals
+from litemono.data.intrinsics import Intrinsics, normalised_intrinsics
+from litemono.data.sampler import AUGMENTATION, philox_words
 from litemono.data.settings import ColorJitter
-from litemono.data.stores.folder import FrameStore
+from litemono.data.splits import FrameName, SplitLine, sample_frames
+from litemono.data.stores.base import SizedStore
 
 # The published stand-in for KITTI's 0.54 m between the cameras.
 BASELINE = {"l": -0.1, "r": 0.1}
@@ -23,42 +23,7 @@ BASELINE = {"l": -0.1, "r": 0.1}
 JITTER_LOW = np.array([0.8, 0.8, 0.8, -0.1])
 JITTER_HIGH = np.array([1.2, 1.2, 1.2, 0.1])
 NO_JITTER = np.array([1.0, 1.0, 1.0, 0.0])
-
-
-Key = tuple[int, int]  # epoch, line of the split
 RUN = 12  # frames resized together: more would take more memory on the device, fewer more time
-
-
-class Batch(NamedTuple):
-    """What the loader hands over; one sample is the same without B.  F frames: `frame_ids`, then the other camera."""
-
-    frames: Tensor  # (B, F, 3, H, W) uint8, as stored: flip and jitter are still to be applied
-    intrinsics: Tensor  # (B, 4) float32 fx/W, fy/H, cx/W, cy/H, of the flipped image where `flip`
-    flip: Tensor  # (B,) bool
-    jitter: Tensor  # (B, F, 4) float32 brightness, contrast, saturation, hue; (1, 1, 1, 0) is none
-    jitter_order: Tensor  # (B, F, 4) int64: the order in which these four apply
-    baseline: Tensor  # (B,) float32 x of the other camera's stereo_T, of the flipped image; 0 without stereo
-    depth: Tensor  # (B, h, w) float32 metres, 0 = unknown, of the flipped image; (B, 0, 0) if not asked for
-    index: Tensor  # (B,) int64 line of the split
-
-    def on(self, device: torch.device | str) -> Batch:
-        """The batch with its frames on `device`; never waits for a GPU."""
-        return self._replace(frames=self.frames.to(device, non_blocking=True))
-
-
-class Originals(NamedTuple):
-    """A batch whose frames are still to be resized."""
-
-    batch: Batch  # without frames
-    runs: list[Tensor]  # (n, h, w, 3) uint8: all frames of the batch in order, n of one size together
-    shape: tuple[int, int, int, int, int]  # (B, F, 3, H, W) of the frames when they are resized
-
-    def on(self, device: torch.device | str) -> Batch:
-        """The batch with its frames on `device`; never waits for a GPU."""
-        height, width = self.shape[-2:]
-        runs = (run.to(device, non_blocking=True).permute(0, 3, 1, 2).contiguous() for run in self.runs)
-        frames = torch.cat([resize(run, height, width) for run in runs])
-        return self.batch._replace(frames=frames.view(self.shape))
 
 
 class Draw(NamedTuple):
@@ -88,7 +53,7 @@ class TripletDataset:
 
     def __init__(
         self,
-        store: FrameStore,
+        store: SizedStore,
         lines: Sequence[SplitLine],
         frame_ids: Sequence[int],
         use_stereo: bool,
@@ -109,7 +74,7 @@ class TripletDataset:
         self._mirror_cx = intrinsics != "published"
         # One camera for each folder and side, read here so that a bad calibration stops the run at its start.
         first = {(line.folder, line.side): line for line in reversed(self.lines)}
-        self._intrinsics = {key: kitti.normalised_intrinsics(intrinsics, store, line) for key, line in first.items()}
+        self._intrinsics = {key: normalised_intrinsics(intrinsics, store, line) for key, line in first.items()}
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -166,15 +131,15 @@ class TripletDataset:
             return draw_augmentation(self.seed, epoch, index, self.num_frames, self.color_jitter)
         return draw_augmentation(self.seed, epoch, index, self.num_frames, "off")._replace(flip=False)
 
-    def frames_of(self, index: int) -> list[kitti.FrameName]:
-        return kitti.sample_frames(self.lines[index], self.frame_ids, self.use_stereo)
+    def frames_of(self, index: int) -> list[FrameName]:
+        return sample_frames(self.lines[index], self.frame_ids, self.use_stereo)
 
     def _baseline(self, line: SplitLine, flip: bool) -> float:
         if not self.use_stereo:
             return 0.0
         return -BASELINE[line.side] if flip else BASELINE[line.side]
 
-    def _camera(self, line: SplitLine, flip: bool) -> kitti.Intrinsics:
+    def _camera(self, line: SplitLine, flip: bool) -> Intrinsics:
         fx, fy, cx, cy = self._intrinsics[line.folder, line.side]
         if flip and self._mirror_cx:  # the published K stays as it is under a flip
             cx = (self.store.width - 1) / self.store.width - cx

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from litemono.data.batch import Batch
+from litemono.data.datasets import registry
 from litemono.data.stores.packed import is_pack
-from litemono.data.triplets import Batch
 from litemono.engine.precision import HALF, choose_precision
 from litemono.engine.profiler_trace import PARTS, REST, STEP, WAITING, Costs, costs, read_events
 from litemono.engine.training import Training
@@ -174,10 +175,10 @@ def data_verdict(t: Training, timing: Timing, measured: Costs) -> str:
 def faster_data(config: TrainConfig) -> str:
     data, cores = config.data, len(os.sched_getaffinity(0))
     ways = []
-    if data.dataset != "frames" and not is_pack(data.data_path):
+    if data.dataset in registry.PACKABLE and not is_pack(data.data_path):
         ways.append("packed frames (python -m litemono.prepare pack)")
-    if data.num_workers < cores:
-        ways.append(f"a larger --num_workers (now {data.num_workers}, of {counted(cores, 'core')})")
+    if data.threads < cores:
+        ways.append(f"a larger --num_workers (now {data.threads}, of {counted(cores, 'core')})")
     return " or ".join(ways) or f"more CPU cores for the job (now {cores})"
 
 

@@ -17,7 +17,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
 from litemono.engine.grad_guard import GradGuard
-from litemono.engine.precision import Precision, autocast
+from litemono.engine.precision import autocast
+from litemono.engine.settings import Precision
 from litemono.engine.task import Batch, Forward, Task
 
 

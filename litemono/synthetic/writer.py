@@ -28,8 +28,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
-from litemono.data import kitti
+from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.data.kitti.paths import scan_path
 from litemono.data.settings import default_workers
+from litemono.data.splits import SplitLine
 from litemono.synthetic.render import Camera, camera_windows, cast, published_camera, shade, sweep_windows
 from litemono.synthetic.street import Street
 from litemono.utils import cli
@@ -294,19 +296,19 @@ def _render_all(folder: Path, settings: Settings, frames: list[tuple[int, int]],
         yield from ordered_map(executor, write, frames, ahead=AHEAD_PER_WORKER * num_workers)
 
 
-def split_lines(settings: Settings) -> dict[str, list[kitti.SplitLine]]:
+def split_lines(settings: Settings) -> dict[str, list[SplitLine]]:
     """The three lists. Training and validation frames have both neighbours; test frames are those of the left camera."""
     inner, last = range(1, settings.frames_per_drive - 1), settings.drives - 1
     sides = "l" if settings.left_only else "lr"
-    lines = [[kitti.SplitLine(drive_name(n), f, side) for f in inner for side in sides] for n in range(last)]
-    test = [kitti.SplitLine(drive_name(last), frame, "l") for frame in range(0, settings.frames_per_drive, TEST_STEP)]
+    lines = [[SplitLine(drive_name(n), f, side) for f in inner for side in sides] for n in range(last)]
+    test = [SplitLine(drive_name(last), frame, "l") for frame in range(0, settings.frames_per_drive, TEST_STEP)]
     return {"train": [line for drive in lines[:-1] for line in drive], "val": lines[-1], "test": test}
 
 
 def _write_frame(folder: Path, settings: Settings, which: tuple[int, int]) -> None:
     number, frame = which
     for side in "l" if settings.left_only else "lr":
-        path = kitti.frame_path(folder, "kitti", drive_name(number), frame, side, f".{settings.ext}")
+        path = KITTI_RAW.frame_path(folder, drive_name(number), frame, side, f".{settings.ext}")
         options = {"quality": 95, "subsampling": 0} if settings.ext == "jpg" else {"compress_level": 3}
         _save(Image.fromarray(image(settings, number, frame, side)), path, **options)
     depth = exact_depth(settings, number, frame)
@@ -314,7 +316,7 @@ def _write_frame(folder: Path, settings: Settings, which: tuple[int, int]) -> No
     annotation = folder / drive_name(number) / "proj_depth" / "groundtruth" / "image_02" / f"{frame:010d}.png"
     _save(Image.fromarray(units), annotation, compress_level=3)
     if number >= settings.drives - 2:
-        path = kitti.scan_path(folder, drive_name(number), frame)
+        path = scan_path(folder, drive_name(number), frame)
         path.parent.mkdir(parents=True, exist_ok=True)
         scan(settings, number, frame).tofile(path)
 

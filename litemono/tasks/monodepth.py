@@ -18,14 +18,16 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 import networks
-from litemono.data import kitti
 from litemono.data.augment import Views, prepare
-from litemono.data.kitti import SplitLine
-from litemono.data.loader import EpochBatches, Loader
-from litemono.data.missing_frames import check_frames, check_scans
-from litemono.data.stores import packed, video
-from litemono.data.stores.folder import FrameStore, open_store
-from litemono.data.triplets import Batch, TripletDataset
+from litemono.data.batch import Batch
+from litemono.data.loader import Loader
+from litemono.data.missing_frames import check_frames
+from litemono.data.sampler import EpochBatches
+from litemono.data.splits import SplitLine
+from litemono.data.stores import packed
+from litemono.data.stores.base import SizedStore
+from litemono.data.stores.folder import open_store
+from litemono.data.triplets import TripletDataset
 from litemono.engine.distributed import Processes
 from litemono.engine.lr_schedule import schedule
 from litemono.engine.precision import HALF, to_channels_last
@@ -183,21 +185,16 @@ def lay_out(model: DepthPoseModel, precision: Precision, device: torch.device) -
             to_channels_last(net)
 
 
-def open_dataset(config: TrainConfig, which: str, store: FrameStore | None = None) -> TripletDataset:
+def open_dataset(config: TrainConfig, which: str, store: SizedStore | None = None) -> TripletDataset:
     """The "train" or "val" data of a run: its split's lines, checked against the frames that are there."""
     data, loss = config.data, config.loss
     if store is None:
         store = open_store(data.dataset, data.data_path, data.png, config.model.height, config.model.width)
-    split = data.split or kitti.DEFAULT_SPLIT.get(data.dataset)
-    if split is None:
-        lines, source = video.split_videos(store.videos, which, loss.frame_ids), f"{store.root} ({which} part)"
-    else:
-        source = kitti.split_file(split, which)
-        lines = kitti.read_split(source)
+    lines, source = store.dataset.lines(store.root, data.split, which, loss.frame_ids)
     lines = check_frames(store, lines, loss.frame_ids, loss.use_stereo, data.skip_missing, source)
-    with_depth = which != "train" and data.dataset == "kitti"
-    if with_depth:
-        check_scans(store.root, lines)
+    depth = store.dataset.depth if which != "train" else None
+    if depth is not None:
+        depth.check(store.root, lines)
     return TripletDataset(
         store=store,
         lines=lines,
@@ -207,7 +204,7 @@ def open_dataset(config: TrainConfig, which: str, store: FrameStore | None = Non
         color_jitter=data.color_jitter,
         seed=config.run.seed,
         training=which == "train",
-        read_depth=partial(kitti.training_depth, store.root) if with_depth else None,
+        read_depth=None if depth is None else partial(depth.read, store.root),
     )
 
 

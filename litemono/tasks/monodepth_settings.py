@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from litemono.data.datasets import registry
 from litemono.data.settings import DataConfig, check_data
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.lr_schedule import Rate
@@ -96,11 +97,7 @@ def check(config: TrainConfig) -> None:
     data, model, loss = config.data, config.model, config.loss
     check_training(config)
     check_data(data)
-    if data.dataset == "frames":
-        demand(
-            "," in data.intrinsics, "--dataset frames needs --intrinsics fx,fy,cx,cy (pixels of the original images)"
-        )
-        demand(not loss.use_stereo, "--use_stereo needs a stereo pair: --dataset kitti or kitti_odom")
+    registry.check_flags(data.dataset, data.intrinsics, loss.use_stereo)
     for name, value in (("height", model.height), ("width", model.width)):
         near = max(32, round(value / 32) * 32)
         demand(value > 0 and value % 32 == 0, f"--{name} {value}: must be a multiple of 32 (for example {near})")

@@ -18,15 +18,18 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 import networks
-from litemono.data import kitti
 from litemono.data.augment import prepare
-from litemono.data.depth_annotations import annotation_depth, annotation_path
-from litemono.data.kitti import SplitLine
-from litemono.data.loader import EpochBatches, Loader
+from litemono.data.batch import Batch
+from litemono.data.kitti.velodyne import resize_nearest
+from litemono.data.loader import Loader
 from litemono.data.missing_frames import check_frames
+from litemono.data.sampler import EpochBatches
+from litemono.data.splits import SplitLine
 from litemono.data.stores import packed
-from litemono.data.stores.folder import FrameStore, open_store
-from litemono.data.triplets import Batch, TripletDataset
+from litemono.data.stores.arrays import read_picture
+from litemono.data.stores.base import SizedStore
+from litemono.data.stores.folder import open_store
+from litemono.data.triplets import TripletDataset
 from litemono.engine.distributed import Processes
 from litemono.engine.lr_schedule import schedule
 from litemono.engine.precision import HALF, to_channels_last
@@ -82,26 +85,23 @@ class SupervisedDepth:
             advice=() if packed.is_pack(d.data_path) else ("packed frames (python -m litemono.prepare pack)",),
         )
 
-    def dataset(self, which: str, store: FrameStore) -> TripletDataset:
+    def dataset(self, which: str, store: SizedStore) -> TripletDataset:
         """Single frames with their depth, brought to the network's size by nearest neighbour."""
-        data, model = self.config.data, self.config.model
-        split = data.split or kitti.DEFAULT_SPLIT.get(data.dataset)
-        if split is None:
-            raise UserError(
-                f"--dataset {data.dataset} has no ground truth to train on; give --split and KITTI's layout"
-            )
-        source = kitti.split_file(split, which)
-        lines = check_frames(store, kitti.read_split(source), (0,), False, data.skip_missing, source)
+        data = self.config.data
+        if "depth" not in store.dataset.pictures:
+            raise UserError(f"--dataset {data.dataset} has no depth pictures to train on; choose one that has")
+        lines, source = store.dataset.lines(store.root, data.split, which, (0,))
+        lines = check_frames(store, lines, (0,), False, data.skip_missing, source)
         return TripletDataset(
             store=store,
-            lines=with_depth(store.root, lines, source),
+            lines=with_depth(store, lines, source),
             frame_ids=(0,),
             use_stereo=False,
             intrinsics="published",
             color_jitter="off" if data.color_jitter == "off" else "per_image",
             seed=self.config.run.seed,
             training=which == "train",
-            read_depth=partial(depth_at_size, store.root, model.height, model.width),
+            read_depth=partial(depth_at_size, store),
         )
 
     def build(self, device: torch.device, precision: Precision) -> nn.Module:
@@ -184,13 +184,14 @@ class SupervisedDepth:
         weights.save_folder(folder, net, None)
 
 
-def with_depth(root: Path, lines: list[SplitLine], source: object) -> list[SplitLine]:
-    """The lines that have a depth annotation; raises UserError if there is none."""
-    found = [line for line in lines if annotation_path(root, line).is_file()]
+def with_depth(store: SizedStore, lines: list[SplitLine], source: object) -> list[SplitLine]:
+    """The lines that have a depth picture; raises UserError if there is none."""
+    picture = store.dataset.pictures["depth"]
+    found = [line for line in lines if picture.path(store.root, *line).is_file()]
     if not found:
         raise UserError(
-            f"{source}: none of its {len(lines)} frames has a depth annotation, such as "
-            f"{annotation_path(root, lines[0])}; extract KITTI's data_depth_annotated.zip into --data_path"
+            f"{source}: none of its {len(lines)} frames has a depth picture, such as {picture.path(store.root, *lines[0])}; "
+            f"extract {picture.archive} into --data_path"
         )
     if len(found) < len(lines):
         print(
@@ -200,6 +201,8 @@ def with_depth(root: Path, lines: list[SplitLine], source: object) -> list[Split
     return found
 
 
-def depth_at_size(root: Path, height: int, width: int, line: SplitLine) -> np.ndarray:
-    """(height, width) float32 metres, 0 where nothing was measured."""
-    return kitti.resize_nearest(annotation_depth(root, line), height, width)
+def depth_at_size(store: SizedStore, line: SplitLine) -> np.ndarray:
+    """(height, width) float32 metres at the network's size, 0 where nothing was measured."""
+    values = read_picture(store.dataset, store.root, "depth", *line)
+    units = store.dataset.pictures["depth"].units_per_metre
+    return resize_nearest(values.astype(np.float32) / units, store.height, store.width)

@@ -13,8 +13,10 @@ from conftest import torch_threads
 from packing_helpers import DRIVE
 
 from benchmarks import loader, profile_data
-from litemono.data.kitti import SplitLine
-from litemono.data.loader import EpochBatches, Loader
+from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.data.loader import Loader
+from litemono.data.sampler import EpochBatches
+from litemono.data.splits import SplitLine
 from litemono.data.stores import packed
 from litemono.data.stores.folder import open_store
 from litemono.data.triplets import TripletDataset
@@ -76,7 +78,7 @@ def test_a_profile_names_the_limit_of_ones_own_data(run, kitti_sample, tmp_path,
 
 
 def write_pack(root: Path, frames: list[np.ndarray]) -> None:
-    path = packed.frames_file(root, "kitti", DRIVE, "l")
+    path = packed.frames_file(root, KITTI_RAW, DRIVE, "l")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"".join(frame.transpose(2, 0, 1).tobytes() for frame in frames))
     height, width = frames[0].shape[:2]
@@ -110,7 +112,7 @@ def test_a_pack_of_all_of_kitti_is_opened_and_shuffled_with_flat_memory(tmp_path
         cameras = {}
         for camera, side in enumerate("lr"):
             count = len(range(2 * number + camera, total, 2 * drives))
-            path = packed.frames_file(tmp_path, "kitti", folder, side)
+            path = packed.frames_file(tmp_path, KITTI_RAW, folder, side)
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(path, "wb") as file:
                 file.truncate(count * index.frame_bytes)

@@ -12,10 +12,11 @@ import torchvision.transforms.functional as tv
 from PIL import Image
 
 from litemono.data import augment
-from litemono.data.kitti import read_split
+from litemono.data.batch import Batch
 from litemono.data.resample import halvings
+from litemono.data.splits import read_split
 from litemono.data.stores.folder import open_store
-from litemono.data.triplets import Batch, TripletDataset, draw_augmentation
+from litemono.data.triplets import TripletDataset, draw_augmentation
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 NO_JITTER = torch.tensor([1.0, 1, 1, 0])
@@ -49,7 +50,7 @@ def test_every_level_is_the_published_one_to_the_bit(parity, case):
     side, frame_ids = CASES[case]
     lines = [line for line in read_split(parity / "mini_kitti" / "split.txt") if line.side == side]
     store, stereo = open_store("kitti", parity / "mini_kitti", True, 192, 640), "stereo" in case
-    data = TripletDataset(store, lines, frame_ids, stereo, "published", "off", 0, True, False)
+    data = TripletDataset(store, lines, frame_ids, stereo, "published", "off", 0, training=True)
     epoch = next(epoch for epoch in range(20) if bool(data[epoch, 0].flip) == ("flip" in case))
     views = augment.prepare(batch_of(data[epoch, 0]), "cpu", (0, 1, 2, 3), all_frames=True)
 

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litemono.data import loader
-from litemono.data.kitti import frame_path
-from litemono.data.loader import EpochBatches, Loader
+from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.data.loader import Loader
+from litemono.data.sampler import EpochBatches
 from litemono.utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,7 +117,7 @@ def test_reading_leaves_the_random_state_of_the_training_alone(tmp_path, workers
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_damaged_frame_in_a_loader_thread_is_one_plain_sentence(tmp_path, workers):
     data = dataset_at(write_drive(tmp_path, range(5)), range(1, 4))
-    path = frame_path(tmp_path, "kitti", DRIVE, 2, "l", ".png")
+    path = KITTI_RAW.frame_path(tmp_path, DRIVE, 2, "l", ".png")
     path.write_bytes(path.read_bytes()[:200])
     loader = Loader(data, EpochBatches(3, 1, seed=0), workers, "cpu")
     with pytest.raises(UserError) as caught:
@@ -145,7 +146,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from drives import dataset_at
-from litemono.data.loader import EpochBatches, Loader
+from litemono.data.loader import Loader
+from litemono.data.sampler import EpochBatches
 
 keep = iter(Loader(dataset_at(Path({root!r}), range(1, 11)), EpochBatches(10, 1, seed=0), 2, "cpu"))
 next(keep)

@@ -9,8 +9,9 @@ from drives import DRIVE, dataset_at, same
 from packing_helpers import DRIVE as REAL_DRIVE
 from PIL import Image
 
-from litemono.data.kitti import SplitLine, frame_path
+from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.resample import resize
+from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import open_store
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
@@ -30,7 +31,7 @@ def test_any_reduction_is_pillows_to_the_bit(size, kind, device):
 
 def write_drive(root, sizes: dict[int, tuple[int, int]], mode: str = "RGB") -> None:
     for frame, (height, width) in sizes.items():
-        path = frame_path(root, "kitti", DRIVE, frame, "l", ".png")
+        path = KITTI_RAW.frame_path(root, DRIVE, frame, "l", ".png")
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels = np.random.default_rng(frame).integers(0, 256, (height, width, 3), dtype=np.uint8)
         Image.fromarray(pixels).convert(mode).save(path)

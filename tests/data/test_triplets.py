@@ -11,11 +11,12 @@ import pytest
 import torch
 from drives import DRIVE, NEIGHBOURS, dataset_at, same, write_drive
 
-from litemono.data import kitti
-from litemono.data.kitti import SplitLine, frame_path
-from litemono.data.loader import EpochBatches, Loader
+from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.data.loader import Loader
 from litemono.data.missing_frames import check_frames, find_missing
+from litemono.data.sampler import EpochBatches
 from litemono.data.settings import DataConfig
+from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import open_store
 from litemono.data.triplets import TripletDataset, draw_augmentation
 from litemono.tasks.monodepth import open_dataset
@@ -39,7 +40,7 @@ def test_types_and_shapes_of_a_batch_are_the_documented_ones(parity):
     data = TripletDataset(
         open_store("kitti", config.data.data_path, True, 192, 640),
         [SplitLine(DRIVE, 5, "l"), SplitLine(DRIVE, 5, "r")],
-        (0,), True, "published", "per_image", 0, True, partial(kitti.training_depth, parity / "mini_kitti"),
+        (0,), True, "published", "per_image", 0, True, partial(KITTI_RAW.depth.read, parity / "mini_kitti"),
     )  # fmt: skip
     batch = next(iter(Loader(data, EpochBatches(2, 2, 0), 0, "cpu")))
     assert {name: (tuple(t.shape), t.dtype) for name, t in batch._asdict().items()} == {
@@ -81,7 +82,7 @@ def test_a_flip_mirrors_the_principal_point_unless_it_is_the_published_one(tmp_p
 
 def test_a_flip_mirrors_the_depth(parity):
     store = open_store("kitti", parity / "mini_kitti", True, 32, 64)
-    settings = {"store": store, "frame_ids": (0,), "read_depth": partial(kitti.training_depth, store.root)}
+    settings = {"store": store, "frame_ids": (0,), "read_depth": partial(KITTI_RAW.depth.read, store.root)}
     data = dataset_at(parity, range(5, 6), **settings)
     flipped, plain = flipped_and_plain_epochs(data)
     assert data[plain, 0].depth.any()
@@ -213,7 +214,7 @@ def test_open_dataset_reads_the_split_of_a_run(tmp_path):
 
 def test_open_dataset_splits_a_video_itself(tmp_path):
     write_drive(tmp_path, range(20))
-    video = frame_path(tmp_path, "kitti", DRIVE, 0, "l", ".png").parent
+    video = KITTI_RAW.frame_path(tmp_path, DRIVE, 0, "l", ".png").parent
     config = sample_config(video, dataset="frames", intrinsics="30,31,20,17")
     assert [line.frame for line in open_dataset(config, "train").lines] == list(range(1, 15))
     assert [line.frame for line in open_dataset(config, "val").lines] == [18]

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import networks
-from litemono.data.triplets import Batch
+from litemono.data.batch import Batch
 from litemono.engine.grad_guard import FIRST_SCALE, GRAD_NORM_MEMORY, SCALE_STEPS, GradGuard
 from litemono.engine.readback import LAG, Readback
 from litemono.engine.resume import match_memory_layout

@@ -28,7 +28,7 @@ from tiny_kitti import (
 
 from export_gt import GroundTruth, depth_maps, files
 from export_gt.__main__ import main
-from litemono.data.kitti import SplitLine, read_split, split_file
+from litemono.data.splits import SplitLine, read_split, split_file
 from litemono.utils.errors import UserError
 
 

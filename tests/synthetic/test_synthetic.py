@@ -9,7 +9,11 @@ import torch
 from PIL import Image
 
 from litemono import geometry
-from litemono.data import kitti
+from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.data.kitti.calibration import PUBLISHED_INTRINSICS, read_calibration
+from litemono.data.kitti.paths import scan_path
+from litemono.data.kitti.velodyne import load_scan, velodyne_depth
+from litemono.data.splits import read_split, split_file
 from litemono.synthetic import writer
 from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils import cli
@@ -33,7 +37,7 @@ def photometric_error(number: int, target: tuple[int, str], source: tuple[int, s
     poses = [writer.camera_pose(SETTINGS, number, *key) for key in (target, source)]
     T_src_tgt = torch.from_numpy(np.linalg.inv(poses[1]) @ poses[0]).float()[None, None]
     height, width = SETTINGS.height, SETTINGS.width
-    fx, fy, cx, cy = kitti.PUBLISHED_INTRINSICS
+    fx, fy, cx, cy = PUBLISHED_INTRINSICS
     K = torch.tensor([[[fx * width, 0, cx * width], [0, fy * height, cy * height], [0, 0, 1]]])
     depth = torch.from_numpy(writer.exact_depth(SETTINGS, number, *target))
     motion = geometry.reprojection(K, geometry.invert_intrinsics(K), T_src_tgt, height, width)
@@ -64,8 +68,8 @@ def test_wrong_depth_explains_the_neighbour_worse_than_exact_depth(monkeypatch):
 @pytest.mark.parametrize("cam, side", [(2, "l"), (3, "r")])
 def test_scans_fall_on_the_exact_depth_of_the_pixels_they_hit(world, cam, side):
     settings, number, frame = world.settings, 2, 1
-    scan = kitti.scan_path(world.folder, writer.drive_name(number), frame)
-    measured = kitti.velodyne_depth(world.folder / writer.DAY, scan, cam=cam)
+    scan = scan_path(world.folder, writer.drive_name(number), frame)
+    measured = velodyne_depth(world.folder / writer.DAY, scan, cam=cam)
     exact = writer.exact_depth(settings, number, frame, side)
     hit = measured > 0
     assert hit.sum() > 3000
@@ -77,8 +81,8 @@ def test_scans_fall_on_the_exact_depth_of_the_pixels_they_hit(world, cam, side):
 
 def test_a_pixel_of_misplacement_would_show(world):
     settings, number, frame = world.settings, 2, 1
-    scan = kitti.scan_path(world.folder, writer.drive_name(number), frame)
-    measured = kitti.velodyne_depth(world.folder / writer.DAY, scan)
+    scan = scan_path(world.folder, writer.drive_name(number), frame)
+    measured = velodyne_depth(world.folder / writer.DAY, scan)
     exact = writer.exact_depth(settings, number, frame)
 
     def fit(rows: int, columns: int) -> float:
@@ -99,15 +103,15 @@ def test_the_road_is_where_the_camera_height_says():
 
 
 def test_the_layout_is_what_the_readers_expect(world):
-    lines = {which: kitti.read_split(kitti.split_file(str(world.split), which)) for which in ("train", "val", "test")}
+    lines = {which: read_split(split_file(str(world.split), which)) for which in ("train", "val", "test")}
     folders = {which: {line.folder for line in some} for which, some in lines.items()}
     assert not folders["train"] & folders["val"] and not folders["test"] & (folders["train"] | folders["val"])
     for line in lines["train"] + lines["val"]:
         for frame in (line.frame - 1, line.frame, line.frame + 1):
-            path = kitti.frame_path(world.folder, "kitti", line.folder, frame, line.side, ".png")
+            path = KITTI_RAW.frame_path(world.folder, line.folder, frame, line.side, ".png")
             assert Image.open(path).size == (320, 96)
     for line in lines["val"] + lines["test"]:
-        assert kitti.load_scan(kitti.scan_path(world.folder, line.folder, line.frame)).shape[1] == 4
+        assert load_scan(scan_path(world.folder, line.folder, line.frame)).shape[1] == 4
     poses = np.loadtxt(world.drive(0) / "poses.txt")
     assert poses.shape == (4, 12)
     assert np.allclose(poses[2].reshape(3, 4), writer.camera_pose(world.settings, 0, 2)[:3])
@@ -123,9 +127,9 @@ def test_depth_annotations_hold_the_exact_depth(world):
 
 
 def test_calibrated_intrinsics_are_the_published_ones_but_for_the_pixel_that_kitti_counts_from(world):
-    calibration = kitti.read_calibration(world.folder / writer.DAY / "calib_cam_to_cam.txt")
+    calibration = read_calibration(world.folder / writer.DAY / "calib_cam_to_cam.txt")
     projection = calibration["P_rect_02"].reshape(3, 4)
-    fx, fy, cx, cy = kitti.PUBLISHED_INTRINSICS
+    fx, fy, cx, cy = PUBLISHED_INTRINSICS
     assert np.allclose(projection[[0, 1, 0, 1], [0, 1, 2, 2]], [fx * 320, fy * 96, cx * 320 + 1, cy * 96 + 1])
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+from litemono.data.kitti.paths import KITTI_ADDRESS
 from litemono.data.packing import http, requirements
 from litemono.data.stores import packed
 from litemono.utils.atomic_files import DISK_FULL
@@ -74,7 +75,7 @@ def check_room(archives: list[Archive], folder: Path) -> None:
         raise UserError(
             f"--output {folder}: {need / 1e9:.1f} GB are still to be fetched, {free / 1e9:.1f} GB are free. Packing straight "
             f"from the server needs room for the frames alone: "
-            f"python -m litemono.prepare pack --from {requirements.KITTI_ADDRESS}"
+            f"python -m litemono.prepare pack --from {KITTI_ADDRESS}"
         )
 
 

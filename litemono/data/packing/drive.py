@@ -18,9 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from litemono.data import kitti
 from litemono.data.packing.requirements import FrameKey
-from litemono.data.packing.sources import ODOMETRY_ARCHIVES, Member, Origin, Source, find_frame, find_scan
+from litemono.data.packing.sources import Member, Origin, Source, find_frame, find_scan
 from litemono.data.stores.folder import resized
 from litemono.data.stores.images import NOT_AN_IMAGE, to_rgb, unreadable
 from litemono.data.stores.packed import Camera, Drive, PackIndex, frames_are_whole, frames_file, zip_is_whole
@@ -64,7 +63,7 @@ def pack_drive(job: Job, tick: Tick) -> Result:
         scans, no_scans = _add_scans(job, sources, tick)
         return Result(Drive(cameras, scans, no_scans), len(job.frames) - len(members))
     except BaseException:
-        for side in kitti.CAMERA:
+        for side in job.origin.dataset.sides:
             _cut(job, side)
         raise
     finally:
@@ -73,8 +72,7 @@ def pack_drive(job: Job, tick: Tick) -> Result:
 
 
 def _find_members(job: Job, sources: list[Source]) -> dict[FrameKey, Member]:
-    dataset = job.index.dataset
-    found = {key: find_frame(dataset, sources, job.folder, *key) for key in job.frames}
+    found = {key: find_frame(job.origin.dataset, sources, job.folder, *key) for key in job.frames}
     absent = sorted(key for key, member in found.items() if member is None)
     if absent and not job.skip_missing:
         first = ", ".join(f"{frame} {side}" for side, frame in absent[:3])
@@ -91,7 +89,7 @@ def _find_members(job: Job, sources: list[Source]) -> dict[FrameKey, Member]:
 
 def _append_frames(job: Job, side: str, members: dict[int, Member], tick: Tick) -> Camera:
     """Add frames to a camera's file behind those the index has, make sure of the disk's copy, and list them."""
-    path = frames_file(job.root, job.index.dataset, job.folder, side)
+    path = frames_file(job.root, job.origin.dataset, job.folder, side)
     camera = copy.deepcopy(job.done.cameras.get(side))
     kept = len(camera.frames) if camera else 0
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +128,7 @@ def _read_image(member: Member, index: PackIndex) -> tuple[bytes, tuple[int, int
 
 def _cut(job: Job, side: str) -> None:
     """A camera's file back to what the index knows of it."""
-    path = frames_file(job.root, job.index.dataset, job.folder, side)
+    path = frames_file(job.root, job.origin.dataset, job.folder, side)
     if side in job.done.cameras:
         os.truncate(path, len(job.done.cameras[side].frames) * job.index.frame_bytes)
     else:
@@ -142,7 +140,7 @@ def _cut(job: Job, side: str) -> None:
 
 def _add_scans(job: Job, sources: list[Source], tick: Tick) -> tuple[list[int], list[int]]:
     """The scans that are packed afterwards, and those that no source has.  KITTI itself lacks a few."""
-    found = {frame: find_scan(sources, job.folder, frame) for frame in job.scans}
+    found = {frame: find_scan(job.origin.dataset, sources, job.folder, frame) for frame in job.scans}
     there = {frame: member for frame, member in found.items() if member is not None}
     absent = set(job.done.no_scans) | (set(found) - set(there))
     if there:
@@ -151,21 +149,17 @@ def _add_scans(job: Job, sources: list[Source], tick: Tick) -> tuple[list[int], 
 
 
 def _write_scans(job: Job, members: dict[int, Member], tick: Tick) -> None:
-    """A new zip with the packed scans and more; it takes the old one's place when it is whole.
-
-    Only points that a colour camera sees are kept: a seventh of a scan, from which the same depth maps come.
-    """
-    path = job.root / job.folder / kitti.SCANS_ARCHIVE
-    calibration = kitti.calibration_dir(job.root, job.folder)
+    """A new zip with the packed scans and more, each thinned to what depth maps need; it replaces the old one at once."""
+    all_scans = job.origin.dataset.scans
+    path = all_scans.pack_path(job.root, job.folder)
     with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as target:
         if job.done.scans:
             with zipfile.ZipFile(path) as old:
-                for name in map(kitti.scan_name, job.done.scans):
+                for name in map(all_scans.member, job.done.scans):
                     target.writestr(_entry(name), old.read(name))
         for frame, member in sorted(members.items(), key=lambda item: (item[1].order, item[0])):
-            points = kitti.scan_points(member.read(), member.where)
-            points = points[kitti.in_view(calibration, points)]
-            target.writestr(_entry(kitti.scan_name(frame)), points.tobytes())
+            content = all_scans.thinned(job.root, job.folder, member.read(), member.where)
+            target.writestr(_entry(all_scans.member(frame)), content)
             tick()
     if not zip_is_whole(path):
         raise UserError(f"{path}: {OTHER_BYTES}")
@@ -182,19 +176,13 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def copy_calibration(origin: Origin, root: Path, folder: str) -> None:
-    """Copy a drive's calibration texts (odometry: also times and poses) as they are; UserError if there are none."""
-    if origin.dataset == "kitti_odom":
-        directory, needed = f"sequences/{folder}", ["calib.txt"]
-        names = [f"{directory}/calib.txt", f"{directory}/times.txt", f"poses/{folder}.txt"]
-    else:
-        directory, needed = folder.split("/")[0], ["calib_cam_to_cam.txt", "calib_velo_to_cam.txt"]
-        names = [f"{directory}/{name}" for name in (*needed, "calib_imu_to_velo.txt")]
+    """Copy a drive's calibration texts (and what comes with them) as they are; UserError if there are none."""
+    dataset = origin.dataset
+    needed, extra = dataset.calibration_files(folder)
+    names = [*needed, *extra]
     absent = [name for name in names if not (root / name).is_file()]
-    if origin.dataset == "kitti" and not absent:
-        try:
-            kitti.scanner_to_image(root / directory, kitti.CAMERA["l"])
-        except UserError:
-            absent = names  # of a source that may have been mended since
+    if not absent and dataset.calibration_problem(root, folder, "l"):
+        absent = names  # of a source that may have been mended since
     if not absent:
         return
     sources = origin.open_calibration(folder)
@@ -205,7 +193,8 @@ def copy_calibration(origin: Origin, root: Path, folder: str) -> None:
                 file.write(member.read())
     for source in sources:
         source.close()
-    lacking = [name for name in needed if not (root / directory / name).is_file()]
+    lacking = [name for name in needed if not (root / name).is_file()]
     if lacking:
-        archive = ODOMETRY_ARCHIVES[1] if origin.dataset == "kitti_odom" else f"{directory}_calib.zip"
-        raise UserError(f"no {' and no '.join(lacking)} for {directory}: put {archive} beside the drives")
+        files = " and no ".join(name.rpartition("/")[2] for name in lacking)
+        directory, archive = lacking[0].rpartition("/")[0], dataset.calibration_archives(folder)[0]
+        raise UserError(f"no {files} for {directory}: put {archive} beside the drives")

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
-from litemono.data import kitti
-from litemono.data.kitti import SPLITS, SplitLine
+from tyro.conf import arg
+
+from litemono.data.datasets import registry
+from litemono.data.datasets.base import PackableDataset
+from litemono.data.datasets.registry import PackableName
+from litemono.data.splits import SPLITS, SplitLine, find_split, read_split, sample_frames
 from litemono.utils.errors import UserError
 
-# The test images that weights trained on the published raw splits are judged by.
-PUBLISHED_TEST_SPLIT = "eigen"
-KITTI_ADDRESS = "https://s3.eu-central-1.amazonaws.com/avg-kitti/raw_data"
-
 FrameKey = tuple[str, int]  # side "l" or "r", frame number
+SPLIT_HELP = (
+    "Name of a folder in splits/, or path of a folder with train_files.txt and so on. "
+    f"Default: {registry.PACKABLE_SPLIT_HELP}."
+)
 
 
 @dataclass(frozen=True)
 class SplitConfig:
     """Which frames."""
 
-    dataset: Literal["kitti", "kitti_odom"] = "kitti"
-    """kitti: raw drives; kitti_odom: odometry sequences."""
-    split: str | None = None
-    """Name of a folder in splits/, or path of a folder with train_files.txt and so on. Default: eigen_zhou for
-    kitti, odom for kitti_odom."""
+    dataset: Annotated[PackableName, arg(help=registry.PACKABLE_HELP)] = registry.DEFAULT.name
+    split: Annotated[str | None, arg(help=SPLIT_HELP)] = None
     test_split: str | None = None
     """Split whose test frames belong to it, or none. Default: eigen for the published training splits of raw KITTI,
     else the split's own test_files.txt if it has one."""
@@ -36,9 +37,14 @@ class SplitConfig:
     """The other camera's frames as well, as in training."""
 
     @property
+    def data(self) -> PackableDataset:
+        """The data set of --dataset."""
+        return registry.packable(self.dataset)
+
+    @property
     def name(self) -> str:
         """The value of --split in force."""
-        return self.split or kitti.DEFAULT_SPLIT[self.dataset]
+        return self.split or self.data.default_split
 
 
 @dataclass
@@ -50,34 +56,25 @@ class Wanted:
 
     def add(self, line: SplitLine, offsets: Sequence[int], stereo: bool, scan: bool) -> None:
         """A sample's frames at `offsets` from its target, the other camera's frame, its scan."""
-        self.frames.update((side, frame) for _, frame, side in kitti.sample_frames(line, offsets, stereo))
+        self.frames.update((side, frame) for _, frame, side in sample_frames(line, offsets, stereo))
         if scan:
             self.scans.add(line.frame)
 
 
 def wanted_by(config: SplitConfig) -> dict[str, Wanted]:
     """Drive (odometry: sequence in two digits) -> what the samples of the training, validation and test lists need of it."""
-    wanted: dict[str, Wanted] = {}
+    dataset, wanted = config.data, {}
     folder, lists = _lists(config)
     for which, path in lists:
-        offsets = config.frame_ids if which != "test" else _test_offsets(config.dataset)
+        offsets = config.frame_ids if which != "test" else dataset.test_offsets
         stereo = config.use_stereo and which != "test"
-        scans = which != "train" and config.dataset == "kitti"
-        for line in kitti.read_split(path):
-            drive = wanted.setdefault(_checked_folder(line.folder, config.dataset, path), Wanted())
+        scans = which != "train" and dataset.scans is not None
+        for line in read_split(path):
+            drive = wanted.setdefault(dataset.check_folder(line.folder, path), Wanted())
             drive.add(line, offsets, stereo, scans)
     if not wanted:
         raise UserError(f"--split {config.name}: {folder} has no train_files.txt, val_files.txt or test_files.txt")
     return wanted
-
-
-def _checked_folder(folder: str, dataset: str, path: Path) -> str:
-    """The drive's one name; it becomes a place below the data root and must not leave it."""
-    if dataset == "kitti_odom":
-        return kitti.sequence_name(folder)
-    if folder.startswith("/") or not set(folder.split("/")).isdisjoint({"", ".", ".."}):
-        raise UserError(f"{path}: '{folder}' is not a drive such as 2011_09_26/2011_09_26_drive_0001_sync")
-    return folder
 
 
 def _lists(config: SplitConfig) -> tuple[Path, list[tuple[str, Path]]]:
@@ -91,10 +88,8 @@ def _lists(config: SplitConfig) -> tuple[Path, list[tuple[str, Path]]]:
         test_folder = split_folder(config.test_split, "--test_split")
         if not _test_lists(test_folder):
             raise UserError(f"--test_split {config.test_split}: {test_folder} has no test_files.txt")
-    elif lists and folder.parent == SPLITS and config.dataset == "kitti":
-        test_folder = SPLITS / PUBLISHED_TEST_SPLIT
     else:
-        test_folder = folder
+        test_folder = config.data.test_split_folder(folder, bool(lists))
     return folder, lists + [("test", path) for path in _test_lists(test_folder)]
 
 
@@ -102,36 +97,13 @@ def _test_lists(folder: Path) -> list[Path]:
     return sorted(folder.glob("test_files*.txt"))  # the odometry split has one for each sequence
 
 
-def _test_offsets(dataset: str) -> tuple[int, ...]:
-    """A line of the odometry test lists is the motion from a frame to the next one."""
-    return (0, 1) if dataset == "kitti_odom" else (0,)
-
-
 def split_folder(split: str, flag: str) -> Path:
     """The folder of a split given by name or path."""
-    found = kitti.find_split(split)
+    found = find_split(split)
     if found is None:
         known = ", ".join(sorted(path.name for path in SPLITS.iterdir() if path.is_dir()))
         raise UserError(f"{flag} {split}: no split and no folder of that name; splits: {known}; or give a folder")
     return found
-
-
-def archives_with_calibration(dataset: str, folders: Iterable[str]) -> list[str]:
-    """Paths, relative to KITTI's raw_data address, of the archives with these drives and their calibration.
-
-    Drives that KITTI does not have (a user's own) have none.
-    """
-    if dataset != "kitti":
-        return []
-    folders = set(folders)
-    names = {f"{folder.rsplit('/', 1)[-1]}.zip" for folder in folders}
-    names |= {f"{folder.split('/')[0]}_calib.zip" for folder in folders}
-    return [path for path in archive_paths() if path.rsplit("/", 1)[-1] in names]
-
-
-def archive_paths() -> list[str]:
-    """Every archive of the published list, relative to the address below which KITTI keeps its raw archives."""
-    return [line.removeprefix(f"{KITTI_ADDRESS}/") for line in kitti.ARCHIVE_LIST.read_text().split()]
 
 
 def addresses(base: str, path: str) -> list[str]:

@@ -11,15 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from litemono.data import kitti
+from litemono.data.datasets.base import PackableDataset
 from litemono.data.packing import http, requirements
-from litemono.data.stores.packed import drive_place
 from litemono.utils.errors import UserError
 
 # KITTI ships .png; many users have converted theirs to .jpg.
 IMAGE_EXTENSIONS = (".png", ".jpg")
-ODOMETRY_ARCHIVES = ("data_odometry_color.zip", "data_odometry_calib.zip", "data_odometry_poses.zip")
-ODOMETRY_TOP = "dataset/"  # the odometry zips have everything below this folder
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
@@ -39,7 +36,7 @@ class Member(NamedTuple):
 
 
 class Source(Protocol):
-    """A tree in KITTI's layout."""
+    """A tree in the data set's layout."""
 
     path: Path | str
     remedy: str  # what to do about a damaged file of it
@@ -91,9 +88,12 @@ class FolderSource:
 
 
 class ZipSource:
-    """One of KITTI's zips, on disk or behind an address (http.NotThere if it is absent); nothing is extracted."""
+    """A published zip, on disk or behind an address (http.NotThere if it is not); nothing is extracted.
 
-    def __init__(self, path: Path | str) -> None:
+    top: the folder below which it has everything, or "".
+    """
+
+    def __init__(self, path: Path | str, top: str) -> None:
         self.path = path
         self.remedy = (
             "delete it and fetch it again (python -m litemono.prepare download)"
@@ -105,7 +105,7 @@ class ZipSource:
             self._zip = zipfile.ZipFile(file)
         except DAMAGED as error:
             raise UserError(f"{path}: not a complete zip ({error}); {self.remedy}") from None
-        infos = {info.filename.removeprefix(ODOMETRY_TOP): info for info in self._zip.infolist() if not info.is_dir()}
+        infos = {info.filename.removeprefix(top): info for info in self._zip.infolist() if not info.is_dir()}
         self._members = {name: (info, info.header_offset) for name, info in infos.items()}
 
     def find(self, name: str) -> Member | None:
@@ -127,24 +127,22 @@ class ZipSource:
 class Origin:
     """The value of --from: a folder with zips, extracted drives or both; or the address of KITTI's raw archives."""
 
-    def __init__(self, dataset: str, place: str) -> None:
+    def __init__(self, dataset: PackableDataset, place: str) -> None:
         self.dataset = dataset
         local = http.local_path(place) if http.is_address(place) else Path(place)
         self.root: Path | str = local or place
-        if local is None and dataset != "kitti":
-            raise UserError(f"--from {place}: an address works for raw KITTI alone; download the odometry zips first")
+        if local is None and dataset.fetched_by_hand:
+            raise UserError(f"--from {place}: no address works for --dataset {dataset.name}: {dataset.fetched_by_hand}")
         if local is not None and not local.is_dir():
             raise UserError(f"--from {place}: there is no such folder")
 
     def zips(self, folder: str) -> list[Path | str]:
         """The zips with a drive's frames: files, or places below an address that is not asked yet."""
-        if self.dataset == "kitti_odom":
-            return self._there(ODOMETRY_ARCHIVES[:1])
-        return self._there([f"{folder.rsplit('/', 1)[-1]}.zip"])
+        return self._there(self.dataset.frame_archives(folder))
 
     def has(self, folder: str) -> bool:
         """Whether there is anything of a drive: its zip, or a folder of its name."""
-        extracted = isinstance(self.root, Path) and (self.root / drive_place(self.dataset, folder)).is_dir()
+        extracted = isinstance(self.root, Path) and (self.root / self.dataset.drive_place(folder)).is_dir()
         return extracted or bool(self.zips(folder))
 
     def open_drive(self, folder: str) -> list[Source]:
@@ -152,10 +150,8 @@ class Origin:
         return self._open(self.zips(folder))
 
     def open_calibration(self, folder: str) -> list[Source]:
-        """Sources for the calibration (and odometry poses) of a drive."""
-        if self.dataset == "kitti_odom":
-            return self._open(self._there(ODOMETRY_ARCHIVES[1:]))
-        return self._open(self._there([f"{folder.split('/')[0]}_calib.zip"]))
+        """Sources for the calibration of a drive, and the poses where there are any."""
+        return self._open(self._there(self.dataset.calibration_archives(folder)))
 
     def _open(self, zips: Sequence[Path | str]) -> list[Source]:
         folders = [FolderSource(self.root)] if isinstance(self.root, Path) else []
@@ -163,10 +159,10 @@ class Origin:
 
     def _open_zip(self, path: Path | str) -> ZipSource:
         if isinstance(path, Path):
-            return ZipSource(path)
+            return ZipSource(path, self.dataset.archive_top)
         for address in requirements.addresses(self.root, path):
             with contextlib.suppress(http.NotThere):
-                return ZipSource(address)
+                return ZipSource(address, self.dataset.archive_top)
         raise UserError(
             f"{requirements.addresses(self.root, path)[0]}: there is no such archive; is the address right?"
         )
@@ -174,19 +170,22 @@ class Origin:
     def _there(self, names: Sequence[str]) -> list[Path | str]:
         """The archives of these names; on disk also one folder down, as KITTI's server has them."""
         if isinstance(self.root, str):
-            return [path for path in requirements.archive_paths() if path.split("/")[-1] in names]
+            return [path for path in self.dataset.published_archives() if path.split("/")[-1] in names]
         places = ([self.root / name, *sorted(self.root.glob(f"*/{name}"))] for name in names)
         found = (next((path for path in paths if path.is_file()), None) for paths in places)
         return [path for path in found if path is not None]
 
 
-def find_frame(dataset: str, sources: Sequence[Source], folder: str, side: str, frame: int) -> Member | None:
+def find_frame(
+    dataset: PackableDataset, sources: Sequence[Source], folder: str, side: str, frame: int
+) -> Member | None:
     """The image of a frame in the first source that has it."""
-    directory, stem = kitti.frame_place(dataset, folder, frame, side)
+    directory, stem = dataset.frame_place(folder, frame, side)
     names = [f"{directory}/{stem}{extension}" for extension in IMAGE_EXTENSIONS]
     return next(filter(None, (source.find(name) for source in sources for name in names)), None)
 
 
-def find_scan(sources: Sequence[Source], folder: str, frame: int) -> Member | None:
-    name = f"{folder}/{kitti.scan_name(frame)}"
+def find_scan(dataset: PackableDataset, sources: Sequence[Source], folder: str, frame: int) -> Member | None:
+    """The scan of a frame in the first source that has it."""
+    name = f"{folder}/{dataset.scans.member(frame)}"
     return next(filter(None, (source.find(name) for source in sources)), None)

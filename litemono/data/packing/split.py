@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from litemono.data import kitti
+from litemono.data.datasets.base import PackableDataset
 from litemono.data.packing.drive import Job, copy_calibration
 from litemono.data.packing.processes import run_jobs
 from litemono.data.packing.requirements import Wanted
@@ -50,7 +50,7 @@ def pack_split(
 ) -> Summary:
     """Add to the pack at `root` what it lacks of `wanted`; the index is written after each drive."""
     if options.delete_zips:
-        _forget_damaged(root, index, wanted, console)
+        _forget_damaged(root, index, origin.dataset, wanted, console)
     jobs = make_jobs(index, root, origin, wanted, options.skip_missing)
     finished_before = wanted.keys() - {job.folder for job in jobs}
     jobs = _with_archive(jobs, options.skip_missing, console)
@@ -106,14 +106,14 @@ def locked(root: Path, what: str) -> Iterator[None]:
         yield
 
 
-def open_index(root: Path, dataset: str, height: int, width: int) -> PackIndex:
+def open_index(root: Path, dataset: PackableDataset, height: int, width: int) -> PackIndex:
     """The index of an earlier run, without drives whose files were damaged or deleted since; or a new one."""
     if not packed.is_pack(root):
-        return PackIndex(dataset, height, width)
+        return PackIndex(dataset.name, height, width)
     index = packed.read_index(root)
-    if (index.dataset, index.height, index.width) != (dataset, height, width):
+    if (index.dataset, index.height, index.width) != (dataset.name, height, width):
         raise UserError(
-            f"--output {root}: holds frames of --dataset {index.dataset} at --size {index.size}, not {dataset} at "
+            f"--output {root}: holds frames of --dataset {index.dataset} at --size {index.size}, not {dataset.name} at "
             f"{width}x{height}; choose another --output"
         )
     for folder, drive in index.drives.items():
@@ -121,7 +121,7 @@ def open_index(root: Path, dataset: str, height: int, width: int) -> PackIndex:
             path = packed.frames_file(root, dataset, folder, side)
             if not path.is_file() or path.stat().st_size < len(camera.frames) * index.frame_bytes:
                 del drive.cameras[side]
-        if drive.scans and not packed.zip_is_whole(root / folder / kitti.SCANS_ARCHIVE):
+        if drive.scans and not packed.zip_is_whole(dataset.scans.pack_path(root, folder)):
             drive.scans = []
     return index
 
@@ -177,12 +177,14 @@ def _with_calibration(jobs: list[Job], skip_missing: bool, console: Console) -> 
     return result
 
 
-def _forget_damaged(root: Path, index: PackIndex, wanted: Iterable[str], console: Console) -> None:
+def _forget_damaged(
+    root: Path, index: PackIndex, dataset: PackableDataset, wanted: Iterable[str], console: Console
+) -> None:
     """Read back what an earlier run packed, before its zips go; cameras with a damaged frame are packed again."""
     for folder in sorted(index.drives.keys() & set(wanted)):
         cameras = index.drives[folder].cameras
         for side, camera in list(cameras.items()):
-            path = packed.frames_file(root, index.dataset, folder, side)
+            path = packed.frames_file(root, dataset, folder, side)
             if not packed.frames_are_whole(path, 0, camera.crc32, index.frame_bytes):
                 console.print(f"{path}: damaged since it was packed; packing it again", markup=False, soft_wrap=True)
                 del cameras[side]

@@ -6,13 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from litemono.data import kitti
-from litemono.data.packing import requirements
+from litemono.data.datasets.base import PackableDataset, Scans
 from litemono.data.packing.requirements import Wanted
 from litemono.data.stores import packed
-from litemono.data.stores.folder import FolderStore, FrameStore, VideoStore
+from litemono.data.stores.base import FrameStore
 from litemono.data.stores.packed import Drive, PackedStore
 from litemono.utils.errors import UserError
 
@@ -36,23 +34,9 @@ class Report:
     def scans_text(self) -> str:
         return f"{self.scans} of {self.wanted_scans} validation and test frames have a scan"
 
-    def archives(self, dataset: str) -> list[str]:
-        """KITTI's archives that hold what is missing or damaged."""
-        if dataset == "kitti_odom":
-            return [kitti.ODOMETRY_ARCHIVE] if self.drives else []
-        return [path.rsplit("/", 1)[-1] for path in requirements.archives_with_calibration(dataset, self.drives)]
-
-
-def open_for_checking(dataset: str, root: Path, png: bool) -> FrameStore:
-    """The store at `root`, whatever size it was packed at."""
-    if not root.is_dir():
-        raise UserError(f"--data_path {root}: there is no such folder")
-    if dataset == "frames":
-        return VideoStore(root, height=32, width=32)
-    if packed.is_pack(root):
-        index = packed.read_index(root)
-        return PackedStore(dataset, root, index.height, index.width)
-    return FolderStore(dataset, root, ".png" if png else ".jpg", height=32, width=32)
+    def archives(self, dataset: PackableDataset) -> list[str]:
+        """The published archives that hold what is missing or damaged."""
+        return [path.rsplit("/", 1)[-1] for path in dataset.archives_with_calibration(self.drives)]
 
 
 def verify(
@@ -60,9 +44,9 @@ def verify(
 ) -> Report:
     """Look for every frame; compare packed ones with their checksums, with `deep` decode those of a folder.
 
-    `tick` is called after each frame.
+    store: of a PackableDataset. `tick` is called after each frame.
     """
-    report = Report()
+    report, dataset = Report(), store.dataset
     check = _checksum_problem if isinstance(store, PackedStore) else _decoding_problem if deep else _no_problem
     keys = [(folder, frame, side) for folder, drive in need.items() for side, frame in sorted(drive.frames)]
     report.frames = len(keys)
@@ -75,10 +59,10 @@ def verify(
     for key in sorted(set(keys) - set(present)):
         report.missing[key[0]].append(store.missing(*key))
         tick()
-    if store.dataset == "kitti":
-        for folder, problem in _check_scans(store, need, report):
+    if dataset.scans is not None:
+        for folder, problem in _check_scans(store, dataset.scans, need, report):
             report.damaged[folder].append(problem)
-        _check_calibration(store, need, report)
+        _check_calibration(store, dataset, need, report)
     return report
 
 
@@ -98,35 +82,32 @@ def _no_problem(store: FrameStore, key: tuple[str, int, str]) -> None:
     return None
 
 
-def _check_scans(store: FrameStore, need: dict[str, Wanted], report: Report) -> Iterator[tuple[str, str]]:
+def _check_scans(store: FrameStore, scans: Scans, need: dict[str, Wanted], report: Report) -> Iterator[tuple[str, str]]:
     """Count the scans that are there; yield (drive, problem) of those that are not whole."""
     for folder, drive in need.items():
         report.wanted_scans += len(drive.scans)
-        archive = store.root / folder / kitti.SCANS_ARCHIVE
+        archive = scans.pack_path(store.root, folder)
         if archive.is_file() and not packed.zip_is_whole(archive):
             yield folder, f"{archive}: not a complete zip; delete it and run pack again"
             continue
         for frame in sorted(drive.scans):
-            scan = kitti.scan_path(store.root, folder, frame)
+            scan = scans.find(store.root, folder, frame)
             if not scan.is_file():
                 if isinstance(store, PackedStore) and frame in store.index.drives.get(folder, Drive()).scans:
                     yield folder, f"{scan}: is in the index, but not there; delete {archive} and run pack again"
                 continue
             report.scans += 1
-            if isinstance(scan, Path) and scan.stat().st_size % 16:
-                yield folder, f"{scan}: truncated, not a whole number of points"
+            if problem := scans.problem(scan):
+                yield folder, problem
 
 
-def _check_calibration(store: FrameStore, need: dict[str, Wanted], report: Report) -> None:
+def _check_calibration(store: FrameStore, dataset: PackableDataset, need: dict[str, Wanted], report: Report) -> None:
     for folder, drive in need.items():
-        directory = kitti.calibration_dir(store.root, folder)
-        files = [directory / name for name in ("calib_cam_to_cam.txt", "calib_velo_to_cam.txt")]
+        files = [store.root / name for name in dataset.calibration_files(folder)[0]]
         absent = [f"no {file}" for file in files if not file.is_file()]
         if absent:
             report.missing[folder] += absent
             continue
-        try:
-            for side in sorted({side for side, _ in drive.frames}):
-                kitti.scanner_to_image(directory, kitti.CAMERA[side])
-        except UserError as error:
-            report.damaged[folder].append(str(error))
+        problem = dataset.calibration_problem(store.root, folder, sorted({side for side, _ in drive.frames}))
+        if problem:
+            report.damaged[folder].append(problem)

@@ -1,62 +1,39 @@
-"""Frame stores: where a (folder, frame, side) becomes pixels at the training size."""
+"""Frames as image files: at their original size, and resized as they are read."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
-from litemono.data import kitti
-from litemono.data.stores import packed, video
+from litemono.data.datasets import registry
+from litemono.data.datasets.base import Dataset, PackableDataset
+from litemono.data.stores import packed
+from litemono.data.stores.arrays import read_picture
+from litemono.data.stores.base import SizedStore
 from litemono.data.stores.images import NOT_AN_IMAGE, to_rgb, unreadable, upright
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
 
 
-class FrameStore(Protocol):
-    """What the triplet pipeline needs of a store.  Stores are read-only; several threads read at the same time.
-
-    A store of dataset "frames" also has `videos`: folder -> its frames in order, to make a split from.
-    """
-
-    dataset: str  # "kitti", "kitti_odom" or "frames"
-    root: Path  # calibration files and velodyne scans lie below it in KITTI's layout
-    height: int
-    width: int
-    holds_originals: bool  # whether `read` decodes and resizes
-
-    def read(self, folder: str, frame: int, side: str) -> np.ndarray:
-        """(height, width, 3) uint8 RGB, Lanczos-resized straight from the original size."""
-
-    def read_planes(self, folder: str, frame: int, side: str, planes: np.ndarray) -> None:
-        """Write the same pixels into `planes`, (3, height, width) uint8."""
-
-    def has(self, folder: str, frame: int, side: str) -> bool:
-        """Whether the frame is there; cheap enough for every line of a split."""
-
-    def read_original(self, folder: str, frame: int, side: str) -> np.ndarray:
-        """(h, w, 3) uint8 RGB from which resample.resize makes what `read` gives; only where `holds_originals`."""
-
-    def native_size(self, folder: str, frame: int, side: str) -> tuple[int, int]:
-        """(height, width) of the original image."""
-
-    def missing(self, folder: str, frame: int, side: str) -> str:
-        """For a frame it has not: where it was looked for and, if the store can tell, what to change."""
+def open_store(dataset: str, root: Path | str, png: bool, height: int, width: int) -> SizedStore:
+    """The frames at `root` at one size; a pack must have been made at it. dataset: the value of --dataset."""
+    store = open_originals(dataset, root, png)
+    if isinstance(store, packed.PackedStore):
+        store.check_size(height, width)
+        return store
+    return ResizedStore(store, height, width)
 
 
-def open_store(dataset: str, root: Path | str, png: bool, height: int, width: int) -> FrameStore:
-    """The store that fits what lies at `root`."""
-    root = Path(root)
+def open_originals(dataset: str, root: Path | str, png: bool) -> FolderStore | packed.PackedStore:
+    """The frames at `root` as they are stored: image files, or a pack at whatever size it was made."""
+    kind, root = registry.get(dataset), Path(root)
     if not root.is_dir():
         raise UserError(f"--data_path {root}: there is no such folder")
-    if dataset == "frames":
-        return VideoStore(root, height, width)
-    if packed.is_pack(root):
-        return packed.PackedStore(dataset, root, height, width)
-    return FolderStore(dataset, root, ".png" if png else ".jpg", height, width)
+    if isinstance(kind, PackableDataset) and packed.is_pack(root):
+        return packed.PackedStore(kind, root)
+    return FolderStore(kind, root, png)
 
 
 def resized(image: Image.Image, height: int, width: int) -> np.ndarray:
@@ -65,109 +42,73 @@ def resized(image: Image.Image, height: int, width: int) -> np.ndarray:
 
 
 class FolderStore:
-    """Images of KITTI raw or odometry on disk."""
+    """A data set's images on disk, in the layout that the data set gives."""
 
-    holds_originals = True
-
-    def __init__(self, dataset: str, root: Path, extension: str, height: int, width: int) -> None:
-        self.dataset, self.root, self.extension = dataset, Path(root), extension
-        self.height, self.width = height, width
-        self._listings: dict[str, frozenset[str]] = {}
+    def __init__(self, dataset: Dataset, root: Path, png: bool) -> None:
+        self.dataset, self.root = dataset, Path(root)
+        self.layout = dataset.layout(self.root, png)
 
     def path(self, folder: str, frame: int, side: str) -> Path:
         """Where the frame's image should be."""
-        return kitti.frame_path(self.root, self.dataset, folder, frame, side, self.extension)
+        directory, name = self.layout.place(folder, frame, side)
+        return self.root / directory / name
 
     def has(self, folder: str, frame: int, side: str) -> bool:
-        directory, stem = kitti.frame_place(self.dataset, folder, frame, side)
-        return stem + self.extension in self._listing(directory)
+        return self.layout.has(folder, frame, side)
 
     def missing(self, folder: str, frame: int, side: str) -> str:
-        directory, stem = kitti.frame_place(self.dataset, folder, frame, side)
-        text = f"no {self.root / directory / stem}{self.extension}"
-        if self.extension == ".jpg" and f"{stem}.png" in self._listing(directory):
-            return f"{text}, but a .png: add --png"
-        if self.extension == ".png" and f"{stem}.jpg" in self._listing(directory):
-            return f"{text}, but a .jpg: leave out --png"
-        return text
+        return self.layout.missing(folder, frame, side)
+
+    def image(self, folder: str, frame: int, side: str) -> Image.Image:
+        """The frame in 8-bit RGB, upright: `read` without Pillow's copy into an array."""
+        return self._open(folder, frame, side, decode=True)
 
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
-        with self._open(folder, frame, side) as image:
+        with self.image(folder, frame, side) as image:
+            return np.asarray(image)
+
+    def read_array(self, kind: str, folder: str, frame: int, side: str) -> np.ndarray:
+        return read_picture(self.dataset, self.root, kind, folder, frame, side)
+
+    def native_size(self, folder: str, frame: int, side: str) -> tuple[int, int]:
+        # The turn that an EXIF note asks for needs the whole file, a size without it the header alone.
+        with self._open(folder, frame, side, decode=self.dataset.turned_by_exif) as image:
+            return image.height, image.width
+
+    def _open(self, folder: str, frame: int, side: str, decode: bool) -> Image.Image:
+        path = self.path(folder, frame, side)
+        try:
+            image = Image.open(path)
+            image = to_rgb(image) if decode else image
+            return upright(image) if self.dataset.turned_by_exif else image
+        except FileNotFoundError:
+            raise UserError(f"frame {frame} {side} of {folder}: {self.missing(folder, frame, side)}") from None
+        except NOT_AN_IMAGE as error:
+            if may_pass(error):
+                raise
+            raise unreadable(path, error, self.dataset.remedy(folder)) from None
+
+
+class ResizedStore:
+    """A FolderStore's frames at one size; everything but the images is the store's own."""
+
+    holds_originals = True
+
+    def __init__(self, store: FolderStore, height: int, width: int) -> None:
+        self.store, self.height, self.width = store, height, width
+        self.dataset, self.root = store.dataset, store.root
+        self.path, self.has, self.missing = store.path, store.has, store.missing
+        self.native_size, self.read_array = store.native_size, store.read_array
+
+    def read(self, folder: str, frame: int, side: str) -> np.ndarray:
+        with self.store.image(folder, frame, side) as image:
             return resized(image, self.height, self.width)
 
     def read_original(self, folder: str, frame: int, side: str) -> np.ndarray:
-        with self._open(folder, frame, side) as image:
+        with self.store.image(folder, frame, side) as image:
             if image.width <= self.width:  # which axis Pillow enlarges first depends on its version
                 return resized(image, self.height, self.width)
             return np.asarray(image)
 
     def read_planes(self, folder: str, frame: int, side: str, planes: np.ndarray) -> None:
         planes[:] = self.read(folder, frame, side).transpose(2, 0, 1)
-
-    def native_size(self, folder: str, frame: int, side: str) -> tuple[int, int]:
-        with self._open(folder, frame, side, decode=False) as image:
-            return image.height, image.width
-
-    def _open(self, folder: str, frame: int, side: str, decode: bool = True) -> Image.Image:
-        path = self.path(folder, frame, side)
-        try:
-            image = Image.open(path)
-            return self._upright(to_rgb(image) if decode else image)
-        except FileNotFoundError:
-            raise UserError(f"frame {frame} {side} of {folder}: {self.missing(folder, frame, side)}") from None
-        except NOT_AN_IMAGE as error:
-            if may_pass(error):
-                raise
-            raise unreadable(path, error, self._remedy(folder)) from None
-
-    def _upright(self, image: Image.Image) -> Image.Image:
-        return image  # KITTI's are
-
-    def _remedy(self, folder: str) -> str:
-        archives = kitti.drive_archives(self.dataset, {folder})
-        return f"extract it again from {archives[0]}" if archives else "replace the file"
-
-    def _listing(self, directory: str) -> frozenset[str]:
-        """Names in a directory, read once: a split has 40,000 lines but few directories."""
-        if directory not in self._listings:
-            try:
-                self._listings[directory] = frozenset(os.listdir(self.root / directory))
-            except (FileNotFoundError, NotADirectoryError):
-                self._listings[directory] = frozenset()
-        return self._listings[directory]
-
-
-class VideoStore(FolderStore):
-    """Any folder of video frames: images at the root (folder ".") or one subfolder per video.
-
-    The frame number is the image's place in the natural order of names.  There is one camera, "l".
-    """
-
-    def __init__(self, root: Path, height: int, width: int) -> None:
-        super().__init__("frames", root, "", height, width)
-        self.videos = video.list_videos(self.root)
-
-    def path(self, folder: str, frame: int, side: str) -> Path:
-        if not self.has(folder, frame, side):
-            raise UserError(f"frame {frame} {side} of {folder}: {self.missing(folder, frame, side)}")
-        return self.root / folder / self.videos[folder][frame]
-
-    def has(self, folder: str, frame: int, side: str) -> bool:
-        return side == "l" and 0 <= frame < len(self.videos.get(folder, ()))
-
-    def missing(self, folder: str, frame: int, side: str) -> str:
-        if side != "l":
-            return "--dataset frames has one camera: write l in the split, leave out --use_stereo"
-        if folder not in self.videos:
-            return f"no images in {self.root / folder}"
-        return f"{self.root / folder} has frames 0 to {len(self.videos[folder]) - 1}"
-
-    def native_size(self, folder: str, frame: int, side: str) -> tuple[int, int]:
-        with self._open(folder, frame, side) as image:
-            return image.height, image.width
-
-    def _upright(self, image: Image.Image) -> Image.Image:
-        return upright(image)
-
-    def _remedy(self, folder: str) -> str:
-        return "replace the file, or remove it from the video"

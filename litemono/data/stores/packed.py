@@ -4,7 +4,7 @@
     DIR/2011_09_26/calib_cam_to_cam.txt ...               calibration, as KITTI ships it
     DIR/2011_09_26/2011_09_26_drive_0001_sync/
         image_02.bin                                      uint8 (frames, 3, height, width), in the order of the index
-        velodyne_points.zip                               scans of validation and test frames (kitti.scan_path finds them)
+        velodyne_points.zip                               scans of validation and test frames (kitti.paths.scan_path)
 
 A frame is stored as planes, the layout that training wants, so a triplet is three plain copies from the page cache into
 the batch.  Frames are read by position and not through a memory map: as fast from the cache, one request instead of ninety
@@ -22,7 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from litemono.data import kitti
+from litemono.data.datasets.base import PackableDataset
+from litemono.data.stores.arrays import read_picture
 from litemono.utils.atomic_files import may_pass, replacing
 from litemono.utils.errors import UserError
 
@@ -52,7 +53,7 @@ class Drive:
 class PackIndex:
     """The index file."""
 
-    dataset: str
+    dataset: str  # its name
     height: int
     width: int
     drives: dict[str, Drive] = field(default_factory=dict)
@@ -71,14 +72,9 @@ def is_pack(root: Path | str) -> bool:
     return (Path(root) / INDEX_FILE).is_file()
 
 
-def drive_place(dataset: str, folder: str) -> str:
-    """Directory of a drive or sequence below the data root."""
-    return kitti.frame_place(dataset, folder, 0, "l")[0].removesuffix("/data").rsplit("/", 1)[0]
-
-
-def frames_file(root: Path, dataset: str, folder: str, side: str) -> Path:
+def frames_file(root: Path, dataset: PackableDataset, folder: str, side: str) -> Path:
     """The packed frames of one camera."""
-    return Path(root) / (kitti.frame_place(dataset, folder, 0, side)[0].removesuffix("/data") + ".bin")
+    return Path(root) / f"{dataset.camera_place(folder, side)}.bin"
 
 
 def read_index(root: Path | str) -> PackIndex:
@@ -131,15 +127,16 @@ def zip_is_whole(path: Path) -> bool:
 
 
 class PackedStore:
-    """FrameStore of a folder made by `litemono.prepare pack`."""
+    """Frames of a folder made by `litemono.prepare pack`, at the size they were packed at."""
 
     holds_originals = False
 
-    def __init__(self, dataset: str, root: Path, height: int, width: int) -> None:
+    def __init__(self, dataset: PackableDataset, root: Path) -> None:
         self.dataset, self.root = dataset, Path(root)
-        self.height, self.width = height, width
         self.index = read_index(root)
-        self._check_settings()
+        self.height, self.width = self.index.height, self.index.width
+        if self.index.dataset != dataset.name:
+            raise UserError(f"--data_path {root}: packed from --dataset {self.index.dataset}, not {dataset.name}")
         self._rows: dict[tuple[str, str], np.ndarray] = {}  # row in the file by frame number, -1: not packed
         self._files: dict[tuple[str, str], int] = {}
         for folder, drive in self.index.drives.items():
@@ -160,6 +157,9 @@ class PackedStore:
         if os.preadv(file, [planes], row * self.index.frame_bytes) != self.index.frame_bytes:
             path = frames_file(self.root, self.dataset, folder, side)
             raise UserError(f"{path}: ends before frame {frame}; was it changed while it is in use?")
+
+    def read_array(self, kind: str, folder: str, frame: int, side: str) -> np.ndarray:
+        return read_picture(self.dataset, self.root, kind, folder, frame, side)
 
     def has(self, folder: str, frame: int, side: str) -> bool:
         return self._row(folder, frame, side) >= 0
@@ -195,16 +195,15 @@ class PackedStore:
             f"python -m litemono.prepare pack --from ZIPS_OR_FOLDER --split SPLIT --output {self.root}"
         )
 
-    def _check_settings(self) -> None:
-        index, root = self.index, self.root
-        if (index.height, index.width) != (self.height, self.width):
+    def check_size(self, height: int, width: int) -> None:
+        """UserError unless the frames were packed at this size."""
+        index = self.index
+        if (index.height, index.width) != (height, width):
             raise UserError(
-                f"--data_path {root}: packed at {index.size} (width x height), not {self.width}x{self.height}; give --height "
+                f"--data_path {self.root}: packed at {index.size} (width x height), not {width}x{height}; give --height "
                 f"{index.height} --width {index.width}, or pack again: python -m litemono.prepare pack --from "
-                f"ZIPS_OR_FOLDER --size {self.width}x{self.height} --output ANOTHER_FOLDER"
+                f"ZIPS_OR_FOLDER --size {width}x{height} --output ANOTHER_FOLDER"
             )
-        if index.dataset != self.dataset:
-            raise UserError(f"--data_path {root}: packed from --dataset {index.dataset}, not {self.dataset}")
 
     def _add_camera(self, folder: str, side: str, camera: Camera) -> None:
         path = frames_file(self.root, self.dataset, folder, side)
@@ -221,7 +220,7 @@ class PackedStore:
 
     def _name(self, folder: str) -> str:
         """The index's name of a drive: split lists may write odometry sequences as 0 or 00."""
-        return kitti.sequence_name(folder) if self.dataset == "kitti_odom" else folder
+        return self.dataset.folder_name(folder)
 
     def _row(self, folder: str, frame: int, side: str) -> int:
         rows = self._rows.get((self._name(folder), side))

@@ -192,7 +192,7 @@ def test_an_unreachable_server_is_told(download):
 def test_a_split_of_ones_own_drives_has_no_archives(capfd, tmp_path):
     (tmp_path / "train_files.txt").write_text("my/drive 1 l\n")
     process = run_prepare(capfd, "download", "--output", tmp_path / "zips", "--split", tmp_path)
-    assert_fails(process, "none of its drives is KITTI's")
+    assert_fails(process, "no published archive of --dataset kitti has its drives")
 
 
 def test_too_little_room_is_told_before_anything_is_fetched(server, download, tmp_path, monkeypatch):

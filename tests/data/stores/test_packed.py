@@ -15,10 +15,14 @@ from packing_helpers import DAY, DRIVE, assert_fails, run_prepare, small_split, 
 
 from export_gt import __main__ as export_gt
 from litemono import prepare
-from litemono.data import kitti
-from litemono.data.kitti import SplitLine
-from litemono.data.loader import EpochBatches, Loader
+from litemono.data.datasets.kitti_odometry import KITTI_ODOMETRY
+from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.data.kitti.paths import scan_path
+from litemono.data.kitti.velodyne import velodyne_depth
+from litemono.data.loader import Loader
 from litemono.data.packing.requirements import SplitConfig
+from litemono.data.sampler import EpochBatches
+from litemono.data.splits import SplitLine
 from litemono.data.stores import packed
 from litemono.data.stores.folder import open_store
 from litemono.data.triplets import TripletDataset
@@ -59,7 +63,7 @@ def dataset(store, lines, training: bool) -> TripletDataset:
         color_jitter="per_image",
         seed=3,
         training=training,
-        read_depth=None if training else partial(kitti.training_depth, store.root),
+        read_depth=None if training else partial(KITTI_RAW.depth.read, store.root),
     )
 
 
@@ -101,10 +105,10 @@ def test_validation_samples_with_scans_are_those_of_the_folder(pack, kitti_sampl
 
 
 def test_ground_truth_of_the_thinned_scans_is_that_of_the_whole_ones(pack, kitti_sample):
-    scans = [kitti.scan_path(root, DRIVE, 16) for root in (pack, kitti_sample)]
+    scans = [scan_path(root, DRIVE, 16) for root in (pack, kitti_sample)]
     for cam in (2, 3):
         for vel_depth in (False, True):
-            maps = [kitti.velodyne_depth(kitti_sample / DAY, scan, cam, vel_depth) for scan in scans]
+            maps = [velodyne_depth(kitti_sample / DAY, scan, cam, vel_depth) for scan in scans]
             assert np.array_equal(*maps)
 
 
@@ -154,7 +158,7 @@ def test_odometry_sequences_are_found_with_and_without_leading_zero(tmp_path):
     index = packed.PackIndex(
         "kitti_odom", 32, 64, {"09": packed.Drive({"l": packed.Camera((376, 1241), [0, 1], [0, 0])})}
     )
-    path = packed.frames_file(tmp_path, "kitti_odom", "09", "l")
+    path = packed.frames_file(tmp_path, KITTI_ODOMETRY, "09", "l")
     assert path == tmp_path / "sequences/09/image_2.bin"
     path.parent.mkdir(parents=True)
     np.arange(2 * 3 * 32 * 64, dtype=np.uint8).tofile(path)

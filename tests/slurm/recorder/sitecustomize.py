@@ -11,7 +11,7 @@ class Watcher:
         if name != "litemono.engine.training":
             return None
         sys.meta_path.remove(self)
-        from litemono.data.loader import EpochBatches
+        from litemono.data.sampler import EpochBatches
 
         iterate = EpochBatches.__iter__
 

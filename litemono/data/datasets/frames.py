@@ -1,4 +1,8 @@
-"""Folders of video frames: which images form a video, and a split when the user gives none."""
+"""Any folder of video frames: images at the root (folder ".") or one subfolder for each video.
+
+The frame number is the image's place in the natural order of names. There is one camera, "l", and nothing but images;
+without a split list the videos are split here.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from litemono.data.kitti import SplitLine
+from litemono.data.datasets.base import Dataset, Layout
+from litemono.data.splits import SplitLine
 from litemono.utils.errors import UserError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
@@ -59,3 +64,55 @@ def split_videos(videos: Mapping[str, Sequence[str]], which: str, frame_ids: Seq
             f"needs {2 * sample + 1}, for training, validation and a frame between them"
         )
     return lines
+
+
+class VideoLayout(Layout):
+    """The videos at a root, listed when it is opened."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.videos = list_videos(self.root)
+
+    def place(self, folder: str, frame: int, side: str) -> tuple[str, str]:
+        if not self.has(folder, frame, side):
+            raise UserError(f"frame {frame} {side} of {folder}: {self.missing(folder, frame, side)}")
+        return folder, self.videos[folder][frame]
+
+    def has(self, folder: str, frame: int, side: str) -> bool:
+        return side == "l" and 0 <= frame < len(self.videos.get(folder, ()))
+
+    def missing(self, folder: str, frame: int, side: str) -> str:
+        if side != "l":
+            return f"--dataset {FRAMES.name} has one camera: write l in the split, leave out --use_stereo"
+        if folder not in self.videos:
+            return f"no images in {self.root / folder}"
+        return f"{self.root / folder} has frames 0 to {len(self.videos[folder]) - 1}"
+
+
+class Frames(Dataset):
+    """Videos of the user; a folder is a video."""
+
+    name = "frames"
+    summary = "any folder of video frames (needs --intrinsics)"
+    split_summary = "all frames (last tenth validates)"
+    turned_by_exif = True
+
+    def layout(self, root: Path, png: bool) -> VideoLayout:
+        return VideoLayout(root)
+
+    def lines(
+        self, root: Path, split: str | None, which: str, frame_ids: Sequence[int]
+    ) -> tuple[list[SplitLine], Path | str]:
+        if split is not None:
+            return super().lines(root, split, which, frame_ids)
+        return split_videos(list_videos(root), which, frame_ids), f"{root} ({which} part)"
+
+    def frames_found(self, root: Path) -> str:
+        videos = list_videos(root)
+        return f"{sum(map(len, videos.values()))} frames in {len(videos)} videos"
+
+    def remedy(self, folder: str) -> str:
+        return "replace the file, or remove it from the video"
+
+
+FRAMES = Frames()

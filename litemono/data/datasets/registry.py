@@ -1,0 +1,56 @@
+"""Every data set by its name: --dataset, its help texts and all checks read this. A new data set adds its line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from litemono.data.datasets.base import Dataset, PackableDataset
+from litemono.data.datasets.frames import FRAMES
+from litemono.data.datasets.kitti_odometry import KITTI_ODOMETRY
+from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.utils.errors import UserError
+
+DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (KITTI_RAW, KITTI_ODOMETRY, FRAMES)}
+PACKABLE = {name: dataset for name, dataset in DATASETS.items() if isinstance(dataset, PackableDataset)}
+DEFAULT = KITTI_RAW
+
+if TYPE_CHECKING:  # a type checker cannot read the registry
+    DatasetName = str
+    PackableName = str
+else:
+    DatasetName = Literal[tuple(DATASETS)]
+    PackableName = Literal[tuple(PACKABLE)]
+
+DATASET_HELP = "; ".join(f"{name}: {dataset.summary}" for name, dataset in DATASETS.items()) + "."
+PACKABLE_HELP = "; ".join(f"{name}: {dataset.summary}" for name, dataset in PACKABLE.items()) + "."
+SPLIT_HELP = ", ".join(f"{dataset.split_summary} for {name}" for name, dataset in DATASETS.items())
+PACKABLE_SPLIT_HELP = ", ".join(f"{dataset.split_summary} for {name}" for name, dataset in PACKABLE.items())
+
+
+def get(name: str) -> Dataset:
+    """The data set of this name; UserError with the names there are."""
+    if name not in DATASETS:
+        raise UserError(f"--dataset {name}: there is no such data set; choose from {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def packable(name: str) -> PackableDataset:
+    """The same where `litemono.prepare` must be able to pack it."""
+    if name not in PACKABLE:
+        raise UserError(f"--dataset {name}: cannot be packed; those that can: {', '.join(PACKABLE)}")
+    return PACKABLE[name]
+
+
+def flag(name: str) -> str:
+    """What a command for this data set needs: "--dataset NAME ", or nothing for the default."""
+    return "" if name == DEFAULT.name else f"--dataset {name} "
+
+
+def check_flags(name: str, intrinsics: str, use_stereo: bool) -> None:
+    """UserError where the data set does not fit --intrinsics or --use_stereo."""
+    dataset = get(name)
+    if not dataset.intrinsics and "," not in intrinsics:
+        raise UserError(f"--dataset {name} needs --intrinsics fx,fy,cx,cy (pixels of the original images)")
+    if use_stereo and len(dataset.sides) < 2:
+        pairs = " or ".join(other for other, one in DATASETS.items() if len(one.sides) > 1)
+        raise UserError(f"--use_stereo needs a stereo pair: --dataset {pairs}")

@@ -1,0 +1,76 @@
+"""Split lists: which frames are samples, one line "folder frame side" each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from litemono.utils.atomic_files import may_pass
+from litemono.utils.errors import UserError
+
+SPLITS = Path(__file__).resolve().parents[2] / "splits"
+OTHER_SIDE = {"l": "r", "r": "l"}
+
+
+class SplitLine(NamedTuple):
+    """One sample: the target frame of a folder (a drive, a sequence, a video: the data set says which)."""
+
+    folder: str
+    frame: int
+    side: str  # "l" or "r"
+
+    def __str__(self) -> str:
+        return f"{self.folder} {self.frame} {self.side}"
+
+
+FrameName = tuple[str, int, str]  # folder, frame, side
+
+
+def sample_frames(line: SplitLine, frame_ids: Sequence[int], use_stereo: bool) -> list[FrameName]:
+    """The frames of a sample: those at `frame_ids` from its target, then the other camera's of its target."""
+    frames = [(line.folder, line.frame + i, line.side) for i in frame_ids]
+    return [*frames, (line.folder, line.frame, OTHER_SIDE[line.side])] if use_stereo else frames
+
+
+def find_split(split: str) -> Path | None:
+    """The folder of a split that is named in splits/ or given by its path."""
+    named, given = SPLITS / split, Path(split)
+    if named.parent == SPLITS and named.is_dir():
+        return named
+    return Path(os.path.abspath(given)) if split and given.is_dir() else None
+
+
+def split_file(split: str, which: str) -> Path:
+    """Path of `which` ("train", "val", "test") of a split named in splits/ or given as a folder."""
+    folder = find_split(split)
+    name = f"{which}_files.txt"
+    if folder is not None and (folder / name).is_file():
+        return folder / name
+    known = ", ".join(sorted(f.parent.name for f in SPLITS.glob(f"*/{name}")))
+    problem = f"{folder} has no {name}" if folder else f"no split and no folder '{split}'"
+    raise UserError(f"--split {split}: {problem}; splits with {name}: {known}; or give a folder that holds one")
+
+
+def read_split(path: Path | str) -> list[SplitLine]:
+    """Lines "folder frame side"; a missing side means left.  Blank lines and any kind of line end are fine."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        if may_pass(error):
+            raise
+        raise UserError(f"{path}: cannot be read as a list of frames ({error})") from None
+    lines = [_parse_line(line, f"{path}:{n}") for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise UserError(f"{path}: the list is empty; it needs lines like '2011_09_26/2011_09_26_drive_0001_sync 5 l'")
+    return lines
+
+
+def _parse_line(line: str, where: str) -> SplitLine:
+    fields = line.strip().rsplit(maxsplit=2)  # from the right: the folder may contain spaces
+    if len(fields) == 2:
+        fields.append("l")
+    if len(fields) != 3 or not fields[1].isdecimal() or len(fields[1]) > 10 or fields[2] not in OTHER_SIDE:
+        raise UserError(f"{where}: '{line.strip()}' is not 'folder frame side' with a frame number and side l or r")
+    return SplitLine(fields[0], int(fields[1]), fields[2])

@@ -1,0 +1,52 @@
+"""What the pipeline needs of a store. Stores are read-only, and several threads read from them at the same time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from litemono.data.datasets.base import Dataset
+
+
+class FrameStore(Protocol):
+    """Frames of a data set as they are stored."""
+
+    dataset: Dataset
+    root: Path  # calibration, scans, depth and masks lie below it in the data set's layout
+
+    def read(self, folder: str, frame: int, side: str) -> np.ndarray:
+        """(h, w, 3) uint8 RGB, upright, at the size it is stored at."""
+
+    def read_array(self, kind: str, folder: str, frame: int, side: str) -> np.ndarray:
+        """(h, w) numbers of a depth or mask PNG that belongs to the frame: uint16 or uint8, as they are in the file.
+
+        kind: a key of `dataset.pictures`. UserError where the data set has no such kind or the file is missing.
+        """
+
+    def has(self, folder: str, frame: int, side: str) -> bool:
+        """Whether the frame is there; cheap enough for every line of a split."""
+
+    def native_size(self, folder: str, frame: int, side: str) -> tuple[int, int]:
+        """(height, width) of the original image."""
+
+    def missing(self, folder: str, frame: int, side: str) -> str:
+        """For an absent frame: where it was looked for and, if the store can see that, what to change."""
+
+
+class SizedStore(FrameStore, Protocol):
+    """Frames at one size: resized as they are read, or packed so."""
+
+    height: int
+    width: int
+    holds_originals: bool  # whether `read` decodes and resizes
+
+    def read(self, folder: str, frame: int, side: str) -> np.ndarray:
+        """(height, width, 3) uint8 RGB, Lanczos-resized straight from the original size."""
+
+    def read_planes(self, folder: str, frame: int, side: str, planes: np.ndarray) -> None:
+        """Write the same pixels into `planes`, (3, height, width) uint8."""
+
+    def read_original(self, folder: str, frame: int, side: str) -> np.ndarray:
+        """(h, w, 3) uint8 RGB from which resample.resize makes what `read` gives; only where `holds_originals`."""
