@@ -13,6 +13,7 @@ from litemono.engine.profiler import Profiler
 from litemono.engine.signals import StopFlag
 from litemono.engine.step import seed_step, train_step
 from litemono.engine.training import Training, open_training
+from litemono.tasks.monodepth_advice import profiler_advice
 from litemono.tasks.monodepth_validation import validate
 from litemono.utils import cli
 from litemono.utils.device import is_out_of_memory
@@ -35,7 +36,7 @@ def train(config: TrainConfig) -> int:
             fitting_in_memory(config),
             open_training(config, world) as training,
             fitting_in_memory(config),  # here too, so that the run's last words are about the way out
-            Profiler(training) as profiler,
+            Profiler(training, profiler_advice(config, world.device, training.precision)) as profiler,
         ):
             if training.finished:
                 training.report.say(f"{config.folder}: already finished")
