@@ -1,74 +1,72 @@
-"""--profile: where the time of a training step goes, as a trace to look at and in five lines to read."""
+"""--profile: where the time of a training step goes, as a trace to look at and in five sentences to read."""
 
 from __future__ import annotations
 
 import os
+import re
 import time
+from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from torch.autograd import DeviceType
+from torch.autograd.profiler_util import EventList
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from litemono.data.batch import Batch
-from litemono.data.datasets import registry
-from litemono.data.stores.packed import is_pack
-from litemono.engine.precision import HALF, choose_precision
-from litemono.engine.profiler_trace import PARTS, REST, STEP, WAITING, Costs, costs, read_events
+from litemono.engine.task import Advice
 from litemono.engine.training import Training
-from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils.atomic_files import write_atomically
 
 WARM_UP = 3  # steps of a start that are not typical: cuDNN chooses its algorithms, allocators and caches fill
+WAITING, STEP, REST = "waiting for data", "training step", "rest"
+PART = re.compile(r"[a-z][a-z ]*")  # our labels (record_function); torch's own, such as Optimizer.step#Adam, are not
 DATA_KEEPS_UP = 0.02  # share of the time that may be spent waiting for data
 GPU_FULL = 0.9  # share of the time from which on a GPU counts as busy all the time
-NAMED = 3  # operations that the summary names
-
-Steps = Iterator[tuple[float, Batch]]
+Steps = Iterator[tuple[float, Any]]  # (seconds waited, batch)
 
 
 @dataclass
 class Timing:
-    """Of the recorded steps, by the clock on the wall."""
+    """The recorded steps by the wall clock."""
 
     steps: int = 0
     seconds: float = 0.0
-    waited: float = 0.0
-    """Seconds of these spent waiting for data."""
-
-    @property
-    def data_wait(self) -> float:
-        return self.waited / self.seconds
+    waited: float = 0.0  # seconds of these spent waiting for data
 
 
-class Profiler:
-    """Records `--profile` steps as they pass; without the flag, and except on rank 0, it only hands them on.
+class Costs(NamedTuple):
+    """Seconds of the GPU where it was recorded, else of the process."""
 
-    The steps follow each other in one epoch: a validation between them would make the trace many times as large.
-    """
+    parts: dict[str, float]  # by label; REST is what has none
+    operations: list[tuple[str, float, int]]  # torch's name, seconds without what it calls, calls; most expensive first
+    gpu_busy: float | None  # seconds in which the GPU did anything; None: nothing was recorded of a GPU
+
+
+class Profiler(AbstractContextManager):
+    """Records `--profile` steps of one epoch as they pass; without the flag, and except on rank 0, it only passes them."""
 
     def __init__(self, training: Training) -> None:
         self.training = training
+        self.advice = training.task.advice(training.processes.device, training.precision)
         self.wanted = training.config.run.profile if training.run else None
-        self.timing = Timing()
-        self._warm_up = WARM_UP
+        self.timing, self._warm_up = Timing(), WARM_UP
         self._torch: profile | None = None
 
-    def __enter__(self) -> Profiler:
-        return self
-
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """The run ends: tell about the steps that were recorded, if fewer than wanted."""
+        """The run ends: summarise the steps that were recorded, if fewer than wanted."""
         if self.wanted and kind is None:
             self._finish()
 
     def watch(self, steps: Steps) -> Steps:
-        """The same steps (seconds waited, batch) of an epoch, some of them recorded."""
+        """The same steps, some of them recorded."""
         while self.wanted and not self._due():
-            step = next(steps, None)
-            if step is None:
-                return
             self._warm_up -= 1
+            if (step := next(steps, None)) is None:
+                return
             yield step
         if self.wanted:
             yield from self._record(steps)
@@ -82,178 +80,124 @@ class Profiler:
         return self._warm_up <= 0 and in_epoch >= min(self.wanted, t.steps_per_epoch, in_run) > 0
 
     def _record(self, steps: Steps) -> Steps:
-        self._start()
-        start = time.perf_counter()
-        try:
-            while self.timing.steps < self.wanted:
-                with record_function(WAITING):
-                    step = next(steps, None)
-                if step is None:
-                    break
-                self.timing.steps += 1
-                self.timing.waited += step[0]
-                with record_function(STEP):
-                    yield step
-        finally:  # also where the loop leaves after this step
-            self._settle()
-            self.timing.seconds = time.perf_counter() - start
-            self._torch.stop()
-        self._finish()
-
-    def _start(self) -> None:
         device = self.training.processes.device
         os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # else it complains about a missing GPU
         activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
-        self._torch = profile(activities=activities)
-        self._torch.start()
-        torch.zeros(1, device=device)  # what comes first waits for the profiler's own beginnings
-        self._settle()
-
-    def _settle(self) -> None:
-        """Wait until the GPU has done what it was given, so that the clock counts all of it and nothing else."""
-        if self.training.processes.device.type == "cuda":
-            torch.cuda.synchronize(self.training.processes.device)
+        settle = (
+            torch.cuda.synchronize if device.type == "cuda" else lambda: None
+        )  # so that the clock counts all GPU work
+        with profile(activities=activities) as self._torch:
+            torch.zeros(1, device=device)  # what comes first waits for the profiler's own beginnings
+            settle()
+            start = time.perf_counter()
+            try:
+                while self.timing.steps < self.wanted:
+                    with record_function(WAITING):
+                        step = next(steps, None)
+                    if step is None:
+                        break
+                    self.timing.steps += 1
+                    self.timing.waited += step[0]
+                    with record_function(STEP):
+                        yield step
+            finally:  # also where the loop leaves after this step
+                settle()
+                self.timing.seconds = time.perf_counter() - start
+        self._finish()
 
     def _finish(self) -> None:
         """Write trace and summary, and say the summary. No trouble with them ends a training."""
-        t, torch_profile = self.training, self._torch
-        wanted, self.wanted, self._torch = self.wanted, None, None
-        if torch_profile is None or t.log.stop_requested:
+        t, head = self.training, f"--profile {self.wanted}: no profile"
+        wanted, self.wanted = self.wanted, None
+        if self._torch is None or t.log.stop_requested:
             ended = "was interrupted, the same command tries again" if t.log.stop_requested else "ended first"
-            t.report.say(f"--profile {wanted}: no profile; it needs {WARM_UP} steps to warm up, and the run {ended}")
+            t.report.say(f"{head}; it needs {WARM_UP} steps to warm up, and the run {ended}")
             return
         folder = t.run.path / "profile"
         try:
             folder.mkdir(exist_ok=True)
-            trace = folder / "trace.json.gz"
-            torch_profile.export_chrome_trace(str(trace))
-            lines = summary(t, wanted, self.timing, costs(read_events(trace)))
+            self._torch.export_chrome_trace(str(folder / "trace.json.gz"))
+            measured = costs(self._torch.events(), self.timing)
+            lines = [about(t, wanted, self.timing), *sentences(self.timing, measured, self.advice, t.processes.device)]
             write_atomically(folder / "summary.txt", "".join(f"{line}\n" for line in lines).encode())
-        except Exception as error:  # a full disk, a trace of a torch that writes it differently
-            t.report.say(f"--profile {wanted}: no profile ({type(error).__name__}: {error})")
-            return
-        for line in (*lines, f"Trace: {trace} (open it in ui.perfetto.dev)"):
+            lines.append(f"Trace: {folder / 'trace.json.gz'} (open it in ui.perfetto.dev)")
+        except Exception as error:  # a full disk, a torch that names its events differently
+            lines = [f"{head} ({type(error).__name__}: {error})"]
+        for line in lines:
             t.report.say(line)
         t.report.clock.restart()
 
 
-def summary(t: Training, wanted: int, timing: Timing, measured: Costs) -> list[str]:
-    """Five lines for whoever wants to know what the training waits for."""
-    return [
-        what(t, wanted, timing),
-        f"Waiting for data: {percent(timing.data_wait)} of the time; {data_verdict(t, timing, measured)}.",
-        parts(timing, measured),
-        operations(timing, measured),
-        limit(t, timing, measured),
-    ]
+def costs(events: EventList, timing: Timing) -> Costs:
+    """events: torch.profiler.profile.events() of the recorded steps."""
+    host = [event for event in events if event.device_type == DeviceType.CPU]
+    on_gpu = [e.time_range for e in events if e.device_type != DeviceType.CPU and not e.is_user_annotation]
+    labels = [e for e in host if e.is_user_annotation and PART.fullmatch(e.name) and e.name != STEP]
+    spans = sorted((label.time_range.start, label.time_range.end, label.name) for label in labels)
+    parts = dict.fromkeys((name for *_, name in spans), 0.0) | {WAITING: 0.0, REST: 0.0}
+    column, busy = "self_device_time_total" if on_gpu else "self_cpu_time_total", None
+    if on_gpu:
+        for event in host:  # autograd launches from a thread of its own, so the label is found by the time
+            if not event.is_user_annotation:
+                i = bisect_right(spans, (event.time_range.start, float("inf"), "")) - 1
+                label = spans[i][2] if i >= 0 and event.time_range.start <= spans[i][1] else REST
+                parts[label] += sum(kernel.duration for kernel in event.kernels) / 1e6
+        parts[REST] += parts.pop(WAITING)
+        starts, ends = np.array(sorted((span.start, span.end) for span in on_gpu)).T
+        ends = np.maximum.accumulate(ends)
+        busy = float(ends[-1] - starts[0] - np.maximum(0, starts[1:] - ends[:-1]).sum()) / 1e6
+    else:
+        for start, end, name in spans:
+            parts[name] += (end - start) / 1e6
+        del parts[WAITING]
+        parts[REST] = timing.seconds - timing.waited - sum(parts.values())
+    rows = [row for row in events.key_averages() if row.device_type == DeviceType.CPU and not row.is_user_annotation]
+    rows.sort(key=lambda row: -getattr(row, column))
+    return Costs(parts, [(row.key.removeprefix("aten::"), getattr(row, column) / 1e6, row.count) for row in rows], busy)
 
 
-def what(t: Training, wanted: int, timing: Timing) -> str:
-    device, memory = f"a CPU ({counted(torch.get_num_threads(), 'thread')})", ""
-    if t.processes.device.type == "cuda":
-        device = torch.cuda.get_device_name(t.processes.device)
-        most = torch.cuda.max_memory_allocated(t.processes.device) / 2**30
-        all_of_it = torch.cuda.get_device_properties(t.processes.device).total_memory / 2**30
-        memory = f", at most {most:.1f} of {all_of_it:.1f} GiB of its memory"
-    asked = f" (of {wanted} asked for)" if timing.steps < wanted else ""
-    processes = f" (this is one of {t.processes.size} processes)" if t.processes.size > 1 else ""
-    seconds = timing.seconds / timing.steps
-    return (
-        f"Profile: {counted(timing.steps, 'step')}{asked} of batch {t.global_batch}{processes} on {device} in {t.precision}: "
-        f"{seconds:.3g} s a step, {t.global_batch / seconds:.3g} img/s with the profiler's own cost{memory}."
-    )
+def about(t: Training, wanted: int, timing: Timing) -> str:
+    """The summary's first sentence: what was measured."""
+    device, seconds = t.processes.device, timing.seconds / timing.steps
+    name, memory = f"a CPU (threads: {torch.get_num_threads()})", ""
+    if device.type == "cuda":
+        name, memory = torch.cuda.get_device_name(device), torch.cuda.max_memory_allocated(device)
+        memory = f", at most {memory / 2**30:.1f} GiB of its memory"
+    steps = f"{timing.steps} step{'s' * (timing.steps > 1)}" + f" (of {wanted} asked for)" * (timing.steps < wanted)
+    speed = f"{seconds:.3g} s a step, {t.global_batch / seconds:.3g} img/s with the profiler's own cost"
+    return f"Profile: {steps} of batch {t.global_batch} on {name} in {t.precision}: {speed}{memory}."
 
 
-def data_verdict(t: Training, timing: Timing, measured: Costs) -> str:
-    if timing.data_wait < DATA_KEEPS_UP:
-        return "the data keeps up"
-    if gpu_share(timing, measured) >= GPU_FULL:
-        return "the GPU was busy with earlier steps meanwhile"
-    return f"too much, worth trying: {faster_data(t.config)}"
-
-
-def faster_data(config: TrainConfig) -> str:
-    data, cores = config.data, len(os.sched_getaffinity(0))
-    ways = []
-    if data.dataset in registry.PACKABLE and not is_pack(data.data_path):
-        ways.append("packed frames (python -m litemono.prepare pack)")
-    if data.threads < cores:
-        ways.append(f"a larger --num_workers (now {data.threads}, of {counted(cores, 'core')})")
-    return " or ".join(ways) or f"more CPU cores for the job (now {cores})"
-
-
-def computing_seconds(timing: Timing, measured: Costs) -> float:
-    """What the shares of parts and operations are shares of."""
+def sentences(timing: Timing, measured: Costs, advice: Advice, device: torch.device) -> list[str]:
+    """Four: waiting, parts, operations, and what the step cannot go faster than, with the advice for it."""
+    waiting, computing = timing.waited / timing.seconds, sum(measured.parts.values())
+    busy = min(1.0, (measured.gpu_busy or 0.0) / timing.seconds)
+    verdict = "too much" + (f", worth trying: {' or '.join(advice.data)}" if advice.data else "")
+    if waiting < DATA_KEEPS_UP or busy >= GPU_FULL:
+        verdict = "the data keeps up" if waiting < DATA_KEEPS_UP else "the GPU was busy with earlier steps meanwhile"
     if measured.gpu_busy is None:
-        return timing.seconds - timing.waited
-    return sum(measured.parts.values())
-
-
-def parts(timing: Timing, measured: Costs) -> str:
-    computing = computing_seconds(timing, measured)
-    seconds = {part: measured.parts.get(part, 0.0) for part in PARTS}
-    seconds[REST] = computing - sum(seconds.values())
-    whose = "Computing" if measured.gpu_busy is None else "The GPU's work"
-    return f"{whose}: " + ", ".join(f"{part} {percent(spent / computing)}" for part, spent in seconds.items()) + "."
-
-
-def operations(timing: Timing, measured: Costs) -> str:
-    computing = computing_seconds(timing, measured)
-    best = (
-        f"{name} {percent(seconds / computing)} ({count / timing.steps:.0f} a step)"
-        for name, seconds, count in measured.operations[:NAMED]
-    )
-    return "Most expensive operations: " + ", ".join(best) + "."
-
-
-def gpu_share(timing: Timing, measured: Costs) -> float:
-    """Of the time in which the GPU worked; 0 without one."""
-    return min(1.0, (measured.gpu_busy or 0.0) / timing.seconds)
-
-
-def limit(t: Training, timing: Timing, measured: Costs) -> str:
-    """What the step cannot go faster than, and what to do about it."""
-    if measured.gpu_busy is None and t.processes.device.type == "cuda":
-        return (
-            "Limit: unknown; the profiler got no times from the GPU (CUPTI does not work here), parts are the host's."
+        what, ways = ("the data", advice.data) if waiting > 0.5 else ("the CPU's computing", advice.computing)
+    elif busy >= GPU_FULL:
+        what, ways = "its computing", advice.computing
+    elif waiting >= (1 - busy) / 2:
+        what, ways = "the data", advice.data
+    else:
+        what, ways = "the host, which launches kernels too slowly (the profiler slows it further)", advice.launching
+    if measured.gpu_busy is not None:
+        what = f"the GPU was busy {busy:.1%} of the time, so {what}"
+    elif device.type == "cuda":
+        what, ways = (
+            "unknown; the profiler got no times from the GPU (CUPTI does not work here), parts are the host's",
+            (),
         )
-    if measured.gpu_busy is None:
-        if timing.data_wait > 0.5:
-            return "Limit: the data."
-        return "Limit: the CPU's computing. " + trying(["a GPU", *less_work(t, measured)])
-    busy = gpu_share(timing, measured)
-    head = f"Limit: the GPU was busy {percent(busy)} of the time, so "
-    if busy >= GPU_FULL:
-        return head + "its computing. " + trying([*less_work(t, measured)])
-    if timing.data_wait >= (1 - busy) / 2:
-        return head + f"the data. {trying([faster_data(t.config)])}"
-    ways = ["a smaller --accumulate"] if t.config.optim.accumulate > 1 else []
-    ways += ["a larger --batch_size (another training)", *compiling(t, measured), "faster or less loaded CPU cores"]
-    return head + "the host, which hands out work too slowly (the profiler slows it further). " + trying(ways)
-
-
-def less_work(t: Training, measured: Costs) -> Iterator[str]:
-    """Ways to the same or nearly the same training with less computing."""
-    best = choose_precision(None, t.processes.device)
-    if best in HALF and t.precision not in HALF:
-        yield f"--precision {best}"
-    yield from compiling(t, measured)
-    yield "a smaller --model or --height and --width"
-
-
-def compiling(t: Training, measured: Costs) -> list[str]:
-    """--compile fuses a part of the objective, if that is worth it."""
-    share = measured.parts.get("objective", 0.0) / sum(measured.parts.values())
-    return ["--compile"] if share >= 0.05 and not (t.config.optim.compile or t.config.loss.no_ssim) else []
-
-
-def trying(ways: list[str]) -> str:
-    return f"Worth trying: {', '.join(ways)}."
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.{0 if share >= 0.0995 else 1}f} %"
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+    parts = (f"{part} {seconds / computing:.1%}" for part, seconds in measured.parts.items())
+    operations = (
+        f"{name} {seconds / computing:.1%} ({calls / timing.steps:.0f} a step)"
+        for name, seconds, calls in measured.operations[:3]
+    )
+    return [
+        f"Waiting for data: {waiting:.1%} of the time; {verdict}.",
+        f"{'Computing' if measured.gpu_busy is None else 'Work of the GPU'}: {', '.join(parts)}.",
+        f"Most expensive operations: {', '.join(operations)}.",
+        f"Limit: {what}." + (f" Worth trying: {', '.join(ways)}." if ways else ""),
+    ]

@@ -78,6 +78,15 @@ class Order(Protocol):
         """Let the next iteration begin at place `sample` of `epoch`, counted over all processes."""
 
 
+class Advice(NamedTuple):
+    """What is worth trying where a step is slow, as --profile prints it: flags and commands, by what limits the step."""
+
+    data: tuple[str, ...] = ()
+    computing: tuple[str, ...] = ()
+    launching: tuple[str, ...] = ()
+    """The GPU waits for kernels from the host."""
+
+
 @dataclass(frozen=True)
 class TaskData:
     """Loaders and what a resume must find unchanged."""
@@ -89,8 +98,6 @@ class TaskData:
     val_samples: int
     fingerprints: dict[str, str]
     """Of the lists of samples ("data", "validation_data"): a run resumes on those it began with."""
-    advice: tuple[str, ...] = ()
-    """Ways to read the data faster, as --profile prints them."""
 
 
 class Task(Protocol):
@@ -100,8 +107,6 @@ class Task(Protocol):
     """For the first log line, such as "lite-mono 640x192"."""
     best: Mapping[str, Best]
     """Validation results that choose weights, by name."""
-    advice: tuple[str, ...]
-    """Flags not in use that make the same step faster, as --profile prints them."""
 
     def data(self, processes: Processes) -> TaskData:
         """Open and check the data. Raises UserError where files are missing or the split is too small."""
@@ -126,3 +131,6 @@ class Task(Protocol):
 
     def save(self, modules: nn.Module, folder: Path) -> None:
         """Write the weights as the task's field reads them."""
+
+    def advice(self, device: torch.device, precision: Precision) -> Advice:
+        """For --profile, with the settings in use."""

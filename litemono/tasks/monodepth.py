@@ -24,7 +24,6 @@ from litemono.data.loader import Loader
 from litemono.data.missing_frames import check_frames
 from litemono.data.sampler import EpochBatches
 from litemono.data.splits import SplitLine
-from litemono.data.stores import packed
 from litemono.data.stores.base import SizedStore
 from litemono.data.stores.folder import open_store
 from litemono.data.triplets import TripletDataset
@@ -32,9 +31,10 @@ from litemono.engine.distributed import Processes
 from litemono.engine.lr_schedule import schedule
 from litemono.engine.precision import HALF, to_channels_last
 from litemono.engine.settings import Precision
-from litemono.engine.task import Best, Forward, Mean, ParameterGroup, TaskData, Validated
+from litemono.engine.task import Advice, Best, Forward, Mean, ParameterGroup, TaskData, Validated
 from litemono.losses.compiled import fused_kernels
 from litemono.metrics import METRIC_NAMES, train_depth_errors
+from litemono.tasks.advice import advice
 from litemono.tasks.monodepth_model import DepthPoseModel, Output
 from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils.colormap import magma
@@ -57,9 +57,8 @@ class Monodepth:
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
-        model, loss = config.model, config.loss
+        model = config.model
         self.description = f"{model.model} {model.width}x{model.height}"
-        self.advice = () if loss.compile or loss.no_ssim else ("--compile",)
 
     def data(self, processes: Processes) -> TaskData:
         config = self.config
@@ -75,7 +74,6 @@ class Monodepth:
             val=Loader(val, val_order, d.threads, processes.device),
             val_samples=len(val),
             fingerprints={"data": fingerprint(train.lines), "validation_data": fingerprint(val.lines)},
-            advice=() if packed.is_pack(d.data_path) else ("packed frames (python -m litemono.prepare pack)",),
         )
 
     def build(self, device: torch.device, precision: Precision) -> DepthPoseModel:
@@ -170,6 +168,11 @@ class Monodepth:
 
     def save(self, model: DepthPoseModel, folder: Path) -> None:
         weights.save_folder(folder, model.depth, model.pose, use_stereo=self.config.loss.use_stereo)
+
+    def advice(self, device: torch.device, precision: Precision) -> Advice:
+        config = self.config
+        flags = () if config.loss.compile or config.loss.no_ssim else ("--compile",)
+        return advice(config.data, config.optim, device, precision, flags)
 
 
 def lay_out(model: DepthPoseModel, precision: Precision, device: torch.device) -> None:

@@ -25,7 +25,6 @@ from litemono.data.loader import Loader
 from litemono.data.missing_frames import check_frames
 from litemono.data.sampler import EpochBatches
 from litemono.data.splits import SplitLine
-from litemono.data.stores import packed
 from litemono.data.stores.arrays import read_picture
 from litemono.data.stores.base import SizedStore
 from litemono.data.stores.folder import open_store
@@ -34,10 +33,11 @@ from litemono.engine.distributed import Processes
 from litemono.engine.lr_schedule import schedule
 from litemono.engine.precision import HALF, to_channels_last
 from litemono.engine.settings import Precision
-from litemono.engine.task import Best, Forward, Mean, ParameterGroup, TaskData, Validated
+from litemono.engine.task import Advice, Best, Forward, Mean, ParameterGroup, TaskData, Validated
 from litemono.geometry import disp_to_depth
 from litemono.losses.silog import silog
 from litemono.metrics import Errors, compute_errors
+from litemono.tasks.advice import advice
 from litemono.tasks.supervised_settings import FinetuneConfig
 from litemono.utils.colormap import magma
 from litemono.utils.errors import UserError
@@ -58,7 +58,6 @@ class SupervisedDepth:
     """The task of litemono.finetune."""
 
     best = {"loss": Best("best_loss"), "abs_rel": Best("best_abs_rel")}
-    advice = ()
 
     def __init__(self, config: FinetuneConfig) -> None:
         self.config = config
@@ -82,7 +81,6 @@ class SupervisedDepth:
             val=Loader(val, val_order, d.threads, processes.device),
             val_samples=len(val),
             fingerprints=prints,
-            advice=() if packed.is_pack(d.data_path) else ("packed frames (python -m litemono.prepare pack)",),
         )
 
     def dataset(self, which: str, store: SizedStore) -> TripletDataset:
@@ -182,6 +180,10 @@ class SupervisedDepth:
 
     def save(self, net: nn.Module, folder: Path) -> None:
         weights.save_folder(folder, net, None)
+
+    def advice(self, device: torch.device, precision: Precision) -> Advice:
+        config = self.config
+        return advice(config.data, config.optim, device, precision)
 
 
 def with_depth(store: SizedStore, lines: list[SplitLine], source: object) -> list[SplitLine]:

@@ -1,25 +1,29 @@
-"""--profile: a trace, five lines that say what was measured, and a training that does not notice."""
+"""--profile: a trace, five sentences that say what was measured, and a training that does not notice."""
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 import signal
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 from test_train import assert_same_training, flags, settings
 from tiny_kitti import assert_refused, invoke
+from torch.autograd import DeviceType
+from torch.autograd.profiler_util import EventList, FunctionEvent
 
-from litemono.engine.profiler import WARM_UP, Timing, data_verdict, limit, operations, parts
-from litemono.engine.profiler_trace import PARTS, STEP, WAITING, Costs, Operation, costs, plain, read_events
+from litemono.engine.profiler import STEP, WAITING, WARM_UP, Costs, Timing, costs, sentences
 from litemono.engine.step import seed_step
+from litemono.engine.task import Advice
 from litemono.train import main, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 WANTED = 2
+PARTS = ("augmentation", "depth network", "pose network", "objective", "backward", "optimisers")
 
 
 @pytest.fixture(scope="module")
@@ -35,21 +39,20 @@ def lines(run: Path) -> list[str]:
 
 
 def test_the_trace_shows_the_labelled_parts_of_the_wanted_steps(profiled):
-    labels = [
-        event["name"]
-        for event in read_events(profiled / "profile" / "trace.json.gz")
-        if event.get("cat") == "user_annotation"
-    ]
+    with gzip.open(profiled / "profile" / "trace.json.gz") as file:
+        events = json.load(file)["traceEvents"]
+    labels = [event["name"] for event in events if event.get("cat") == "user_annotation"]
     for label in (STEP, WAITING, *PARTS):
         assert labels.count(label) == WANTED, label
 
 
 def test_the_summary_is_five_lines_and_its_shares_add_up(profiled):
     about, data, shares, expensive, limiting = lines(profiled)
-    assert "2 steps of batch 2 on a CPU (1 thread) in fp32" in about
+    assert "2 steps of batch 2 on a CPU (threads: 1) in fp32" in about
     assert data.startswith("Waiting for data: ")
-    percents = [float(share) for share in re.findall(r"([\d.]+) %", shares)]
-    assert len(percents) == len(PARTS) + 1 and sum(percents) == pytest.approx(100, abs=3), "rounding and no more"
+    percents = [float(share) for share in re.findall(r"([\d.]+)%", shares)]
+    assert re.findall(r"([a-z ]+) [\d.]+%", shares) == [*(f" {part}" for part in PARTS), " rest"]
+    assert sum(percents) == pytest.approx(100, abs=0.5), "rounding and no more"
     assert "convolution" in expensive and "aten" not in expensive
     assert limiting.startswith("Limit: ")
 
@@ -89,7 +92,7 @@ def test_an_interrupted_recording_is_left_to_the_next_start(street, tmp_path, mo
         if step == WARM_UP:
             signal.raise_signal(signal.SIGUSR1)
 
-    monkeypatch.setattr("litemono.train.seed_step", seed_and_signal)
+    monkeypatch.setattr("litemono.engine.loop.seed_step", seed_and_signal)
     assert train(settings(street, tmp_path, run={"profile": 50, "max_steps": 7})) == 128 + signal.SIGUSR1
     assert "--profile 50: no profile" in capsys.readouterr().out
     assert not (tmp_path / "run" / "profile").exists()
@@ -108,114 +111,127 @@ def test_a_profile_of_no_steps_is_refused(street, tmp_path, capsys, value):
     assert_refused(outcome, f"--profile {value}: must be at least 1")
 
 
-# ---------------------------------------------------------------- what the trace of a GPU would say
+# ---------------------------------------------------------------- what a GPU would record
 
 
-def event(kind: str, name: str, start: float, duration: float, thread: int = 1, **args: int) -> dict:
-    args = {key.replace("_", " "): value for key, value in args.items()}
-    return {"ph": "X", "cat": kind, "name": name, "ts": start, "dur": duration, "tid": thread, "args": args}
+class Recorded:
+    """Events as torch's profiler gives them, in microseconds."""
+
+    def __init__(self) -> None:
+        self.events = EventList(use_device="cuda")
+
+    def add(self, name: str, start: float, end: float, *kernels: float, **more) -> None:
+        """On the host; `kernels` are the microseconds of those that it launches."""
+        event = FunctionEvent(
+            len(self.events), name, more.pop("thread", 1), start, end, use_device="cuda", stack=[], **more
+        )
+        for i, duration in enumerate(kernels):
+            event.append_kernel(f"kernel {i}", 0, duration)
+        self.events.append(event)
+
+    def gpu(self, start: float, end: float) -> None:
+        self.add("kernel", start, end, thread=7, device_type=DeviceType.CUDA)
+
+    def costs(self, timing: Timing | None = None) -> Costs:
+        self.events._build_tree()
+        return costs(self.events, timing or Timing(1, 1.0, 0.0))
 
 
-GPU_TRACE = [
-    event("user_annotation", "depth network", 0, 100),
-    event("user_annotation", "backward", 100, 100),
-    event("cpu_op", "aten::conv2d", 10, 30, External_id=1),
-    event("cpu_op", "aten::cudnn_convolution", 12, 20, External_id=2),
-    event("cuda_runtime", "cudaLaunchKernel", 20, 5, correlation=7, External_id=2),
-    event("cuda_runtime", "cudaLaunchKernel", 26, 5, correlation=8, External_id=2),
-    event("kernel", "sm90_fprop", 150, 200, thread=7, correlation=7),
-    event("kernel", "sm90_epilogue", 350, 100, thread=7, correlation=8),
+@pytest.fixture
+def on_gpu() -> Recorded:
+    recorded = Recorded()
+    recorded.add("depth network", 0, 100, is_user_annotation=True)
+    recorded.add("backward", 101, 200, is_user_annotation=True)
+    recorded.add("Optimizer.step#AdamW.step", 110, 120, is_user_annotation=True)
+    recorded.add("aten::conv2d", 10, 40)
+    recorded.add("aten::cudnn_convolution", 12, 32, 200, 100)
     # Launched by autograd's thread while the main thread waits in "backward".
-    event("cpu_op", "aten::convolution_backward", 120, 30, thread=2, External_id=3),
-    event("cuda_runtime", "cudaLaunchKernel", 130, 5, thread=2, correlation=9, External_id=3),
-    event("kernel", "sm90_dgrad", 400, 300, thread=7, correlation=9, External_id=3),
-    event("gpu_memcpy", "Memcpy HtoD (Pinned -> Device)", 1000, 100, thread=8, correlation=10),
-    event("cuda_runtime", "cudaMemcpyAsync", 900, 5, correlation=10),
-]
+    recorded.add("aten::convolution_backward", 120, 150, 250, thread=2)
+    recorded.add("aten::copy_", 900, 905, 100)
+    for start, end in ((150, 350), (350, 450), (400, 650), (1000, 1100)):
+        recorded.gpu(start, end)
+    return recorded
 
 
-def test_kernels_count_for_the_part_and_the_operation_that_launched_them():
-    measured = costs(GPU_TRACE)
-    assert measured.parts == pytest.approx({"depth network": 300e-6, "backward": 300e-6, "rest": 100e-6})
-    assert measured.operations == [
-        Operation("convolution", pytest.approx(300e-6), 1),
-        Operation("convolution backward", pytest.approx(300e-6), 1),
-        Operation("Memcpy HtoD (Pinned -> Device)", pytest.approx(100e-6), 1),
-    ]
+def test_kernels_count_for_the_part_and_the_operation_that_launched_them(on_gpu):
+    measured = on_gpu.costs()
+    assert measured.parts == pytest.approx({"depth network": 300e-6, "backward": 250e-6, "rest": 100e-6})
+    names, seconds, calls = zip(*measured.operations[:3], strict=True)
+    assert names == ("cudnn_convolution", "convolution_backward", "copy_") and calls == (1, 1, 1)
+    assert seconds == pytest.approx((300e-6, 250e-6, 100e-6))
 
 
-def test_a_gpu_that_does_two_things_at_a_time_is_busy_once():
-    assert costs(GPU_TRACE).gpu_busy == pytest.approx((700 - 150 + 100) * 1e-6)
+def test_a_gpu_that_does_two_things_at_a_time_is_busy_once(on_gpu):
+    assert on_gpu.costs().gpu_busy == pytest.approx((650 - 150 + 100) * 1e-6)
 
 
-def test_an_operation_costs_what_those_it_calls_do_not():
-    nested = [
-        event("cpu_op", "aten::convolution", 0, 100),
-        event("cpu_op", "aten::mkldnn_convolution", 10, 80),
-        event("cpu_op", "aten::empty", 20, 30),
-        event("cpu_op", "aten::empty", 100, 5),
-    ]
-    assert costs(nested).operations == [
-        Operation("convolution", pytest.approx(70e-6), 1),
-        Operation("empty", pytest.approx(35e-6), 2),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("aten::cudnn_batch_norm_backward", "batch normalisation backward"),
-        ("aten::copy_", "copying and converting"),
-        ("_PhotometricErrorBackward", "photometric error backward"),
-        ("autograd::engine::evaluate_function: MulBackward0", "autograd's bookkeeping"),
-        ("nccl:all_reduce", "exchange between processes"),
-        ("void at::native::elementwise_kernel<128, 4>(int)", "elementwise kernel"),
-    ],
-)
-def test_operations_have_plain_names(name, words):
-    assert plain(name) == words
+def test_without_a_gpu_parts_and_operations_are_those_of_the_process():
+    recorded = Recorded()
+    recorded.add("waiting for data", 0, 100, is_user_annotation=True)
+    recorded.add("depth network", 100, 300, is_user_annotation=True)
+    recorded.add("aten::convolution", 100, 200)
+    recorded.add("aten::empty", 120, 150)
+    measured = recorded.costs(Timing(1, 500e-6, 100e-6))
+    assert measured.parts == pytest.approx({"depth network": 200e-6, "rest": 200e-6}) and measured.gpu_busy is None
+    assert [name for name, *_ in measured.operations] == ["convolution", "empty"]
+    assert measured.operations[0][1] == pytest.approx(70e-6), "without what it calls"
 
 
 # ---------------------------------------------------------------- verdicts
 
-
-@pytest.fixture
-def on_gpu(street, tmp_path, monkeypatch):
-    """What the verdicts ask of a training, as it would be on a V100 in float32."""
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 0))
-    config = settings(street, tmp_path)
-    return SimpleNamespace(config=config, world=SimpleNamespace(device=torch.device("cuda")), precision="fp32")
+CUDA = torch.device("cuda")
+ADVICE = Advice(data=("packed frames", "workers"), computing=("--compile",), launching=("a larger --batch_size",))
 
 
-def measured(busy: float | None) -> Costs:
-    return Costs({"depth network": 0.3, "objective": 0.2}, [Operation("convolution", 0.25, 30)], busy)
+def said(timing: Timing, busy: float | None, device: torch.device = CUDA) -> tuple[str, str, str, str]:
+    costs = Costs({"depth network": 0.3, "objective": 0.2}, [("convolution", 0.25, 30)], busy)
+    return tuple(sentences(timing, costs, ADVICE, device))
 
 
-def test_a_gpu_that_never_waits_is_the_limit_and_fp16_worth_trying(on_gpu):
-    said = limit(on_gpu, Timing(10, 1.0, 0.0), measured(0.95))
-    assert "busy 95 % of the time, so its computing" in said and "--precision fp16, --compile" in said
+def test_a_gpu_that_never_waits_is_the_limit():
+    assert said(Timing(10, 1.0, 0.0), 0.95)[3] == (
+        "Limit: the GPU was busy 95.0% of the time, so its computing. Worth trying: --compile."
+    )
 
 
-def test_an_idle_gpu_without_waiting_for_data_is_launch_bound(on_gpu):
-    said = limit(on_gpu, Timing(10, 1.0, 0.05), measured(0.5))
-    assert "the host, which hands out work too slowly" in said and "--batch_size" in said
+def test_an_idle_gpu_without_waiting_for_data_is_launch_bound():
+    limit = said(Timing(10, 1.0, 0.05), 0.5)[3]
+    assert "the host, which launches kernels too slowly" in limit and "--batch_size" in limit
 
 
-def test_an_idle_gpu_that_waits_for_data_needs_faster_data(on_gpu):
-    timing = Timing(10, 1.0, 0.4)
-    assert "so the data. Worth trying: packed frames" in limit(on_gpu, timing, measured(0.5))
-    assert "--num_workers (now 0" in data_verdict(on_gpu, timing, measured(0.5))
+def test_an_idle_gpu_that_waits_for_data_needs_faster_data():
+    waiting, *_, limit = said(Timing(10, 1.0, 0.4), 0.5)
+    assert "so the data. Worth trying: packed frames" in limit
+    assert waiting.endswith("too much, worth trying: packed frames or workers.")
 
 
-def test_waiting_while_the_gpu_works_costs_nothing(on_gpu):
-    assert "busy with earlier steps" in data_verdict(on_gpu, Timing(10, 1.0, 0.1), measured(0.95))
+def test_waiting_while_the_gpu_works_costs_nothing():
+    assert "busy with earlier steps" in said(Timing(10, 1.0, 0.1), 0.95)[0]
 
 
-def test_a_profiler_without_gpu_times_does_not_pretend_to_know_the_limit(on_gpu):
-    assert limit(on_gpu, Timing(10, 1.0, 0.0), measured(None)).startswith("Limit: unknown")
+def test_a_profiler_without_gpu_times_does_not_pretend_to_know_the_limit():
+    assert said(Timing(10, 1.0, 0.0), None)[3].startswith("Limit: unknown")
+
+
+def test_a_cpu_waits_for_itself_or_for_its_data():
+    cpu = torch.device("cpu")
+    assert said(Timing(10, 1.0, 0.0), None, cpu)[3].startswith("Limit: the CPU's computing. Worth trying: --compile")
+    assert said(Timing(10, 1.0, 0.6), None, cpu)[3].startswith("Limit: the data.")
 
 
 def test_shares_on_a_gpu_are_of_its_work():
-    timing, half_busy = Timing(10, 1.0, 0.0), measured(0.5)
-    assert "depth network 60 %" in parts(timing, half_busy) and "objective 40 %" in parts(timing, half_busy)
-    assert operations(timing, half_busy).endswith("convolution 50 % (3 a step).")
+    _, parts, operations, _ = said(Timing(10, 1.0, 0.0), 0.5)
+    assert "depth network 60.0%" in parts and "objective 40.0%" in parts
+    assert operations.endswith("convolution 50.0% (3 a step).")
+
+
+def test_a_task_without_advice_gets_none():
+    costs = Costs({"backward": 0.5}, [], 0.95)
+    assert sentences(Timing(1, 1.0, 0.0), costs, Advice(), CUDA)[3].endswith("so its computing.")
+
+
+def test_the_advice_for_a_v100_in_float32_is_fp16_compile_and_packed_frames(street, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 0))
+    advice = Monodepth(settings(street, tmp_path)).advice(CUDA, "fp32")
+    assert advice.computing[:2] == ("--precision fp16", "--compile")
+    assert advice.data[0].startswith("packed frames") and "--num_workers (now 0" in advice.data[1]
