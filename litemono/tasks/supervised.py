@@ -86,8 +86,6 @@ class SupervisedDepth:
     def dataset(self, which: str, store: SizedStore) -> TripletDataset:
         """Single frames with their depth, brought to the network's size by nearest neighbour."""
         data = self.config.data
-        if "depth" not in store.dataset.pictures:
-            raise UserError(f"--dataset {data.dataset} has no depth pictures to train on; choose one that has")
         lines, source = store.dataset.lines(store.root, data.split, which, (0,))
         lines = check_frames(store, lines, (0,), False, data.skip_missing, source)
         return TripletDataset(

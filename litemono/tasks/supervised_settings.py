@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from litemono.data.datasets import registry
 from litemono.data.settings import FramesConfig, check_data
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.lr_schedule import Rate
@@ -76,6 +77,11 @@ def check(config: FinetuneConfig) -> None:
     data, model, loss = config.data, config.model, config.loss
     check_training(config)
     check_data(data)
+    with_depth = [name for name, dataset in registry.DATASETS.items() if "depth" in dataset.pictures]
+    demand(
+        data.dataset in with_depth,
+        f"--dataset {data.dataset} has no depth pictures to train on; those that have: {', '.join(with_depth)}",
+    )
     for name, value in (("height", model.height), ("width", model.width)):
         near = max(32, round(value / 32) * 32)
         demand(value > 0 and value % 32 == 0, f"--{name} {value}: must be a multiple of 32 (for example {near})")

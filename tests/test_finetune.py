@@ -1,0 +1,152 @@
+"""Supervised training as its user meets it: the same engine, resume and jobs as the self-supervised one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from PIL import Image
+from test_train import ONE_THREAD, assert_same_training, scalars, wait_for_step
+from tiny_kitti import assert_refused, invoke
+
+from evaluate.__main__ import main as evaluate_main
+from export_gt.__main__ import main as export_main
+from litemono import submit, tasks
+from litemono.finetune import main
+from litemono.synthetic.writer import write_world
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    """A rendered street with exact depth: 2 x 6 training, 6 validation and 4 test frames."""
+    folder = tmp_path_factory.mktemp("finetune") / "world"
+    write_world(folder, height=64, width=128, drives=4, frames_per_drive=8, seed=0, num_workers=2, left_only=True)
+    return folder
+
+
+def flags(world: Path, log_dir: Path, name: str = "run") -> list[str]:
+    """12 samples of 64x32, 2 epochs of 3 steps."""
+    text = (
+        f"--data_path {world} --split {world}/street --png --num_workers 0 --model lite-mono-tiny --height 32 --width 64 "
+        f"--batch_size 4 --num_epochs 2 --log_dir {log_dir} --model_name {name} --device cpu --log_every 1 "
+        "--checkpoint_minutes 0"
+    )
+    return text.split()
+
+
+def start(arguments: list[str]) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "litemono.finetune", *arguments], env={**ONE_THREAD, "PYTHONPATH": str(ROOT)}, cwd=ROOT
+    )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(world, tmp_path_factory) -> Path:
+    log_dir = tmp_path_factory.mktemp("runs")
+    assert start(flags(world, log_dir)).wait() == 0
+    return log_dir / "run"
+
+
+def test_a_run_leaves_weights_curves_and_a_finished_status(uninterrupted):
+    for name in ("weights_0", "weights_1", "last", "best_loss", "best_abs_rel"):
+        assert {"encoder.pth", "depth.pth"} <= {path.name for path in (uninterrupted / "models" / name).iterdir()}
+    status = json.loads((uninterrupted / "status.json").read_text())
+    assert status["state"] == "finished" and status["step"] == status["total_steps"] == 6
+    assert [step for step, _ in scalars(uninterrupted / "train", "loss/silog")] == list(range(1, 7))
+    assert [step for step, _ in scalars(uninterrupted / "val", "abs_rel")] == [3, 6]
+
+
+def test_a_killed_run_ends_with_the_bits_of_an_uninterrupted_one(world, tmp_path, uninterrupted):
+    process = start(flags(world, tmp_path))
+    wait_for_step(tmp_path / "run", 2)
+    process.kill()
+    process.wait()
+    assert start(flags(world, tmp_path)).wait() == 0
+    assert_same_training(uninterrupted, tmp_path / "run")
+
+
+def test_the_weights_are_evaluated_by_the_evaluate_command(world, uninterrupted, capsys):
+    invoke(export_main, capsys, "--data_path", world, "--split", world / "street", "--num_workers", 1)
+    done = invoke(evaluate_main, capsys, "--load_weights", uninterrupted / "models/last", "--split", world / "street",
+                  "--no_median_scaling", "--num_workers", 1, "--device", "cpu")  # fmt: skip
+    assert done.code == 0, done.err
+    assert json.loads((uninterrupted / "models/last/eval_street_unscaled.json").read_text())["min_depth"] == 1.0
+
+
+def test_submit_takes_the_command_and_its_flags(world, tmp_path, monkeypatch, capsys):
+    arguments = ["finetune", *flags(world, tmp_path), "--cluster", "debug"]
+    monkeypatch.setattr(sys, "argv", ["submit", *arguments])
+    with pytest.raises(SystemExit) as left:
+        submit.main()
+    assert not left.value.code, capsys.readouterr().err
+    assert "finished: weights in" in capsys.readouterr().out
+
+
+def test_a_sweep_takes_the_flags_of_the_command(world, tmp_path, monkeypatch, capsys):
+    arguments = ["finetune", *flags(world, tmp_path), "--dry_run", "--sweep", "schedule=cosine,constant"]
+    monkeypatch.setattr("litemono.jobs.slurm.available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["submit", *arguments])
+    with pytest.raises(SystemExit) as left:
+        submit.main()
+    assert not left.value.code
+    assert "schedule=cosine" in capsys.readouterr().out
+
+
+def test_the_loss_falls_on_a_street_that_is_seen_again_and_again(world, tmp_path, capsys):
+    """Eight epochs from random weights: abs_rel of the validation street falls by a fifth at least."""
+    more = ["--num_epochs", "8", "--lr", "5e-4", "--schedule", "constant", "--color_jitter", "off", "--drop_path", "0"]
+    assert invoke(main, capsys, *flags(world, tmp_path), *more).code == 0
+    errors = [value for _, value in scalars(tmp_path / "run/val", "abs_rel")]
+    assert errors[-1] < 0.8 * errors[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--min_depth", "90"], "--min_depth 90.0 --max_depth 80.0"),
+        (["--loss", "photometric"], "--loss"),
+        (["--model", "unet"], "--model"),
+        (["--dataset", "frames"], "has no depth pictures"),
+        (["--lr", "1", "2", "3"], "--lr takes 1 or 2 or 6 values"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_written(world, tmp_path, capsys, more, says):
+    outcome = invoke(main, capsys, *flags(world, tmp_path), *more)
+    assert outcome.code == 2 and says in outcome.err and "Traceback" not in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_split_without_depth_is_refused_with_the_archive_that_has_it(street, tmp_path, capsys):
+    """A real drive without annotations."""
+    arguments = flags(street, tmp_path)
+    arguments[3] = str(street)
+    assert_refused(
+        invoke(main, capsys, *arguments), "none of its 8 frames has a depth picture", "data_depth_annotated.zip"
+    )
+
+
+def test_pixels_outside_the_range_of_depths_do_not_count(world, tmp_path, capsys):
+    """A frame whose depth is all beyond --max_depth gives no gradient and no NaN."""
+    from shutil import copytree
+
+    copy = copytree(world, tmp_path / "world")
+    for path in copy.glob("*/*/proj_depth/groundtruth/image_02/*.png"):
+        Image.fromarray(np.full((64, 128), 100 * 256, np.uint16)).save(path)
+    assert invoke(main, capsys, *flags(copy, tmp_path)).code == 0
+    assert {value for _, value in scalars(tmp_path / "run/train", "loss")} == {0.0}
+    weights = torch.load(tmp_path / "run/models/last/depth.pth")
+    assert all(value.isfinite().all() for value in weights.values())
+
+
+def test_every_training_command_is_whole():
+    for command in tasks.COMMANDS.values():
+        for place in command:
+            assert callable(tasks.resolve(place))
