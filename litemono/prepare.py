@@ -239,7 +239,7 @@ def verify(config: VerifyConfig) -> int:
     store = open_originals(config.frames.dataset, config.data_path, config.png)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with progress_bar(console, sum(len(drive.frames) for drive in need.values())) as tick:
-        report = verifying.verify(store, need, config.deep, config.num_workers, tick)
+        report = verifying.verify(store, config.frames.data, need, config.deep, config.num_workers, tick)
     for title, problems in (("missing", report.missing), ("damaged", report.damaged)):
         for folder, texts in sorted(problems.items()):
             console.print(f"{folder}: {len(texts)} {title}")

@@ -25,6 +25,11 @@ DATASET_HELP = "; ".join(f"{name}: {dataset.summary}" for name, dataset in DATAS
 PACKABLE_HELP = "; ".join(f"{name}: {dataset.summary}" for name, dataset in PACKABLE.items()) + "."
 SPLIT_HELP = ", ".join(f"{dataset.split_summary} for {name}" for name, dataset in DATASETS.items())
 PACKABLE_SPLIT_HELP = ", ".join(f"{dataset.split_summary} for {name}" for name, dataset in PACKABLE.items())
+TEST_SPLIT_HELP = ", ".join(
+    f"{dataset.published_test_split} for the published training splits of {name}"
+    for name, dataset in PACKABLE.items()
+    if dataset.published_test_split
+)
 
 
 def get(name: str) -> Dataset:

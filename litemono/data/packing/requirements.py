@@ -20,6 +20,10 @@ SPLIT_HELP = (
     "Name of a folder in splits/, or path of a folder with train_files.txt and so on. "
     f"Default: {registry.PACKABLE_SPLIT_HELP}."
 )
+TEST_SPLIT_HELP = (
+    f"Split whose test frames belong to it, or none. Default: {registry.TEST_SPLIT_HELP}, else the split's own "
+    "test_files.txt if it has one."
+)
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,7 @@ class SplitConfig:
 
     dataset: Annotated[PackableName, arg(help=registry.PACKABLE_HELP)] = registry.DEFAULT.name
     split: Annotated[str | None, arg(help=SPLIT_HELP)] = None
-    test_split: str | None = None
-    """Split whose test frames belong to it, or none. Default: eigen for the published training splits of raw KITTI,
-    else the split's own test_files.txt if it has one."""
+    test_split: Annotated[str | None, arg(help=TEST_SPLIT_HELP)] = None
     frame_ids: tuple[int, ...] = (0, -1, 1)
     """Frames of a training sample relative to its target, as in training."""
     use_stereo: bool = False
@@ -63,7 +65,8 @@ class Wanted:
 
 def wanted_by(config: SplitConfig) -> dict[str, Wanted]:
     """Drive (odometry: sequence in two digits) -> what the samples of the training, validation and test lists need of it."""
-    dataset, wanted = config.data, {}
+    dataset = config.data
+    wanted: dict[str, Wanted] = {}
     folder, lists = _lists(config)
     for which, path in lists:
         offsets = config.frame_ids if which != "test" else dataset.test_offsets

@@ -40,13 +40,18 @@ class Report:
 
 
 def verify(
-    store: FrameStore, need: dict[str, Wanted], deep: bool, num_workers: int, tick: Callable[[], None]
+    store: FrameStore,
+    dataset: PackableDataset,
+    need: dict[str, Wanted],
+    deep: bool,
+    num_workers: int,
+    tick: Callable[[], None],
 ) -> Report:
     """Look for every frame; compare packed ones with their checksums, with `deep` decode those of a folder.
 
-    store: of a PackableDataset. `tick` is called after each frame.
+    dataset: the store's. `tick` is called after each frame.
     """
-    report, dataset = Report(), store.dataset
+    report = Report()
     check = _checksum_problem if isinstance(store, PackedStore) else _decoding_problem if deep else _no_problem
     keys = [(folder, frame, side) for folder, drive in need.items() for side, frame in sorted(drive.frames)]
     report.frames = len(keys)

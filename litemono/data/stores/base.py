@@ -13,8 +13,10 @@ from litemono.data.datasets.base import Dataset
 class FrameStore(Protocol):
     """Frames of a data set as they are stored."""
 
-    dataset: Dataset
     root: Path  # calibration, scans, depth and masks lie below it in the data set's layout
+
+    @property
+    def dataset(self) -> Dataset: ...
 
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
         """(h, w, 3) uint8 RGB, upright, at the size it is stored at."""

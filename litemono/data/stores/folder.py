@@ -78,7 +78,7 @@ class FolderStore:
     def _open(self, folder: str, frame: int, side: str, decode: bool) -> Image.Image:
         path = self.path(folder, frame, side)
         try:
-            image = Image.open(path)
+            image: Image.Image = Image.open(path)
             image = to_rgb(image) if decode else image
             return upright(image) if self.dataset.turned_by_exif else image
         except FileNotFoundError:

@@ -15,7 +15,7 @@ from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.kitti.calibration import read_calibration
 from litemono.data.kitti.velodyne import load_scan
 from litemono.data.splits import read_split
-from litemono.data.stores.folder import open_store
+from litemono.data.stores.folder import open_originals, open_store, resized
 from litemono.data.stores.packed import read_index
 from litemono.utils.errors import UserError
 
@@ -110,3 +110,12 @@ def test_a_directory_in_place_of_an_image_is_named(tmp_path):
     write_frame(tmp_path, 5).with_name("0000000006.jpg").mkdir()
     with pytest.raises(UserError, match=r"0000000006\.jpg"):
         open_store("kitti", tmp_path, False, 32, 64).read(DRIVE, 6, "l")
+
+
+def test_originals_are_handed_out_as_they_are_and_resized_after_the_store(parity):
+    originals = open_originals("kitti", parity / "mini_kitti", png=True)
+    sized = open_store("kitti", parity / "mini_kitti", True, 192, 640)
+    original = originals.read(DRIVE, 5, "l")
+    with Image.open(originals.path(DRIVE, 5, "l")) as image:
+        np.testing.assert_array_equal(original, np.asarray(image))
+    np.testing.assert_array_equal(sized.read(DRIVE, 5, "l"), resized(Image.fromarray(original), 192, 640))
