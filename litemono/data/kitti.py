@@ -373,7 +373,11 @@ def scanner_to_image(calib_dir: Path, cam: int) -> tuple[np.ndarray, tuple[int, 
 
 
 def resize_nearest(depth: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(height, width) nearest-neighbour resize with half-pixel centres, as skimage.transform.resize(order=0)."""
+    """(height, width) nearest-neighbour resize of depth (H, W), any unit, with half-pixel centres.
+
+    The same values as skimage.transform.resize(order=0), which the published code calls and a test compares with. Our own,
+    because it takes a third of the time where the sizes differ and spares every training 0.5 s of importing scipy.
+    """
     rows = ((np.arange(height) + 0.5) * depth.shape[0] / height).astype(np.int64)
     columns = ((np.arange(width) + 0.5) * depth.shape[1] / width).astype(np.int64)
     return depth[rows[:, None], columns[None, :]]
