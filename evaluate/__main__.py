@@ -24,7 +24,7 @@ from litemono.inference import TrainedDepth, load_trained, run_settings
 from litemono.utils import cli
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError, demand
-from litemono.utils.parallel import progress_bar
+from litemono.utils.progress import track
 from networks.weights import stored_size
 
 
@@ -93,7 +93,7 @@ def evaluate(config: EvaluateConfig) -> None:
     if path.is_dir() or not place.is_dir() or not os.access(place, os.W_OK):  # told before the work, not after it
         raise UserError(f"{path}: no file can be written there; give another place: --output errors.json")
     with predictions.saving(config.save_pred, len(lines)) as save:
-        scores, size = _score(progress_bar(disparities, len(lines), "images"), lines, truth, protocol, save)
+        scores, size = _score(track(disparities, len(lines), "images"), lines, truth, protocol, save)
     result = _result(config, trained, protocol, truth, lines, scores, size)
     results.show(result)
     results.write(path, result)

@@ -17,7 +17,8 @@ from litemono.data.settings import DataConfig, default_workers
 from litemono.data.splits import SplitLine, read_split, split_file
 from litemono.utils import cli
 from litemono.utils.errors import UserError
-from litemono.utils.parallel import end_with_parent, ordered_map, progress_bar
+from litemono.utils.parallel import end_with_parent, ordered_map
+from litemono.utils.progress import track
 
 AHEAD_PER_WORKER = 4
 
@@ -76,7 +77,7 @@ def _depths(source: Source, config: ExportConfig, lines: list[SplitLine]) -> Ite
     with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as executor:
         make = partial(source.depth, config.data_path)
         maps = ordered_map(executor, make, lines, ahead=AHEAD_PER_WORKER * workers)
-        yield from progress_bar(maps, len(lines), f"{source.what}s")
+        yield from track(maps, len(lines), f"{source.what}s")
 
 
 def _counted(depths: Iterator[np.ndarray], counts: list[int]) -> Iterator[np.ndarray]:

@@ -23,7 +23,8 @@ from litemono.utils.atomic_files import replacing
 from litemono.utils.colormap import magma
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError
-from litemono.utils.parallel import ordered_map, progress_bar
+from litemono.utils.parallel import ordered_map
+from litemono.utils.progress import track
 
 RESULT = "_disp"  # ends the stem of what is written: NAME_disp.jpeg, NAME_disp.npy, as published
 MOST_PIXELS = 65500  # of a JPEG's width or height
@@ -81,7 +82,7 @@ def predict(config: PredictConfig) -> None:
     trained = load_trained(config.load_weights, config.model, choose_device(config.device), config.height, config.width)
     output = config.output or paths[0].parent
     broken: list[UserError] = []
-    pictures = _readable(progress_bar(_read_ahead(paths, trained, config), len(paths), "depth pictures"), broken)
+    pictures = _readable(track(_read_ahead(paths, trained, config), len(paths), "depth pictures"), broken)
     written = sum(1 for _ in _write_all(pictures, trained, output, config))
     if broken and len(paths) == 1:
         raise broken[0]

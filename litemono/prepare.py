@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from litemono.data.datasets import registry
 from litemono.data.kitti.paths import KITTI_ADDRESS
@@ -22,11 +19,11 @@ from litemono.data.packing import split as packs
 from litemono.data.packing import verify as verifying
 from litemono.data.packing.requirements import SplitConfig
 from litemono.data.packing.sources import Origin
-from litemono.data.packing.split import progress_bar
 from litemono.data.stores.folder import open_originals
 from litemono.data.stores.packed import PackedStore
 from litemono.utils import cli
 from litemono.utils.errors import UserError
+from litemono.utils.progress import BYTES, progress_bar
 from networks import weights
 
 SHOWN = 3
@@ -127,7 +124,10 @@ def download(config: DownloadConfig) -> int:
         return 0
     downloads.check_room(archives, config.output)
     try:
-        with packs.locked(config.output, "download"), _byte_bar(console, to_fetch) as tick:
+        with (
+            packs.locked(config.output, "download"),
+            progress_bar(to_fetch, "archives", BYTES, console) as tick,
+        ):
             problems = downloads.fetch_all(archives, config.parallel, tick)
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on where it was")
@@ -180,15 +180,6 @@ def _print_plan(config: DownloadConfig, archives: list[downloads.Archive], conso
     return to_fetch
 
 
-@contextlib.contextmanager
-def _byte_bar(console: Console, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal; call the result with the bytes that arrived."""
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda count: progress.advance(task, count)
-
-
 def fetch_weights(config: WeightsConfig) -> None:
     print(weights.fetch_pose_imagenet(config.num_layers, config.output))
 
@@ -238,7 +229,7 @@ def verify(config: VerifyConfig) -> int:
     need = requirements.wanted_by(config.frames)
     store = open_originals(config.frames.dataset, config.data_path, config.png)
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    with progress_bar(console, sum(len(drive.frames) for drive in need.values())) as tick:
+    with progress_bar(sum(len(drive.frames) for drive in need.values()), "frames", console=console) as tick:
         report = verifying.verify(store, config.frames.data, need, config.deep, config.num_workers, tick)
     for title, problems in (("missing", report.missing), ("damaged", report.damaged)):
         for folder, texts in sorted(problems.items()):

@@ -26,21 +26,16 @@ WAITING, STEP, REST = "waiting for data", "training step", "rest"
 PART = re.compile(r"[a-z][a-z ]*")  # our labels (record_function); torch's own, such as Optimizer.step#Adam, are not
 DATA_KEEPS_UP = 0.02  # share of the time that may be spent waiting for data
 GPU_FULL = 0.9  # share of the time from which on a GPU counts as busy all the time
-Steps = Iterator[tuple[float, Any]]  # (seconds waited, batch)
 
 
 @dataclass
-class Timing:
-    """The recorded steps by the wall clock."""
-
+class Timing:  # of the recorded steps, by the wall clock
     steps: int = 0
     seconds: float = 0.0
     waited: float = 0.0  # seconds of these spent waiting for data
 
 
-class Costs(NamedTuple):
-    """Seconds of the GPU where it was recorded, else of the process."""
-
+class Costs(NamedTuple):  # seconds of the GPU where it was recorded, else of the process
     parts: dict[str, float]  # by label; REST is what has none
     operations: list[tuple[str, float, int]]  # torch's name, seconds without what it calls, calls; most expensive first
     gpu_busy: float | None  # seconds in which the GPU did anything; None: nothing was recorded of a GPU
@@ -61,8 +56,8 @@ class Profiler(AbstractContextManager):
         if self.wanted and kind is None:
             self._finish()
 
-    def watch(self, steps: Steps) -> Steps:
-        """The same steps, some of them recorded."""
+    def watch(self, steps: Iterator[Any]) -> Iterator[Any]:
+        """The same steps, each (seconds waited, batch), some of them recorded."""
         while self.wanted and not self._due():
             self._warm_up -= 1
             if (step := next(steps, None)) is None:
@@ -76,17 +71,15 @@ class Profiler(AbstractContextManager):
         """Warmed up, and the epoch still has as many steps as can be recorded at a time."""
         t = self.training
         in_epoch = (t.data.train_samples - t.progress.samples) // t.global_batch
-        in_run = t.total_steps - t.progress.step
-        return self._warm_up <= 0 and in_epoch >= min(self.wanted, t.steps_per_epoch, in_run) > 0
+        possible = min(self.wanted, t.steps_per_epoch, t.total_steps - t.progress.step)
+        return self._warm_up <= 0 and in_epoch >= possible > 0
 
-    def _record(self, steps: Steps) -> Steps:
+    def _record(self, steps: Iterator[Any]) -> Iterator[Any]:
         device = self.training.processes.device
         os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # else it complains about a missing GPU
-        activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
-        settle = (
-            torch.cuda.synchronize if device.type == "cuda" else lambda: None
-        )  # so that the clock counts all GPU work
-        with profile(activities=activities) as self._torch:
+        on_cuda = device.type == "cuda"
+        settle = torch.cuda.synchronize if on_cuda else lambda: None  # the clock counts all work that the GPU was given
+        with profile(activities=[ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_cuda) as self._torch:
             torch.zeros(1, device=device)  # what comes first waits for the profiler's own beginnings
             settle()
             start = time.perf_counter()
@@ -132,7 +125,7 @@ def costs(events: EventList, timing: Timing) -> Costs:
     """events: torch.profiler.profile.events() of the recorded steps."""
     host = [event for event in events if event.device_type == DeviceType.CPU]
     on_gpu = [e.time_range for e in events if e.device_type != DeviceType.CPU and not e.is_user_annotation]
-    labels = [e for e in host if e.is_user_annotation and PART.fullmatch(e.name) and e.name != STEP]
+    labels = [event for event in host if event.is_user_annotation and PART.fullmatch(event.name) and event.name != STEP]
     spans = sorted((label.time_range.start, label.time_range.end, label.name) for label in labels)
     parts = dict.fromkeys((name for *_, name in spans), 0.0) | {WAITING: 0.0, REST: 0.0}
     column, busy = "self_device_time_total" if on_gpu else "self_cpu_time_total", None
@@ -143,8 +136,7 @@ def costs(events: EventList, timing: Timing) -> Costs:
                 label = spans[i][2] if i >= 0 and event.time_range.start <= spans[i][1] else REST
                 parts[label] += sum(kernel.duration for kernel in event.kernels) / 1e6
         parts[REST] += parts.pop(WAITING)
-        starts, ends = np.array(sorted((span.start, span.end) for span in on_gpu)).T
-        ends = np.maximum.accumulate(ends)
+        starts, ends = np.maximum.accumulate(sorted((span.start, span.end) for span in on_gpu)).T
         busy = float(ends[-1] - starts[0] - np.maximum(0, starts[1:] - ends[:-1]).sum()) / 1e6
     else:
         for start, end, name in spans:
@@ -161,8 +153,9 @@ def about(t: Training, wanted: int, timing: Timing) -> str:
     device, seconds = t.processes.device, timing.seconds / timing.steps
     name, memory = f"a CPU (threads: {torch.get_num_threads()})", ""
     if device.type == "cuda":
-        name, memory = torch.cuda.get_device_name(device), torch.cuda.max_memory_allocated(device)
-        memory = f", at most {memory / 2**30:.1f} GiB of its memory"
+        name = torch.cuda.get_device_name(device)
+        memory = f", at most {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB of its memory"
+    name += f" (one of {t.processes.size} processes)" * (t.processes.size > 1)
     steps = f"{timing.steps} step{'s' * (timing.steps > 1)}" + f" (of {wanted} asked for)" * (timing.steps < wanted)
     speed = f"{seconds:.3g} s a step, {t.global_batch / seconds:.3g} img/s with the profiler's own cost"
     return f"Profile: {steps} of batch {t.global_batch} on {name} in {t.precision}: {speed}{memory}."
@@ -172,9 +165,9 @@ def sentences(timing: Timing, measured: Costs, advice: Advice, device: torch.dev
     """Four: waiting, parts, operations, and what the step cannot go faster than, with the advice for it."""
     waiting, computing = timing.waited / timing.seconds, sum(measured.parts.values())
     busy = min(1.0, (measured.gpu_busy or 0.0) / timing.seconds)
-    verdict = "too much" + (f", worth trying: {' or '.join(advice.data)}" if advice.data else "")
-    if waiting < DATA_KEEPS_UP or busy >= GPU_FULL:
-        verdict = "the data keeps up" if waiting < DATA_KEEPS_UP else "the GPU was busy with earlier steps meanwhile"
+    verdict = "the data keeps up" if waiting < DATA_KEEPS_UP else "the GPU was busy with earlier steps meanwhile"
+    if waiting >= DATA_KEEPS_UP and busy < GPU_FULL:
+        verdict = "too much" + (f", worth trying: {' or '.join(advice.data)}" if advice.data else "")
     if measured.gpu_busy is None:
         what, ways = ("the data", advice.data) if waiting > 0.5 else ("the CPU's computing", advice.computing)
     elif busy >= GPU_FULL:
@@ -186,10 +179,7 @@ def sentences(timing: Timing, measured: Costs, advice: Advice, device: torch.dev
     if measured.gpu_busy is not None:
         what = f"the GPU was busy {busy:.1%} of the time, so {what}"
     elif device.type == "cuda":
-        what, ways = (
-            "unknown; the profiler got no times from the GPU (CUPTI does not work here), parts are the host's",
-            (),
-        )
+        what, ways = "unknown; the profiler gets no times of the GPU here (CUPTI), parts are the host's", ()
     parts = (f"{part} {seconds / computing:.1%}" for part, seconds in measured.parts.items())
     operations = (
         f"{name} {seconds / computing:.1%} ({calls / timing.steps:.0f} a step)"

@@ -1,7 +1,9 @@
 """TensorBoard curves of a run that may be killed at any moment: on disk before a checkpoint, cut back on resume.
 
 A killed run has logged steps that it will do again. `trim` removes those records from the event files, so that the
-curve has every step once, for TensorBoard and for whoever reads the files directly.
+curve has every step once, for TensorBoard and for whoever reads the files directly. The writers' `purge_step` does not serve:
+it adds a marker by which TensorBoard hides the later events, and leaves them in the files for every other reader. It also
+says nothing of a record torn by a kill, behind which no reader finds the next.
 """
 
 from __future__ import annotations

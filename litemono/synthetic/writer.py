@@ -36,7 +36,8 @@ from litemono.synthetic.render import Camera, camera_windows, cast, published_ca
 from litemono.synthetic.street import Street
 from litemono.utils import cli
 from litemono.utils.errors import UserError
-from litemono.utils.parallel import end_with_parent, ordered_map, progress_bar
+from litemono.utils.parallel import end_with_parent, ordered_map
+from litemono.utils.progress import track
 
 VERSION = 1  # of the rendering: raise it when the same settings give other pictures
 DAY = "2000_01_01"
@@ -278,7 +279,7 @@ def _write(folder: Path, settings: Settings, num_workers: int) -> None:
         text = "".join(f"{line}\n" for line in lines)
         (folder / SPLIT / f"{which}_files.txt").write_text(text)
     frames = [(n, frame) for n in range(settings.drives) for frame in range(settings.frames_per_drive)]
-    for _ in progress_bar(_render_all(folder, settings, frames, num_workers), len(frames), "rendering"):
+    for _ in track(_render_all(folder, settings, frames, num_workers), len(frames), "rendering"):
         pass
     for number in range(settings.drives):
         poses = [camera_pose(settings, number, frame)[:3] for frame in range(settings.frames_per_drive)]

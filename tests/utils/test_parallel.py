@@ -12,7 +12,7 @@ from conftest import ROOT
 POOL = """
 import multiprocessing, os, time
 from concurrent.futures import ProcessPoolExecutor
-from litemono.parallel import end_with_parent
+from litemono.utils.parallel import end_with_parent
 with ProcessPoolExecutor(1, multiprocessing.get_context("fork"), initializer=end_with_parent) as executor:
     print(executor.submit(os.getpid).result(), flush=True)
     executor.submit(time.sleep, 600).result()

@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from litemono.data.datasets.base import PackableDataset
 from litemono.data.packing.drive import Job, copy_calibration
@@ -23,6 +21,7 @@ from litemono.data.stores import packed
 from litemono.data.stores.packed import Drive, PackIndex
 from litemono.utils.atomic_files import NoLocks, try_lock, writable
 from litemono.utils.errors import UserError
+from litemono.utils.progress import progress_bar
 
 LOCK_WAIT_S = 2.0  # workers of a killed run notice its end after a frame
 SCAN_BYTES = 150_000  # of a thinned, compressed scan
@@ -60,7 +59,9 @@ def pack_split(
     pending, problems = {job.folder for job in jobs}, []
     if options.delete_zips:
         _delete_zips(origin, finished_before, pending)
-    with progress_bar(console, sum(len(job.frames) + len(job.scans) for job in jobs)) as tick:
+    with progress_bar(
+        sum(len(job.frames) + len(job.scans) for job in jobs), "frames and scans", console=console
+    ) as tick:
         for job, result, problem, _ in run_jobs(jobs, options.num_workers, tick):
             if problem is not None:
                 problems.append(problem)
@@ -195,21 +196,3 @@ def _delete_zips(origin: Origin, finished: set[str], pending: set[str]) -> None:
     needed = {path for folder in pending for path in origin.zips(folder)}
     for path in {path for folder in finished for path in origin.zips(folder)} - needed:
         path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def progress_bar(console: Console, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal; call the result for each frame.  It starts no thread: drives are packed in forks."""
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeElapsedColumn(), TimeRemainingColumn())
-    last = time.monotonic()
-    with Progress(*columns, console=console, auto_refresh=False, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=total)
-
-        def tick() -> None:
-            nonlocal last
-            progress.advance(task)
-            if time.monotonic() - last > 0.2:
-                last = time.monotonic()
-                progress.refresh()
-
-        yield tick

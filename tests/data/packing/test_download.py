@@ -16,6 +16,7 @@ from range_server import serve
 from litemono.data.packing import download as downloads
 from litemono.data.packing import http
 from litemono.data.stores import packed
+from litemono.utils.errors import UserError
 from networks.imagenet import WEIGHTS_FOLDER
 
 DRIVE = f"{DAY}/{DAY}_drive_0001_sync"  # one that KITTI's list has
@@ -286,6 +287,18 @@ def test_a_remote_file_reads_as_the_local_one(mirror, server):
         assert far.namelist() == near.namelist()
         for name in reversed(near.namelist()):
             assert far.read(name) == near.read(name)
+
+
+def test_a_file_that_vanishes_while_it_is_read_is_named(mirror, server, tmp_path):
+    shutil.copytree(mirror, tmp_path / "mirror")
+    server[1].root, server[1].drop_after = tmp_path / "mirror", 300_000
+    address = f"{server[0]}/{PLACE}"
+    with http.RemoteFile(address) as file:
+        assert file.read(1000) == (mirror / PLACE).read_bytes()[:1000]
+        (tmp_path / "mirror" / PLACE).unlink()
+        file.seek(-1000, os.SEEK_END)
+        with pytest.raises(UserError, match=f"{address}: is no longer there"):
+            file.read(1000)
 
 
 # ---------------------------------------------------------------- weights
