@@ -17,6 +17,7 @@ from rich.console import Console
 from litemono.config import (
     DataConfig,
     Dataset,
+    Model,
     ModelConfig,
     OptimConfig,
     RunConfig,
@@ -58,7 +59,7 @@ class ProfileConfig:
     """As in training."""
     intrinsics: str = "published"
     """As in training."""
-    model: Literal["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"] = "lite-mono"
+    model: Model = "lite-mono"
     """Depth network."""
     height: int = 192
     """As in training."""

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import networks.registry
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.utils.errors import demand
 
+Model = Literal[tuple(networks.names())]  # type: ignore[valid-type]
 Dataset = Literal["kitti", "kitti_odom", "frames"]
 ColorJitter = Literal["per_image", "per_triplet", "off"]
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
@@ -68,12 +70,13 @@ class DataConfig:
 class ModelConfig:
     """Which networks, at which size, from which weights."""
 
-    model: Literal["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"] = "lite-mono"
+    model: Model = "lite-mono"
     """Depth network."""
     height: int = 192
-    """Input height, a multiple of 32."""
+    """Input height. Where it or the width is no multiple of 32, the depth network resizes images to the nearest size that is,
+    and its output back."""
     width: int = 640
-    """Input width, a multiple of 32."""
+    """Input width; see height."""
     drop_path: float = 0.2
     """Stochastic depth rate of the last encoder block."""
     num_layers: Literal[18, 34, 50] = 18
@@ -226,9 +229,10 @@ def check(config: TrainConfig) -> None:
             "," in data.intrinsics, "--dataset frames needs --intrinsics fx,fy,cx,cy (pixels of the original images)"
         )
         demand(not loss.use_stereo, "--use_stereo needs a stereo pair: --dataset kitti or kitti_odom")
+    network = networks.registry.get(model.model)
     for name, value in (("height", model.height), ("width", model.width)):
-        near = max(32, round(value / 32) * 32)
-        demand(value > 0 and value % 32 == 0, f"--{name} {value}: must be a multiple of 32 (for example {near})")
+        least = network.input.smallest
+        demand(value >= least, f"--{name} {value}: must be at least {least}, the smallest size of {model.model}")
     demand(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
     demand(
         not (config.optim.compile and loss.no_ssim), "--compile has nothing to fuse with --no_ssim; give one of the two"
@@ -242,12 +246,12 @@ def check(config: TrainConfig) -> None:
         model.load_weights is None or model.mypretrain is None,
         "--mypretrain would overwrite the encoder of --load_weights; give one of the two",
     )
-    check_loss(loss)
+    check_loss(loss, network.scales)
     check_counts(config.optim, config.run)
 
 
-def check_loss(loss: LossConfig) -> None:
-    """UserError for an objective without a source view, or with scales that the networks do not have."""
+def check_loss(loss: LossConfig, network_scales: Sequence[int]) -> None:
+    """UserError for an objective without a source view, or with scales that the depth network does not have."""
     ids, scales = loss.frame_ids, loss.scales
     demand(
         bool(ids) and ids[0] == 0 and len(set(ids)) == len(ids),
@@ -255,8 +259,8 @@ def check_loss(loss: LossConfig) -> None:
     )
     demand(len(ids) > 1 or loss.use_stereo, "--frame_ids 0 leaves nothing to compare with: add -1 1, or --use_stereo")
     demand(
-        bool(scales) and set(scales) <= {0, 1, 2} and len(set(scales)) == len(scales),
-        f"--scales {scales}: choose from 0 1 2, each once; the depth network has no others",
+        bool(scales) and set(scales) <= set(network_scales) and len(set(scales)) == len(scales),
+        f"--scales {scales}: choose from {' '.join(map(str, network_scales))}, each once; the depth network has no others",
     )
     demand(
         0 < loss.min_depth < loss.max_depth,

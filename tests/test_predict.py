@@ -205,7 +205,7 @@ def test_wrong_flags_are_refused_and_leave_nothing_behind(run, tmp_path):
     assert_refused(run("--input", tmp_path, "--ext", "jpg", *out), "no images", "(.jpg)")
     assert_refused(run("--input", photo, "--model", "lite-mono", *out), "--model lite-mono-tiny")
     assert_refused(run("--input", photo, "--load_weights", tmp_path / "empty", *out), "encoder.pth")
-    assert_refused(run("--input", photo, "--width", 65, *out), "multiples of 32")
+    assert_refused(run("--input", photo, "--width", 16, *out), "at least 32")
     assert_refused(run("--input", photo, "--batch_size", 0, *out), "--batch_size 0")
     assert_refused(run("--input", photo, "--output", photo), "a.png", "cannot be written")
     assert snapshot(tmp_path) == before

@@ -267,7 +267,7 @@ def test_weights_of_a_run_start_another(street, tmp_path, uninterrupted):
     [
         (["--data_path", "nowhere"], "--data_path nowhere: no such folder"),
         (["--split", "eigen_zu"], "eigen_zhou"),
-        (["--height", "100"], "multiple of 32"),
+        (["--height", "16"], "--height 16: must be at least 32"),
         (["--batch_size", "0"], "--batch_size 0"),
         (["--batch_size", "9"], "lower --batch_size"),
         (["--accumulate", "3"], "--accumulate 3 must divide"),

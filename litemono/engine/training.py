@@ -346,7 +346,7 @@ def parallelise(model: DepthPoseModel, world: World, sync_bn: bool) -> nn.Module
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     devices = [world.device.index] if world.device.type == "cuda" else None
     # Every trainable tensor gets a gradient, unless --scales leaves out a head of the decoder.
-    heads_left_out = set(model.loss_config.scales) != {0, 1, 2}
+    heads_left_out = set(model.loss_config.scales) != set(model.depth.scales)
     # Unless it looks for such tensors, torch groups them anew after its first step. The sums of three processes and more
     # depend on the groups, and the first step after a resume would have other bits than without the interruption.
     warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
