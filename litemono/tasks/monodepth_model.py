@@ -159,4 +159,4 @@ class Synthesis:
 def scaled_to(views: Views, scale: int) -> Tensor:
     """Intrinsics (B, 3, 3) of the pyramid's level `scale`, in its pixels."""
     (height, width), (h, w) = views.pyramid[0].shape[-2:], views.pyramid[scale].shape[-2:]
-    return geometry.scale_intrinsics(views.K, w / width, h / height)
+    return geometry.scale_intrinsics(views.K, h / height, w / width)
