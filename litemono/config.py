@@ -73,8 +73,7 @@ class ModelConfig:
     model: Model = "lite-mono"
     """Depth network."""
     height: int = 192
-    """Input height. Where it or the width is no multiple of 32, the depth network resizes images to the nearest size that is,
-    and its output back."""
+    """Input height. The depth network resizes images to the nearest multiple of 32, and its output back; no padding."""
     width: int = 640
     """Input width; see height."""
     drop_path: float = 0.2

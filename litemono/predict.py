@@ -42,7 +42,7 @@ class PredictConfig:
     """Folder for the results NAME_disp.jpeg. Default: beside the images."""
     model: Annotated[str | None, tyro.conf.arg(help=MODEL_HELP)] = None
     height: int | None = None
-    """Input height; see `python -m litemono.train --help` for sizes that are no multiple of 32. Default: as in encoder.pth."""
+    """Input height. The network resizes images to the nearest multiple of 32, and its output back. Default: as in encoder.pth."""
     width: int | None = None
     """Input width. Default: as in encoder.pth."""
     save_npy: bool = False
