@@ -29,7 +29,7 @@ from litemono.engine.settings import OptimConfig, RunConfig
 from litemono.engine.step import TaskModule, train_step
 from litemono.engine.training import adamw
 from litemono.tasks.monodepth import Monodepth, open_dataset
-from litemono.tasks.monodepth_settings import ModelConfig, TrainConfig, check
+from litemono.tasks.monodepth_settings import Model, ModelConfig, TrainConfig, check
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device
@@ -55,7 +55,7 @@ class ProfileConfig:
     """As in training."""
     intrinsics: str = "published"
     """As in training."""
-    model: Literal["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"] = "lite-mono"
+    model: Model = "lite-mono"
     """Depth network."""
     height: int = 192
     """As in training."""

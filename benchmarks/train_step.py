@@ -25,12 +25,11 @@ from benchmarks.step_measure import MEASURED, OUT_OF_MEMORY, Job, Measured, in_o
 from benchmarks.step_subjects import COMPILED, NETWORKS, PARTS, PUBLISHED, STEP, Case, forward_macs
 from litemono.engine.precision import PRECISIONS, choose_precision
 from litemono.engine.settings import Precision
+from litemono.tasks.monodepth_settings import Model
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError, demand
-
-Model = Literal["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"]
 
 # What is measured unless the flags say otherwise.
 MODELS = {"cuda": tuple(networks.names()), "cpu": ("lite-mono",)}
@@ -54,7 +53,7 @@ class StepBenchmarkConfig:
     device: Literal["cpu", "cuda"] | None = None
     """Default: cuda if there is one."""
     model: tuple[Model, ...] | None = None
-    """Depth networks. Default: all four on a GPU, lite-mono on a CPU."""
+    """Depth networks. Default: all on a GPU, lite-mono on a CPU."""
     size: tuple[str, ...] | None = None
     """Input sizes, WIDTHxHEIGHT in multiples of 32. Default: 640x192 1024x320 on a GPU, 640x192 on a CPU."""
     batch: tuple[int, ...] | None = None

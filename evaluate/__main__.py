@@ -8,9 +8,10 @@ import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import tyro
 
 from evaluate import predictions, results
 from evaluate.protocol import BadPrediction, ImageScore, Protocol, score_image, summarise, uses_crop
@@ -20,7 +21,7 @@ from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.settings import DataConfig, default_workers
 from litemono.data.splits import SplitLine, read_split, split_file
 from litemono.data.stores.folder import open_store
-from litemono.inference import TrainedDepth, load_trained, run_settings
+from litemono.inference import MODEL_HELP, TrainedDepth, load_trained, run_settings
 from litemono.utils import cli
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError, demand
@@ -36,10 +37,9 @@ class EvaluateConfig:
     """Weights folder with encoder.pth and depth.pth, ours (RUN/models/weights_29) or published."""
     load_pred: Path | None = None
     """Instead of a network: .npy file of scaled disparities (inverse depth), one per test image."""
-    model: str | None = None
-    """lite-mono, lite-mono-small, lite-mono-tiny or lite-mono-8m. Default: the run's own; lite-mono for other weights."""
+    model: Annotated[str | None, tyro.conf.arg(help=MODEL_HELP)] = None
     height: int | None = None
-    """Input height. Default: as in encoder.pth."""
+    """Input height. The network resizes images to the nearest multiple of 32, and its output back. Default: as in encoder.pth."""
     width: int | None = None
     """Input width. Default: as in encoder.pth."""
     data_path: Path | None = None

@@ -19,7 +19,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-import networks
+import networks.registry
 from evaluate.protocol import Protocol, resize_disparity, score_image, summarise
 from export_gt import GroundTruth, default_path
 from litemono.data.datasets.kitti_raw import KITTI_RAW
@@ -29,6 +29,7 @@ from litemono.data.splits import read_split, split_file
 from litemono.metrics import MAX_DEPTH, Errors
 from litemono.synthetic.street import CAMERA_HEIGHT
 from litemono.synthetic.writer import RenderedWorld, write_world
+from litemono.tasks.monodepth_settings import Model
 from litemono.utils import cli
 from litemono.utils.atomic_files import replacing
 from litemono.utils.errors import UserError
@@ -51,12 +52,12 @@ class DemoConfig:
     """Streets to render: the last is for testing, the one before for validation."""
     frames_per_drive: int = 40
     """Frames of each street."""
-    model: str = "lite-mono"
+    model: Model = "lite-mono"
     """Depth network."""
     height: int = 64
-    """Network input height, a multiple of 32; the world is rendered at twice that size."""
+    """Network input height; the world is rendered at twice that size."""
     width: int = 192
-    """Network input width, a multiple of 32."""
+    """Network input width."""
     batch_size: int = 4
     """Samples per training step."""
     num_epochs: int = 6
@@ -83,7 +84,7 @@ def demo(config: DemoConfig) -> int:
     Example: python -m litemono.demo --output demo
     """
     start = time.monotonic()
-    networks.create(config.model, height=config.height, width=config.width)  # refuses what cannot be, before rendering
+    networks.registry.get(config.model).input.check(config.height, config.width)  # before rendering
     say(f"Rendering {config.drives} streets of {config.frames_per_drive} frames into {config.output / 'world'}")
     world = render(config)
     try:

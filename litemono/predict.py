@@ -7,17 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+import tyro
 from PIL import Image
 
 from litemono.data.datasets.frames import IMAGE_SUFFIXES, natural_key
 from litemono.data.settings import default_workers
 from litemono.data.stores.images import NOT_AN_IMAGE, to_rgb, unreadable, upright
-from litemono.inference import TrainedDepth, load_trained
+from litemono.inference import MODEL_HELP, TrainedDepth, load_trained
 from litemono.utils import cli
 from litemono.utils.atomic_files import replacing
 from litemono.utils.colormap import magma
@@ -40,10 +41,9 @@ class PredictConfig:
     """An image, or a folder of images."""
     output: Path | None = None
     """Folder for the results NAME_disp.jpeg. Default: beside the images."""
-    model: str | None = None
-    """lite-mono, lite-mono-small, lite-mono-tiny or lite-mono-8m. Default: the run's own; lite-mono for other weights."""
+    model: Annotated[str | None, tyro.conf.arg(help=MODEL_HELP)] = None
     height: int | None = None
-    """Input height. Default: as in encoder.pth."""
+    """Input height. The network resizes images to the nearest multiple of 32, and its output back. Default: as in encoder.pth."""
     width: int | None = None
     """Input width. Default: as in encoder.pth."""
     save_npy: bool = False

@@ -1,47 +1,42 @@
-"""The networks of Lite-Mono and their weight files; nothing here knows how they are trained.
+"""The depth and pose networks and their weight files; nothing here depends on how they are trained.
 
-lite_mono.py      the depth encoder: table of variants, dilated blocks (CDC), attention blocks (LGFI)
-depth_decoder.py  features -> disparity at three scales
-depth_net.py      both behind one forward(image)
-pose.py           two frames -> camera motion
-weights.py        the published file formats, read strictly and written atomically
-imagenet.py       ImageNet starting points of both encoders
+registry.py            names, input sizes, normalisation, kind of output, files: what is said of a network without building it
+depth_net.py           a depth network by name: encoder and decoder behind one forward(image)
+any_size.py            images of sizes that a network cannot compute at
+lite_mono.py           Lite-Mono's encoder: dilated blocks (CDC), attention blocks (LGFI)
+lite_mono_variants.py  the numbers of its variants
+depth_decoder.py       features -> disparity at three scales
+pose.py                two frames -> camera motion
+layers.py              what several of them share
+weights.py             the published file formats, read strictly and written atomically
+state_files.py         files of named tensors; identify.py: which network they are from
+imagenet.py            ImageNet starting points of both encoders
 
     net = networks.create("lite-mono", height=192, width=640)
     disp0, disp1, disp2 = net(image)        # image: (B, 3, 192, 640) in [0, 1]
+
+Importing the package does not import torch; the first use of `create`, `create_pose`, `DepthNet` or `PoseNet` does.
 """
 
 from __future__ import annotations
 
-from networks.depth_net import DepthNet
+import importlib
+from typing import Any
+
 from networks.errors import NetworkError
-from networks.lite_mono import VARIANTS, LiteMono
-from networks.pose import RESNETS, PoseNet
+from networks.registry import NetworkSpec, names
 
-__all__ = ["DepthNet", "NetworkError", "PoseNet", "create", "create_pose", "names"]
+__all__ = ["DepthNet", "NetworkError", "NetworkSpec", "PoseNet", "create", "create_pose", "names"]  # noqa: F822
 
-
-def names() -> list[str]:
-    """Names that `create` takes."""
-    return [*VARIANTS]
-
-
-def create(name: str, *, height: int, width: int, drop_path: float = 0.0) -> DepthNet:
-    """A freshly initialised depth network for images of height x width pixels, both multiples of 32.
-
-    drop_path: stochastic depth rate of the last encoder block (published training: 0.2); earlier blocks less, linearly.
-    """
-    if name not in VARIANTS:
-        raise NetworkError(f"there is no depth network {name!r}; choose from {', '.join(VARIANTS)}")
-    if min(height, width) <= 0 or height % 32 or width % 32:
-        raise NetworkError(f"input size {width}x{height}: width and height must be positive multiples of 32")
-    if not 0 <= drop_path < 1:
-        raise NetworkError(f"drop_path is {drop_path}; it must be at least 0 and below 1")
-    return DepthNet(name, LiteMono(VARIANTS[name], height, width, drop_path), height, width)
+_LAZY = {
+    "DepthNet": "networks.depth_net",
+    "create": "networks.depth_net",
+    "PoseNet": "networks.pose",
+    "create_pose": "networks.pose",
+}
 
 
-def create_pose(num_layers: int = 18) -> PoseNet:
-    """A pose network on a randomly initialised ResNet of 18, 34 or 50 layers."""
-    if num_layers not in RESNETS:
-        raise NetworkError(f"there is no ResNet-{num_layers} pose encoder; choose from {', '.join(map(str, RESNETS))}")
-    return PoseNet(num_layers)
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'networks' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.exact import exactly
+from networks.layers import full_precision
 
 
 class DepthDecoder(nn.Module):
@@ -35,13 +35,13 @@ class DepthDecoder(nn.Module):
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         before2, after2, before1, after1, before0, after0, head0, head1, head2 = self.decoder
         f0, f1, f2 = features
-        x2 = after2(torch.cat([twice(before2(f2)), f1], dim=1))
-        x1 = after1(torch.cat([twice(before1(x2)), f0], dim=1))
-        x0 = after0(twice(before0(x1)))
-        return [twice(exactly(head, x)).sigmoid() for head, x in ((head0, x0), (head1, x1), (head2, x2))]
+        x2 = after2(torch.cat([upsample2(before2(f2)), f1], dim=1))
+        x1 = after1(torch.cat([upsample2(before1(x2)), f0], dim=1))
+        x0 = after0(upsample2(before0(x1)))
+        return [upsample2(full_precision(head, x)).sigmoid() for head, x in ((head0, x0), (head1, x1), (head2, x2))]
 
 
-def twice(x: Tensor) -> Tensor:
+def upsample2(x: Tensor) -> Tensor:
     """(B, C, h, w) -> (B, C, 2h, 2w), bilinear between pixel centres."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 

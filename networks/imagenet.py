@@ -11,11 +11,10 @@ import huggingface_hub
 import torch
 from torch import Tensor
 
-import networks
 from networks import identify, state_files
 from networks.depth_net import DepthNet
 from networks.errors import NetworkError
-from networks.pose import RESNETS, PoseNet
+from networks.pose import RESNETS, PoseNet, create_pose
 
 WEIGHTS_FOLDER = Path("weights")  # in the current folder; `python -m litemono.prepare weights` fills it
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # what timm calls them in its Hugging Face repositories
@@ -32,6 +31,7 @@ def load_imagenet_encoder(depth: DepthNet, file: Path) -> list[str]:
         raise NetworkError(
             f"{file} has no 'model' entry, so it is no ImageNet backbone; trained weights: --load_weights FOLDER"
         )
+    backbone = state_files.plain_names(backbone)
     wanted = depth.encoder.state_dict()
     used = {name: value for name, value in backbone.items() if name in wanted and not name.startswith("norm")}
     if not state_files.fits(wanted, used):
@@ -80,7 +80,7 @@ def find_pose_imagenet(num_layers: int) -> Path | None:
 
 def fetch_pose_imagenet(num_layers: int, folder: Path = WEIGHTS_FOLDER) -> Path:
     """Download the pose encoder's ImageNet weights to `folder`, unless they are there; returns the file."""
-    pose = networks.create_pose(num_layers)
+    pose = create_pose(num_layers)
     name = RESNETS[num_layers]
     folder = Path(folder)
     target = folder / f"{name}.safetensors"
@@ -107,7 +107,7 @@ def fetch_pose_imagenet(num_layers: int, folder: Path = WEIGHTS_FOLDER) -> Path:
 
 def _six_channel_state(pose: PoseNet, file: Path) -> dict[str, Tensor]:
     """An ImageNet ResNet's state for two images: conv1 sees each with half the weight, so its output keeps its size."""
-    state = state_files.without_counters(state_files.read(file))
+    state = state_files.plain_names(state_files.unwrapped(state_files.read(file)))
     wanted = pose.encoder.encoder.state_dict()
     # torchvision's files are older than this counter.
     state = {**{name: value for name, value in wanted.items() if name.endswith("num_batches_tracked")}, **state}

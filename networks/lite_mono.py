@@ -2,7 +2,7 @@
 Monocular Depth Estimation", CVPR 2023.
 
     where in the paper (section 3)                       here
-    variants, table 1                                    VARIANTS
+    variants, table 1                                    lite_mono_variants.py
     stem, pooled images, cross-stage connections         LiteMono.forward
     Consecutive Dilated Convolutions (CDC) module        DilatedBlock, several in a row
     Local-Global Features Interaction (LGFI) module      AttentionBlock, the last of each stage
@@ -14,46 +14,39 @@ Attribute names are those of the published weight files, which is why some of th
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import Tensor, nn
 
-from networks.gelu_linear import GeluLinear
-from networks.normalise import normalise
+from networks.depth_decoder import DepthDecoder
+from networks.depth_net import DepthNet
+from networks.layers import GeluLinear, normalise
+from networks.lite_mono_variants import VARIANTS, Variant
+from networks.registry import MONODEPTH2, NetworkSpec, Normalisation
 
 
-class Variant(NamedTuple):
-    """One row of the paper's table 1. A stage is one DilatedBlock per dilation, then one AttentionBlock."""
-
-    widths: tuple[int, int, int]
-    dilations: tuple[tuple[int, ...], ...]
-    dilations_320x1024: tuple[tuple[int, ...], ...]
-
-    @property
-    def depths(self) -> tuple[int, ...]:
-        """Blocks per stage."""
-        return tuple(len(stage) + 1 for stage in self.dilations)
-
-
-_D3, _D5 = (1, 2, 3), (1, 2, 5)  # the last stage ends on the same pattern at twice the reach
-
-# The first set of dilations is the 192x640 one; it serves every size but 320x1024.
-VARIANTS = {
-    "lite-mono": Variant((48, 80, 128), (_D3, _D3, _D3 * 2 + (2, 4, 6)), (_D5, _D5, _D5 * 2 + (2, 4, 10))),
-    "lite-mono-small": Variant((48, 80, 128), (_D3, _D3, _D3 + (2, 4, 6)), (_D5, _D5, _D5 + (2, 4, 10))),
-    "lite-mono-tiny": Variant((32, 64, 128), (_D3, _D3, _D3 + (2, 4, 6)), (_D5, _D5, _D5 + (2, 4, 10))),
-    "lite-mono-8m": Variant((64, 128, 224), (_D3, _D3, _D3 * 2 + (2, 4, 6)), (_D3, _D3, _D3 * 2 + (2, 4, 6))),
-}
+def create_lite_mono(spec: NetworkSpec, height: int, width: int, drop_path: float) -> DepthNet:
+    """Lite-Mono with fresh weights for images of height x width pixels; the constructor named in the registry."""
+    encoder = LiteMono(VARIANTS[spec.name], *spec.input.nearest(height, width), drop_path, spec.normalisation)
+    return DepthNet(spec, encoder, DepthDecoder(encoder.widths), height, width)
 
 
 class LiteMono(nn.Module):
     """Image (B, 3, H, W) in [0, 1] -> three feature maps, (B, widths[i], H/2^(i+2), W/2^(i+2))."""
 
-    def __init__(self, variant: Variant, height: int, width: int, drop_path: float = 0.0):
+    def __init__(
+        self,
+        variant: Variant,
+        height: int,
+        width: int,
+        drop_path: float = 0.0,
+        normalisation: Normalisation = MONODEPTH2,
+    ):
+        """height, width: that it computes at, multiples of 32. drop_path: stochastic depth rate of the last block."""
         super().__init__()
+        self.normalisation = normalisation
         self.widths = variant.widths
         w0, w1, w2 = variant.widths
         dilations = variant.dilations_320x1024 if (height, width) == (320, 1024) else variant.dilations
@@ -75,7 +68,7 @@ class LiteMono(nn.Module):
         self.apply(_initialise)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        image = normalise(image)
+        image = normalise(image, self.normalisation)
         half, quarter, eighth = pooled_images(image, 3)
         stem, halve1, halve2 = self.downsample_layers
         stage0, stage1, stage2 = self.stages
@@ -122,7 +115,7 @@ class DilatedBlock(Block):
         self.ddwconv = Conv(width, width, dilation=dilation, groups=width)
         self.bn1 = nn.BatchNorm2d(width)
         self.make_bottleneck(width, drop_path)
-        # In every published file, but run by nobody: no gradient, so that distributed training need not look for one.
+        # In every published file, but never run: without a gradient distributed training need not look for one.
         self.norm.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:

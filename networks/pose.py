@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from networks.depth_decoder import initialise_decoder
-from networks.exact import exactly
-from networks.normalise import normalise
+from networks.errors import NetworkError
+from networks.layers import full_precision, normalise
+from networks.registry import MONODEPTH2
 
 # layers -> timm's name of the ImageNet weights that the field's numbers were made with (torchvision's first ones)
 RESNETS = {18: "resnet18.tv_in1k", 34: "resnet34.tv_in1k", 50: "resnet50.tv_in1k"}
@@ -28,8 +29,15 @@ class PoseNet(nn.Module):
         self.decoder = PoseDecoder(self.encoder.encoder.num_features)
 
     def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        axisangle, translation = exactly(self.decoder, self.encoder(torch.cat([first, second], dim=1))[-1])
+        axisangle, translation = full_precision(self.decoder, self.encoder(torch.cat([first, second], dim=1))[-1])
         return axisangle[:, 0, 0], translation[:, 0, 0]
+
+
+def create_pose(num_layers: int = 18) -> PoseNet:
+    """A pose network on a randomly initialised ResNet. Raises NetworkError for other depths than those of RESNETS."""
+    if num_layers not in RESNETS:
+        raise NetworkError(f"there is no ResNet-{num_layers} pose encoder; choose from {', '.join(map(str, RESNETS))}")
+    return PoseNet(num_layers)
 
 
 class PoseEncoder(nn.Module):
@@ -39,12 +47,12 @@ class PoseEncoder(nn.Module):
         super().__init__()
         # zero_init_last would start every residual branch at zero, which the published training does not.
         self.encoder = timm.create_model(f"resnet{num_layers}", in_chans=6, zero_init_last=False)
-        # In every published file, but run by nobody: no gradient, so that distributed training need not look for one.
+        # In every published file, but never run: without a gradient distributed training need not look for one.
         self.encoder.fc.requires_grad_(False)
 
     def forward(self, frames: Tensor) -> list[Tensor]:
         net = self.encoder
-        f0 = net.act1(net.bn1(net.conv1(normalise(frames))))
+        f0 = net.act1(net.bn1(net.conv1(normalise(frames, MONODEPTH2))))
         f1 = net.layer1(net.maxpool(f0))
         f2 = net.layer2(f1)
         f3 = net.layer3(f2)

@@ -15,6 +15,9 @@ from networks.errors import NetworkError
 
 # Left in some published files by the tool that counted operations.
 COUNTER_ENTRIES = ("total_ops", "total_params")
+WRAPPER_ENTRIES = ("state_dict", "model")
+PARALLEL = "module."
+COMPILED = re.compile(r"(?<![^.])_orig_mod\.")
 
 
 def read(path: Path) -> dict[str, object]:
@@ -67,8 +70,6 @@ def load_exactly(
 
 def compare(wanted: Mapping[str, Tensor], given: Mapping[str, object]) -> str:
     """Where `given` differs from `wanted` in names and shapes, in words; empty if nowhere."""
-    if given and all(name.startswith("module.") for name in given):
-        return "every name begins with 'module.', it was saved from a parallel wrapper; save wrapper.module instead"
     missing = [name for name in wanted if name not in given]
     unknown = [name for name in given if name not in wanted]
     misshapen = [
@@ -99,8 +100,26 @@ def shape_of(value: object) -> str:
     return f"{tuple(value.shape)}{f' of {value.dtype}'.replace('torch.', '') if whole else ''}"
 
 
-def without_counters(content: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in content.items() if name.rpartition(".")[2] not in COUNTER_ENTRIES}
+def unwrapped(content: Mapping[str, object]) -> dict[str, object]:
+    """The named tensors that a training script put under "state_dict" or "model" beside its own entries, else `content`."""
+    for entry in WRAPPER_ENTRIES:
+        inner = content.get(entry)
+        if isinstance(inner, Mapping) and all(isinstance(name, str) for name in inner):
+            return unwrapped(inner)
+    return dict(content)
+
+
+def plain_names(content: Mapping[str, object]) -> dict[str, object]:
+    """Without operation counters, and under the names that the network itself gives its tensors.
+
+    Taken off are "_orig_mod." of torch.compile, in any place, and "module." of DataParallel and DistributedDataParallel, where
+    every name begins with it.
+    """
+    plain = {name: value for name, value in content.items() if name.rpartition(".")[2] not in COUNTER_ENTRIES}
+    plain = {COMPILED.sub("", name): value for name, value in plain.items()}
+    while plain and all(name.startswith(PARALLEL) for name in plain):
+        plain = {COMPILED.sub("", name.removeprefix(PARALLEL)): value for name, value in plain.items()}
+    return plain
 
 
 def some_of(names: list[str], count: int = 4) -> str:

@@ -16,9 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-import networks
-from networks import identify, state_files
-from networks.depth_net import DepthNet
+from networks import identify, registry, state_files
+from networks.depth_net import DepthNet, create
 from networks.errors import NetworkError
 from networks.imagenet import fetch_pose_imagenet, load_imagenet_encoder, load_pose_imagenet
 from networks.pose import PoseNet
@@ -33,7 +32,8 @@ __all__ = [
     "stored_size",
 ]
 
-ENCODER, DECODER, POSE_ENCODER, POSE_DECODER = "encoder.pth", "depth.pth", "pose_encoder.pth", "pose.pth"
+ENCODER, DECODER = (file for _, file in registry.ENCODER_AND_DECODER.files)
+POSE_ENCODER, POSE_DECODER = "pose_encoder.pth", "pose.pth"
 # What a second try would meet again.
 LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR}
 SIZE_ENTRIES = ("height", "width", "use_stereo")  # in encoder.pth beside the tensors
@@ -48,15 +48,8 @@ def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo:
     folder = Path(folder).absolute()
     if not _may_be_replaced(folder):
         raise NetworkError(f"{folder} is there and holds something else than weights; choose another folder")
-    contents = {
-        ENCODER: {
-            **_plain_tensors(depth.encoder),
-            "height": int(depth.height),
-            "width": int(depth.width),
-            "use_stereo": bool(use_stereo),
-        },
-        DECODER: _plain_tensors(depth.decoder),
-    }
+    contents = {file: _plain_tensors(getattr(depth, part)) for part, file in depth.spec.weights.files}
+    contents[ENCODER] |= {"height": int(depth.height), "width": int(depth.width), "use_stereo": bool(use_stereo)}
     if pose is not None:
         contents |= {POSE_ENCODER: _plain_tensors(pose.encoder), POSE_DECODER: _plain_tensors(pose.decoder)}
 
@@ -88,7 +81,7 @@ def load_depth(folder: Path, name: str, height: int | None = None, width: int | 
     width = stored_width if width is None else width
     if height is None or width is None:
         raise NetworkError(f"{folder / ENCODER} does not say its input size; give --height and --width")
-    depth = networks.create(name, height=height, width=width)
+    depth = create(name, height=height, width=width)
     load_into(folder, depth, None)
     return depth
 
@@ -107,7 +100,7 @@ def load_into(folder: Path, depth: DepthNet, pose: PoseNet | None) -> None:
     """Put the weights in `folder` into the networks: all of them, or none if any tensor does not fit."""
     folder = Path(folder)
     what = depth.name + (f" with a ResNet-{pose.num_layers} pose net" if pose else "")
-    modules = {ENCODER: depth.encoder, DECODER: depth.decoder}
+    modules = {file: getattr(depth, part) for part, file in depth.spec.weights.files}
     if pose is not None:
         modules |= {POSE_ENCODER: pose.encoder, POSE_DECODER: pose.decoder}
     parts = [(module, folder / name, _tensors(folder / name)) for name, module in modules.items()]
@@ -115,11 +108,12 @@ def load_into(folder: Path, depth: DepthNet, pose: PoseNet | None) -> None:
 
 
 def _tensors(path: Path) -> dict[str, object]:
-    content = state_files.without_counters(_read(path))
-    return {name: value for name, value in content.items() if name not in SIZE_ENTRIES}
+    content = {name: value for name, value in _read(path).items() if name not in SIZE_ENTRIES}
+    return state_files.plain_names(content)
 
 
 def _read(path: Path) -> dict[str, object]:
+    """Named tensors and size entries."""
     if not path.is_file():
         if (path.parent / ENCODER).is_file():
             raise NetworkError(f"{path.parent} has no {path.name}; needed here are {ENCODER} {DECODER} and, for training, "
@@ -127,7 +121,9 @@ def _read(path: Path) -> dict[str, object]:
         raise NetworkError(
             f"{path.parent} has no {path.name}; give the folder of one epoch's weights, such as RUN/models/weights_29"
         )
-    return state_files.read(path)
+    content = state_files.read(path)
+    beside = {name: content[name] for name in SIZE_ENTRIES if name in content}  # of a wrapper such as "state_dict"
+    return {**beside, **state_files.unwrapped(content)}
 
 
 def _what_fits_instead(path: Path, content: dict[str, object]) -> str:

@@ -84,7 +84,7 @@ def test_a_command_that_fails_ends_the_demo_with_its_own_words_and_status(tmp_pa
     assert "--lr" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("flags", [("--height=50",), ("--model=lite-mono-huge",)])
+@pytest.mark.parametrize("flags", [("--height=16",), ("--model=lite-mono-huge",)])
 def test_what_no_network_has_is_refused_before_anything_is_rendered(tmp_path, command, flags):
     done = command("litemono.demo", "--output", tmp_path / "demo", *TINY, *flags)
     assert done.returncode == 2 and "Traceback" not in done.stderr

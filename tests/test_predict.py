@@ -195,6 +195,15 @@ def test_weights_that_predict_nothing_and_images_beyond_a_picture_are_refused(ru
     assert not list(tmp_path.glob("*_disp*"))
 
 
+def test_a_prediction_comes_back_at_the_size_asked_for(run, tmp_path):
+    photo = picture(tmp_path / "a.png", size=(130, 61))
+    out = tmp_path / "out"
+    assert run("--input", photo, "--height", 45, "--width", 99, "--save_npy", "--output", out).code == 0
+    disparity = np.load(out / "a_disp.npy")
+    assert disparity.shape == (1, 1, 45, 99) and np.isfinite(disparity).all()
+    assert Image.open(out / "a_disp.jpeg").size == (130, 61)
+
+
 def test_wrong_flags_are_refused_and_leave_nothing_behind(run, tmp_path):
     photo = picture(tmp_path / "a.png")
     (tmp_path / "empty").mkdir()
@@ -205,7 +214,7 @@ def test_wrong_flags_are_refused_and_leave_nothing_behind(run, tmp_path):
     assert_refused(run("--input", tmp_path, "--ext", "jpg", *out), "no images", "(.jpg)")
     assert_refused(run("--input", photo, "--model", "lite-mono", *out), "--model lite-mono-tiny")
     assert_refused(run("--input", photo, "--load_weights", tmp_path / "empty", *out), "encoder.pth")
-    assert_refused(run("--input", photo, "--width", 65, *out), "multiples of 32")
+    assert_refused(run("--input", photo, "--width", 16, *out), "at least 32")
     assert_refused(run("--input", photo, "--batch_size", 0, *out), "--batch_size 0")
     assert_refused(run("--input", photo, "--output", photo), "a.png", "cannot be written")
     assert snapshot(tmp_path) == before

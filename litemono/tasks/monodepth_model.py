@@ -20,7 +20,7 @@ class Output(NamedTuple):
 
     loss: Tensor  # scalar, mean over scales
     losses: list[Tensor]  # scalar per scale, in the order of LossConfig.scales
-    disps: list[Tensor]  # (B, 1, H/2^s, W/2^s) in (0, 1), as the depth network returned them
+    disps: list[Tensor]  # (B, 1, H // 2^s, W // 2^s) in (0, 1), as the depth network returned them
     depth: Tensor  # (B, 1, H, W), from disparity 0
     warped: Tensor  # (B, S, 3, H, W), sources seen from the target at the first of the scales
     automask: Tensor | None  # (B, 1, H, W) bool at the first of the scales: where a warped source won
@@ -36,12 +36,15 @@ class ScaleTerm(NamedTuple):
 
 
 class DepthPoseModel(nn.Module):
-    """Trains `depth` (and `pose`, unless the other camera is the only source) to explain the target by its sources."""
+    """Trains `depth` (and `pose`, unless the other camera is the only source) to explain the target by its sources.
+
+    `depth` returns one disparity per entry of its attribute `scales`.
+    """
 
     def __init__(self, depth: nn.Module, pose: nn.Module | None, loss: LossConfig, *, batched_pose: bool = False):
         """batched_pose: all frame pairs in one pass of the pose network."""
         super().__init__()
-        check_loss(loss)
+        check_loss(loss, depth.scales)
         if pose is None and loss.frame_ids != (0,):
             raise UserError(
                 f"--frame_ids {loss.frame_ids} needs a pose network; without one: --frame_ids 0 --use_stereo"
@@ -153,4 +156,5 @@ class Synthesis:
 
 def scaled_to(views: Views, scale: int) -> Tensor:
     """Intrinsics (B, 3, 3) of the pyramid's level `scale`, in its pixels."""
-    return geometry.scale_intrinsics(views.K, 0.5**scale, 0.5**scale)
+    (height, width), (h, w) = views.pyramid[0].shape[-2:], views.pyramid[scale].shape[-2:]
+    return geometry.scale_intrinsics(views.K, h / height, w / width)

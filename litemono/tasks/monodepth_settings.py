@@ -6,16 +6,21 @@ Defaults are the published ones (Lite-Mono, CVPR 2023) unless the comment says o
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from litemono.data.datasets import registry
+import networks
+from litemono.data.datasets import registry as datasets
 from litemono.data.settings import DataConfig, check_data
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.lr_schedule import Rate
 from litemono.engine.settings import TrainingConfig, check_not_negative, check_training
 from litemono.utils.errors import demand
+from networks import registry
+
+Model = Literal[tuple(networks.names())]  # type: ignore[valid-type]
 
 # The published schedule: (max, min, cycle in epochs) for the depth networks, then for the pose networks.
 DEFAULT_RATES = (Rate(1e-4, 5e-6, 31.0), Rate(1e-4, 1e-5, 31.0))
@@ -26,12 +31,12 @@ PUBLISHED_LR = tuple(value for rate in DEFAULT_RATES for value in rate)
 class ModelConfig:
     """Which networks, at which size, from which weights."""
 
-    model: Literal["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"] = "lite-mono"
+    model: Model = "lite-mono"
     """Depth network."""
     height: int = 192
-    """Input height, a multiple of 32."""
+    """Input height. The depth network resizes images to the nearest multiple of 32, and its output back; no padding."""
     width: int = 640
-    """Input width, a multiple of 32."""
+    """Input width; see height."""
     drop_path: float = 0.2
     """Stochastic depth rate of the last encoder block."""
     num_layers: Literal[18, 34, 50] = 18
@@ -97,10 +102,11 @@ def check(config: TrainConfig) -> None:
     data, model, loss = config.data, config.model, config.loss
     check_training(config)
     check_data(data)
-    registry.check_flags(data.dataset, data.intrinsics, loss.use_stereo)
+    datasets.check_flags(data.dataset, data.intrinsics, loss.use_stereo)
+    network = registry.get(model.model)
     for name, value in (("height", model.height), ("width", model.width)):
-        near = max(32, round(value / 32) * 32)
-        demand(value > 0 and value % 32 == 0, f"--{name} {value}: must be a multiple of 32 (for example {near})")
+        least = network.input.smallest
+        demand(value >= least, f"--{name} {value}: must be at least {least}, the smallest size of {model.model}")
     demand(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
     demand(not (loss.compile and loss.no_ssim), "--compile has nothing to fuse with --no_ssim; give one of the two")
     begun = has_checkpoints(config.folder)  # then nobody reads them again
@@ -110,11 +116,11 @@ def check(config: TrainConfig) -> None:
         model.load_weights is None or model.mypretrain is None,
         "--mypretrain would overwrite the encoder of --load_weights; give one of the two",
     )
-    check_loss(loss)
+    check_loss(loss, network.scales)
 
 
-def check_loss(loss: LossConfig) -> None:
-    """UserError for an objective without a source view, or with scales that the networks do not have."""
+def check_loss(loss: LossConfig, network_scales: Sequence[int]) -> None:
+    """UserError for an objective without a source view, or with scales that the depth network does not have."""
     ids, scales = loss.frame_ids, loss.scales
     demand(
         bool(ids) and ids[0] == 0 and len(set(ids)) == len(ids),
@@ -122,8 +128,8 @@ def check_loss(loss: LossConfig) -> None:
     )
     demand(len(ids) > 1 or loss.use_stereo, "--frame_ids 0 leaves nothing to compare with: add -1 1, or --use_stereo")
     demand(
-        bool(scales) and set(scales) <= {0, 1, 2} and len(set(scales)) == len(scales),
-        f"--scales {scales}: choose from 0 1 2, each once; the depth network has no others",
+        bool(scales) and set(scales) <= set(network_scales) and len(set(scales)) == len(scales),
+        f"--scales {scales}: choose from {' '.join(map(str, network_scales))}, each once; the depth network has no others",
     )
     demand(
         0 < loss.min_depth < loss.max_depth,

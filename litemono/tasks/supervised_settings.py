@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from litemono.data.datasets import registry
+import networks.registry
+from litemono.data.datasets import registry as datasets
 from litemono.data.settings import FramesConfig, check_data
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.lr_schedule import Rate
 from litemono.engine.settings import OptimConfig, TrainingConfig, check_training
-from litemono.tasks.monodepth_settings import ModelConfig
+from litemono.tasks.monodepth_settings import Model, ModelConfig
 from litemono.utils.errors import demand
 
 DEFAULT_RATES = (Rate(1e-4, 1e-6, 10.0), Rate(5e-4, 5e-6, 10.0))  # encoder, decoder
@@ -30,12 +31,12 @@ class SupervisedDataConfig(FramesConfig):
 class DepthModelConfig:
     """Which network, at which size, from which weights."""
 
-    model: Literal["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"] = ModelConfig.model
+    model: Model = ModelConfig.model
     """Depth network."""
     height: int = ModelConfig.height
-    """Input height."""
+    """Input height. The depth network resizes images to a size that fits it, and its output back; no padding."""
     width: int = ModelConfig.width
-    """Input width."""
+    """Input width; see height."""
     drop_path: float = ModelConfig.drop_path
     """Stochastic depth rate of the last encoder block."""
     mypretrain: Path | None = None
@@ -77,14 +78,21 @@ def check(config: FinetuneConfig) -> None:
     data, model, loss = config.data, config.model, config.loss
     check_training(config)
     check_data(data)
-    with_depth = [name for name, dataset in registry.DATASETS.items() if "depth" in dataset.pictures]
+    with_depth = [name for name, dataset in datasets.DATASETS.items() if "depth" in dataset.pictures]
     demand(
         data.dataset in with_depth,
         f"--dataset {data.dataset} has no depth pictures to train on; those that have: {', '.join(with_depth)}",
     )
+    network = networks.registry.get(model.model)
+    fitting = [name for name, spec in networks.registry.SPECS.items() if spec.output != "relative"]
+    demand(
+        model.model in fitting,
+        f"--loss {loss.loss} compares metres, and --model {model.model} predicts depth up to scale and shift; those that "
+        f"fit: {', '.join(fitting)}",
+    )
     for name, value in (("height", model.height), ("width", model.width)):
-        near = max(32, round(value / 32) * 32)
-        demand(value > 0 and value % 32 == 0, f"--{name} {value}: must be a multiple of 32 (for example {near})")
+        least = network.input.smallest
+        demand(value >= least, f"--{name} {value}: must be at least {least}, the smallest size of {model.model}")
     demand(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
     begun = has_checkpoints(config.folder)  # then these files are not read again
     for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):

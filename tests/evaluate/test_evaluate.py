@@ -242,7 +242,7 @@ def test_wrong_flags_are_refused_and_leave_nothing_behind(ready, evaluate, tmp_p
         ({"load_pred": "x.npy"}, ["--load_weights", "--load_pred"]),
         ({"model": "lite-mono-8m"}, ["--model lite-mono-tiny"]),
         ({"model": "lite-mono-huge"}, ["lite-mono-8m"]),
-        ({"height": 100}, ["multiples of 32"]),
+        ({"height": 16}, ["at least 32"]),
         ({"data_path": tmp_path / "nowhere"}, ["--data_path", "nowhere"]),
         ({"data_path": None}, ["--data_path"]),
         ({"split": "eigne"}, ["--split eigne", "eigen"]),

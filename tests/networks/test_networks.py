@@ -19,9 +19,9 @@ from parity_recipes import fill, model_input, triplet
 from torch import nn
 
 import networks
-from networks.gelu_linear import GeluLinear
+from networks.layers import GeluLinear, normalise
 from networks.lite_mono import AttentionBlock, CrossCovarianceAttention, DilatedBlock, pooled_images
-from networks.normalise import normalise
+from networks.registry import MONODEPTH2
 
 SIZES = [(192, 640), (320, 1024)]
 MULTIPLES_OF_32 = st.integers(1, 4).map(lambda n: 32 * n)
@@ -142,7 +142,9 @@ def run(stats, request) -> Run:
     with torch.no_grad():
         features = net.encoder(image)
         disps = net.decoder(features)
-        maps |= {f"input_downsample.{i}": pooled for i, pooled in enumerate(pooled_images(normalise(image), 4))}
+        maps |= {
+            f"input_downsample.{i}": pooled for i, pooled in enumerate(pooled_images(normalise(image, MONODEPTH2), 4))
+        }
         maps |= {key.replace("pwconv1", "act"): F.gelu(maps[key]) for key in list(maps) if key.endswith("pwconv1")}
         maps["stages.0.3.pos_embd.token_projection#input"] = whole_position_code(net, height // 4, width // 4)
     return Run(request.param, stats[request.param], image, features, disps, maps)
@@ -272,9 +274,9 @@ def test_any_multiple_of_32_gives_three_disparities_between_0_and_1(name, height
     assert all(((d > 0) & (d < 1)).all() for d in disps)
 
 
-@pytest.mark.parametrize("height, width", [(190, 640), (192, 641), (0, 640), (-32, 64), (16, 64)])
-def test_other_sizes_are_refused_by_name(height, width):
-    with pytest.raises(networks.NetworkError, match=f"{width}x{height}.*multiples of 32"):
+@pytest.mark.parametrize("height, width", [(0, 640), (-32, 64), (31, 64), (64, 16)])
+def test_sizes_that_are_too_small_are_refused(height, width):
+    with pytest.raises(networks.NetworkError, match=f"{width}x{height}.*at least 32"):
         networks.create("lite-mono", height=height, width=width)
 
 
@@ -356,18 +358,3 @@ def test_attention_survives_half_precision_tokens_whose_squares_overflow():
         half = attention.half()(tokens.half())
     assert torch.isfinite(half).all()
     assert_l2_close(half.float().numpy(), exact.numpy(), 1e-2, "attention")  # rounding at 2^-11, three products
-
-
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
-def test_it_can_be_traced_exported_and_compiled_as_one_graph():
-    net = filled("lite-mono-tiny", 32, 64).eval()
-    made, image = torch.rand(1, 3, 32, 64), torch.rand(1, 3, 32, 64)
-    with torch.no_grad():
-        expected = net(image)
-        for run in (
-            torch.jit.trace(net, made),
-            torch.export.export(net, (made,)).module(),
-            torch.compile(net, backend="eager", fullgraph=True),
-        ):
-            for p, q in zip(expected, run(image), strict=True):
-                assert_within(q.numpy(), p.numpy(), "disparity", atol=DISPARITY_ATOL)

@@ -77,10 +77,10 @@ def test_train_v100_goes_on_after_its_time_limit_preemption_by_sigterm_and_kill(
 
 
 def test_wrong_flags_end_the_job_with_their_exit_status(slurm, training, checkout):
-    job = slurm.sbatch(*SMALL, "slurm/train_v100.sh", *training(None, 1, "--height", 33), cwd=checkout)
+    job = slurm.sbatch(*SMALL, "slurm/train_v100.sh", *training(None, 1, "--height", 16), cwd=checkout)
     assert slurm.wait_end(job) == "FAILED" and slurm.exit_code(job) == "2:0"
     assert slurm.starts(job) == ["FAILED"]
-    assert "--height 33: must be a multiple of 32" in log_text(checkout, "lite-mono", job)
+    assert "--height 16: must be at least 32" in log_text(checkout, "lite-mono", job)
 
 
 def test_paper_tables_goes_from_scans_to_a_table(slurm, training, world, checkout, tmp_path):

@@ -86,8 +86,8 @@ def parse_size(text: str) -> tuple[int, int]:
     """(height, width) from "640x192", width first."""
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     width, height = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not (0 < width <= 4096 and 0 < height <= 4096 and width % 32 == 0 and height % 32 == 0):
-        raise UserError(f"--size {text}: must be WIDTHxHEIGHT, multiples of 32, such as 640x192 or 1024x320")
+    if not (32 <= width <= 4096 and 32 <= height <= 4096):
+        raise UserError(f"--size {text}: must be WIDTHxHEIGHT, each from 32 to 4096, such as 640x192 or 1024x320")
     return height, width
 
 

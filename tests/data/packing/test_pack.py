@@ -383,7 +383,7 @@ def test_a_pack_with_a_truncated_file_is_completed_by_a_rerun(zips, pack, tmp_pa
     ("flags", "words"),
     [
         (["--size", "640"], "--size 640"),
-        (["--size", "641x192"], "multiples of 32"),
+        (["--size", "640x16"], "from 32 to 4096"),
         (["--num_workers", "0"], "--num_workers 0"),
         (["--split", "nowhere"], "--split nowhere"),
         (["--from", "/nowhere"], "--from /nowhere"),

@@ -1,0 +1,121 @@
+"""The depth networks: one `NetworkSpec` each, from which flags, checks, help texts, weight files and benchmarks are derived.
+
+Neither this module nor `import networks` imports torch, so `--help` and wrong flags answer at once. A new network is one file
+with its modules and one entry of `SPECS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from networks.errors import NetworkError
+from networks.lite_mono_variants import VARIANTS
+
+Output = Literal["disparity", "relative", "metric"]
+
+
+@dataclass(frozen=True)
+class InputRule:
+    """Sizes in pixels that a network computes at; images of other sizes are resized to the nearest one (any_size.py)."""
+
+    multiple: int
+    """Height and width must be multiples of it."""
+    smallest: int
+    """Least height and width of an image."""
+
+    def fits(self, height: int, width: int) -> bool:
+        """Whether the network runs at this size without resizing."""
+        return min(height, width) >= self.smallest and height % self.multiple == width % self.multiple == 0
+
+    def nearest(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of the nearest size that fits; of two equally near ones the larger."""
+        return self._nearest(height), self._nearest(width)
+
+    def _nearest(self, length: int) -> int:
+        return max(self.smallest, (length + self.multiple // 2) // self.multiple * self.multiple)
+
+    def check(self, height: int, width: int) -> None:
+        """Raises NetworkError for an image size that is too small for the network."""
+        if min(height, width) < self.smallest:
+            raise NetworkError(f"input size {width}x{height}: width and height must be at least {self.smallest}")
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """(image - mean) / std of images in [0, 1], one constant for all channels. Networks apply it themselves."""
+
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class WeightsFormat:
+    """The files of a weights folder.
+
+    A folder is recognised by content, not by the network's name: each file must have exactly the tensor names and shapes of
+    its part (identify.py compares them with every network of the registry).
+    """
+
+    files: tuple[tuple[str, str], ...]
+    """(attribute of the network, file name). The first file also has the entries height, width and use_stereo."""
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What callers need to know of a network without building it."""
+
+    name: str
+    family: str
+    """Module of `networks` with its code."""
+    input: InputRule
+    normalisation: Normalisation
+    output: Output
+    """disparity: in (0, 1), from the largest to the smallest depth (Godard et al. 2019); relative: inverse depth up to scale
+    and shift; metric: metres."""
+    scales: tuple[int, ...]
+    """Outputs: scale s has 1/2^s of the input's height and width."""
+    weights: WeightsFormat
+    constructor: str
+    """Function of the module: constructor(spec, height, width, drop_path) -> torch.nn.Module, with fresh weights."""
+
+    def load_constructor(self) -> Callable[..., Any]:
+        """The constructor. Imports torch."""
+        return getattr(importlib.import_module(f"networks.{self.family}"), self.constructor)
+
+
+MONODEPTH2 = Normalisation(mean=0.45, std=0.225)  # Lite-Mono's depth encoder and all pose encoders
+ENCODER_AND_DECODER = WeightsFormat((("encoder", "encoder.pth"), ("decoder", "depth.pth")))
+
+SPECS = {
+    spec.name: spec
+    for spec in (
+        *(
+            NetworkSpec(
+                name=name,
+                family="lite_mono",
+                input=InputRule(multiple=32, smallest=32),
+                normalisation=MONODEPTH2,
+                output="disparity",
+                scales=(0, 1, 2),
+                weights=ENCODER_AND_DECODER,
+                constructor="create_lite_mono",
+            )
+            for name in VARIANTS
+        ),
+    )
+}
+
+
+def names() -> list[str]:
+    """Names of all depth networks."""
+    return [*SPECS]
+
+
+def get(name: str) -> NetworkSpec:
+    """The entry of a network. Raises NetworkError for a name that is not in the registry."""
+    if name not in SPECS:
+        raise NetworkError(f"there is no depth network {name!r}; choose from {', '.join(SPECS)}")
+    return SPECS[name]
