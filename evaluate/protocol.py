@@ -10,10 +10,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from litemono.metrics import MAX_DEPTH, MIN_DEPTH, Errors, compute_errors
+from litemono.metrics import MAX_DEPTH, MIN_DEPTH, Errors, compute_errors, valid_pixels
 
-GARG_ROWS = (0.40810811, 0.99189189)
-GARG_COLUMNS = (0.03594771, 0.96405229)
 EDGE = 0.05  # share of the width on which flip post-processing trusts one of the two predictions
 
 
@@ -51,24 +49,6 @@ class BadPrediction(ValueError):
 def uses_crop(split_name: str) -> bool:
     """eigen_benchmark counts every annotated pixel, as published; all other splits the Garg crop up to 80 m."""
     return split_name != "eigen_benchmark"
-
-
-def garg_crop(height: int, width: int) -> tuple[slice, slice]:
-    """Rows and columns of an image of this size that lidar covers."""
-    (top, bottom), (left, right) = (
-        (int(edge * height) for edge in GARG_ROWS),
-        (int(edge * width) for edge in GARG_COLUMNS),
-    )
-    return slice(top, bottom), slice(left, right)
-
-
-def valid_pixels(truth: np.ndarray, crop: bool) -> np.ndarray:
-    """(H, W) bool: the pixels of truth (H, W) metres that count."""
-    if not crop:
-        return truth > 0
-    inside = np.zeros(truth.shape, bool)
-    inside[garg_crop(*truth.shape)] = True
-    return inside & (truth > MIN_DEPTH) & (truth < MAX_DEPTH)
 
 
 def merge_flipped(disparity: np.ndarray, of_flipped: np.ndarray) -> np.ndarray:

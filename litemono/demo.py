@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import matplotlib
 import numpy as np
 import torch
@@ -20,14 +20,11 @@ from rich.console import Console
 from rich.table import Table
 
 import networks.registry
-from evaluate.protocol import Protocol, resize_disparity, score_image, summarise
-from export_gt import GroundTruth, default_path
 from litemono.data.datasets.kitti_raw import KITTI_RAW
-from litemono.data.kitti.calibration import PUBLISHED_INTRINSICS
 from litemono.data.settings import default_workers
 from litemono.data.splits import read_split, split_file
 from litemono.metrics import MAX_DEPTH, Errors
-from litemono.synthetic.street import CAMERA_HEIGHT
+from litemono.synthetic import baselines
 from litemono.synthetic.writer import RenderedWorld, write_world
 from litemono.tasks.monodepth_settings import Model
 from litemono.utils import cli
@@ -38,7 +35,6 @@ from networks import weights
 RUN = "street"
 SHOWN = 4  # test images in the closing picture
 BRIGHT = 6.0  # metres from which on its depth is shown in the brightest colour
-GUESSES = np.geomspace(1, MAX_DEPTH, 100)  # metres that the best guesses are chosen from, knowing the test images
 RESUMABLE = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
 
 
@@ -187,54 +183,34 @@ def say(text: str) -> None:
 # ---------------------------------------------------------------- what the depth must beat
 
 
-def flat_road(height: int, width: int, end: float = MAX_DEPTH) -> np.ndarray:
-    """Scaled disparity (height, width) of a plane as far below the camera as the road is, up to a wall `end` metres away."""
-    _, fy, _, cy = (value * height for value in PUBLISHED_INTRINSICS)
-    below = np.arange(height, dtype=np.float32)[:, None] - cy
-    return np.broadcast_to(np.maximum(below / (fy * CAMERA_HEIGHT), 1 / end), (height, width)).astype(np.float32)
-
-
-def mean_errors(truths: list[np.ndarray], disparities: list[np.ndarray], protocol: Protocol) -> Errors:
-    """Errors over all images by evaluate's own protocol."""
-    pairs = zip(truths, disparities, strict=True)
-    scores = [score_image(truth, disparity, protocol) for truth, disparity in pairs]
-    return summarise([score for score in scores if score is not None]).errors
-
-
-def best_guess(
-    truths: list[np.ndarray], guess: Callable[[int, int, float], np.ndarray], protocol: Protocol
-) -> tuple[float, Errors]:
-    """The distance in metres for which `guess(height, width, metres)`, as scaled disparity, has the lowest abs_rel."""
-    errors = {m: mean_errors(truths, [guess(*truth.shape, m) for truth in truths], protocol) for m in GUESSES}
-    return min(errors.items(), key=lambda item: item[1].abs_rel)
-
-
-def constant(height: int, width: int, metres: float = 1.0) -> np.ndarray:
-    """Scaled disparity (height, width) of the same depth everywhere."""
-    return np.full((height, width), 1 / metres, np.float32)
-
-
 def score(config: DemoConfig, world: RenderedWorld) -> list[tuple[str, Errors]]:
-    """What each way of telling depth makes of the test images, the trained network first."""
-    truth = GroundTruth(default_path(world.folder, world.split.name))
-    truths = [truth[index] for index in range(len(truth))]
+    """What each way of guessing depth makes of the test images, the trained network first."""
+    truths = ground_truth(world)
     name = f"eval_{world.split.name}.json"
-    metres, fixed = best_guess(truths, constant, Protocol(median_scaling=False))
-    end, walled = best_guess(truths, flat_road, Protocol())
-    sizes = [truth.shape for truth in truths]
+    metres, fixed = baselines.best(truths, baselines.constant, median_scaling=False)
+    end, walled = baselines.best(truths, baselines.flat_road, median_scaling=True)
     return [
         (f"{config.model}, trained here", errors_in(trained_weights(config) / name)),
         (f"{config.model}, untrained", errors_in(config.output / "untrained" / name)),
-        ("one depth per image", mean_errors(truths, [constant(*size) for size in sizes], Protocol())),
+        ("one depth per image", baselines.mean_errors(truths, baselines.constant, 1.0, median_scaling=True)),
         (f"one depth for all images, the best ({metres:.1f} m)", fixed),
-        ("a flat road, far away from the horizon up", mean_errors(truths, [flat_road(*s) for s in sizes], Protocol())),
+        (
+            "a flat road, far away from the horizon up",
+            baselines.mean_errors(truths, baselines.flat_road, MAX_DEPTH, median_scaling=True),
+        ),
         (f"a flat road up to a wall, the best ({end:.1f} m)", walled),
     ]
 
 
+def ground_truth(world: RenderedWorld) -> list[np.ndarray]:
+    """(H, W) float32 metres of each test image, as export_gt wrote them; 0 where there is no point."""
+    with np.load(world.folder / f"gt_depths_{world.split.name}.npz") as file:
+        return [file[f"{index:04d}"] for index in range(len(file["lines"]))]
+
+
 def errors_in(path: Path) -> Errors:
     """Of a results file of the evaluate command."""
-    return Errors(**json.loads(path.read_text())["metrics"])
+    return Errors(*(json.loads(path.read_text())["metrics"][name] for name in Errors._fields))
 
 
 # ---------------------------------------------------------------- what to look at
@@ -246,7 +222,7 @@ def draw(config: DemoConfig, world: RenderedWorld, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     lines = read_split(split_file(str(world.split), "test"))
-    truth = GroundTruth(default_path(world.folder, world.split.name))
+    truth = ground_truth(world)
     chosen = np.linspace(0, len(lines) - 1, min(SHOWN, len(lines))).round().astype(int)
     shades = {"cmap": "magma", "vmin": 0, "vmax": 1 / BRIGHT}
     titles = ("image", f"{config.model}: depth", "lidar")
@@ -255,7 +231,7 @@ def draw(config: DemoConfig, world: RenderedWorld, path: Path) -> None:
         line, measured = lines[index], truth[index]
         image = np.asarray(Image.open(KITTI_RAW.frame_path(world.folder, *line, ".png")))
         disparity = np.load(config.output / "pictures" / f"{line.frame:010d}_disp.npy")[0, 0]
-        disparity = resize_disparity(disparity, *measured.shape)
+        disparity = cv2.resize(disparity, measured.shape[::-1])
         seen = measured > 0
         scale = np.median(disparity[seen]) * np.median(measured[seen])  # as median scaling does in evaluate
         row[0].imshow(image)

@@ -15,6 +15,9 @@ Array = TypeVar("Array", np.ndarray, torch.Tensor)
 MIN_DEPTH, MAX_DEPTH = 1e-3, 80.0
 CROP = (slice(153, 371), slice(44, 1197))  # Garg et al. 2016 at that size
 
+GARG_ROWS = (0.40810811, 0.99189189)  # Garg et al. 2016, of any size
+GARG_COLUMNS = (0.03594771, 0.96405229)
+
 # TensorBoard names of the published trainer, in the order of Errors
 METRIC_NAMES = ("de/abs_rel", "de/sq_rel", "de/rms", "de/log_rms", "da/a1", "da/a2", "da/a3")
 
@@ -29,6 +32,24 @@ class Errors(NamedTuple):
     a1: float
     a2: float
     a3: float
+
+
+def garg_crop(height: int, width: int) -> tuple[slice, slice]:
+    """Rows and columns of an image of this size that lidar covers."""
+    (top, bottom), (left, right) = (
+        (int(edge * height) for edge in GARG_ROWS),
+        (int(edge * width) for edge in GARG_COLUMNS),
+    )
+    return slice(top, bottom), slice(left, right)
+
+
+def valid_pixels(truth: np.ndarray, crop: bool) -> np.ndarray:
+    """(H, W) bool: the pixels of truth (H, W) metres that count."""
+    if not crop:
+        return truth > 0
+    inside = np.zeros(truth.shape, bool)
+    inside[garg_crop(*truth.shape)] = True
+    return inside & (truth > MIN_DEPTH) & (truth < MAX_DEPTH)
 
 
 def compute_errors(gt: Array, pred: Array) -> Errors:

@@ -1,64 +1,9 @@
-"""The demo: baselines that mean what their names say, and the whole story on a very small world."""
+"""The demo: the whole story on a very small world."""
 
 import json
 
-import numpy as np
 import pytest
 from PIL import Image
-
-from evaluate.protocol import Protocol
-from litemono import demo
-from litemono.synthetic import writer
-
-H, W = 96, 320
-UNSCALED = Protocol(median_scaling=False)
-
-
-def maps_of(*metres: float) -> list[np.ndarray]:
-    return [np.full((H, W), value, np.float32) for value in metres]
-
-
-def test_the_best_constant_for_one_wall_is_its_distance():
-    metres, errors = demo.best_guess(maps_of(12.0), demo.constant, UNSCALED)
-    assert metres == pytest.approx(12.0, rel=0.03)  # half the step between two guesses
-    assert errors.abs_rel < 0.03
-
-
-def test_the_best_constant_for_two_walls_is_the_nearer_one():
-    # At depth c between 10 and 30: (c - 10) / 10 + (30 - c) / 30 grows with c.
-    metres, errors = demo.best_guess(maps_of(10.0, 30.0), demo.constant, UNSCALED)
-    assert metres == pytest.approx(10.0, rel=0.03)
-    assert errors.abs_rel == pytest.approx((0 + 20 / 30) / 2, abs=0.03)
-
-
-def test_a_median_scaled_constant_is_exact_where_every_image_is_one_wall():
-    guess = [demo.constant(H, W)] * 2
-    assert demo.mean_errors(maps_of(10.0, 30.0), guess, Protocol()).abs_rel == pytest.approx(0, abs=1e-6)
-
-
-def test_the_flat_road_is_as_far_as_the_rendered_one():
-    disparity = demo.flat_road(H, W)
-    settings = writer.Settings(height=H, width=W, drives=3, frames_per_drive=3)
-    exact = writer.exact_depth(settings, 0, 0)[80:]
-    agreement = np.abs(disparity[80:] * exact - 1)
-    assert np.mean(agreement < 0.1) > 0.5  # the bottom of the picture is mostly road, the camera pitches a little
-    assert np.all(disparity[: H // 2] == np.float32(1 / 80))
-    assert np.all(np.diff(disparity[:, 0]) >= 0)
-
-
-def test_the_flat_road_is_exact_on_a_flat_road():
-    rows = np.arange(H)[:, None] - 0.5 * H
-    plane = np.where(rows > 2, 1.92 * H * 1.65 / np.maximum(rows, 1e-9), 0) * np.ones((1, W))
-    errors = demo.mean_errors([plane.astype(np.float32)], [demo.flat_road(H, W)], UNSCALED)
-    assert errors.abs_rel < 1e-5
-
-
-def test_the_best_wall_at_the_end_of_a_flat_road_is_found():
-    truth = 1 / demo.flat_road(H, W, 15.0)
-    end, errors = demo.best_guess([truth], demo.flat_road, UNSCALED)
-    assert end == pytest.approx(15.0, rel=0.03)
-    assert errors.abs_rel < 0.03
-
 
 TINY = ("--drives=3", "--frames_per_drive=4", "--height=32", "--width=96", "--num_epochs=1", "--batch_size=2",
         "--model=lite-mono-tiny", "--num_workers=1")  # fmt: skip

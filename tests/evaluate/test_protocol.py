@@ -13,6 +13,7 @@ from parity_recipes import fill, model_input
 import networks
 from evaluate import protocol
 from evaluate.protocol import Protocol, merge_flipped, score_image, summarise
+from litemono import metrics
 from litemono.inference import TrainedDepth
 from litemono.metrics import Errors
 
@@ -59,7 +60,7 @@ def test_errors_on_four_image_sizes_are_the_recorded_ones(recorded, case, chosen
 
 def test_crops_are_the_recorded_ones(recorded):
     for size, box in recorded[0]["crops"].items():
-        rows, columns = protocol.garg_crop(*map(int, size.split("x")))
+        rows, columns = metrics.garg_crop(*map(int, size.split("x")))
         assert [rows.start, rows.stop, columns.start, columns.stop] == box, size
 
 
@@ -119,8 +120,8 @@ def test_errors_of_three_pixels_are_those_computed_by_hand():
 def test_the_benchmark_counts_every_annotated_pixel():
     truth = np.zeros((40, 100), np.float32)
     truth[0, 0], truth[20, 50], truth[39, 99] = 10, 90, 10
-    assert protocol.valid_pixels(truth, crop=False).sum() == 3
-    assert protocol.valid_pixels(truth, crop=True).sum() == 0
+    assert metrics.valid_pixels(truth, crop=False).sum() == 3
+    assert metrics.valid_pixels(truth, crop=True).sum() == 0
     assert score_image(truth, np.ones((8, 20), np.float32), Protocol()) is None
     assert [protocol.uses_crop(name) for name in ("eigen", "eigen_benchmark", "mine")] == [True, False, True]
 

@@ -1,0 +1,100 @@
+"""The rules of the house: which part may import which, and that flags are answered without torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+PACKAGES = ("litemono", "networks", "evaluate", "export_gt")
+COMMANDS = ("train", "finetune", "submit", "status", "prepare")
+
+
+def modules() -> dict[str, Path]:
+    paths = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+def imports(path: Path, names: dict[str, Path], *, at_start: bool = False) -> set[str]:
+    """Modules of ours that a file imports; at_start: when it is imported itself, not in a function."""
+    tree = ast.parse(path.read_text())
+    nodes = [node for node in tree.body] if at_start else [*ast.walk(tree)]
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {name for a in node.names if (name := f"{node.module}.{a.name}") in names}
+            found |= {node.module} & names.keys()
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} & names.keys()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("part", "forbidden"),
+    [
+        ("litemono", ("evaluate", "export_gt")),
+        ("networks", ("litemono", "evaluate", "export_gt")),
+        ("litemono.engine", ("litemono.tasks", "litemono.losses", "litemono.data", "networks")),
+        ("litemono.jobs", ("litemono.tasks.", "litemono.losses", "litemono.data", "networks")),
+        ("litemono.losses", ("litemono.engine", "litemono.tasks", "litemono.data", "networks")),
+        ("litemono.data", ("litemono.engine", "litemono.tasks", "litemono.losses", "litemono.jobs", "networks")),
+        ("litemono.utils", ("litemono.engine", "litemono.tasks", "litemono.data", "litemono.jobs")),
+    ],
+)
+def test_imports_go_one_way(part, forbidden):
+    names = modules()
+    wrong = [
+        f"{name} imports {other}"
+        for name, path in names.items()
+        if (name + ".").startswith(part + ".")
+        for other in imports(path, names)
+        if any((other + ".").startswith(prefix.rstrip(".") + ".") for prefix in forbidden)
+    ]
+    assert not wrong
+
+
+def test_no_module_imports_itself_through_others():
+    names = modules()
+    graph = {name: imports(path, names, at_start=True) - {name} for name, path in names.items()}
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, f"circle: {' -> '.join((*trail[trail.index(name) :], name))}"
+        if name not in done:
+            for other in graph[name]:
+                visit(other, (*trail, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def test_the_help_of_a_command_needs_no_torch():
+    code = f"""
+import sys, importlib
+for name in {COMMANDS}:
+    importlib.import_module(f"litemono.{{name}}")
+assert "torch" not in sys.modules, "torch was imported before the flags are right"
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_data_sets_and_networks_are_compared_by_name_in_their_registries_only():
+    from litemono.data.datasets.registry import DATASETS
+    from networks import names
+
+    quoted = {*DATASETS, *names()}
+    wrong = []
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Compare):
+                constants = {
+                    n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+                }
+                wrong += [f"{name}:{node.lineno} compares with {value!r}" for value in constants & quoted]
+    assert not wrong
