@@ -21,7 +21,8 @@ from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.settings import DataConfig, default_workers
 from litemono.data.splits import SplitLine, read_split, split_file
 from litemono.data.stores.folder import open_store
-from litemono.inference import MODEL_HELP, TrainedDepth, load_trained, run_settings
+from litemono.inference import TrainedDepth, load_trained, run_settings
+from litemono.tasks.monodepth_settings import MODEL_HELP
 from litemono.utils import cli
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError, demand

@@ -15,9 +15,7 @@ from litemono.engine.precision import apply_precision
 from litemono.geometry import disp_to_depth
 from litemono.tasks.monodepth_settings import LossConfig, ModelConfig
 from litemono.utils.errors import UserError
-from networks import DepthNet, names, weights
-
-MODEL_HELP = f"{', '.join(names())}. Default: the run's own; {ModelConfig.model} for other weights."
+from networks import DepthNet, weights
 
 
 def run_settings(folder: Path) -> dict[str, Any]:

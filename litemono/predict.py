@@ -7,25 +7,27 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 import tyro
 from PIL import Image
 
 from litemono.data.datasets.frames import IMAGE_SUFFIXES, natural_key
 from litemono.data.settings import default_workers
 from litemono.data.stores.images import NOT_AN_IMAGE, to_rgb, unreadable, upright
-from litemono.inference import MODEL_HELP, TrainedDepth, load_trained
+from litemono.tasks.monodepth_settings import MODEL_HELP
 from litemono.utils import cli
 from litemono.utils.atomic_files import replacing
 from litemono.utils.colormap import magma
-from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import ordered_map
 from litemono.utils.progress import track
+
+if TYPE_CHECKING:  # torch is imported after the flags are right
+    import torch
+
+    from litemono.inference import TrainedDepth
 
 RESULT = "_disp"  # ends the stem of what is written: NAME_disp.jpeg, NAME_disp.npy, as published
 MOST_PIXELS = 65500  # of a JPEG's width or height
@@ -79,6 +81,9 @@ def predict(config: PredictConfig) -> None:
         if getattr(config, name) < 1:
             raise UserError(f"--{name} {getattr(config, name)}: must be at least 1")
     paths = find_images(config.input, config.ext)
+    from litemono.inference import load_trained
+    from litemono.utils.device import choose_device
+
     trained = load_trained(config.load_weights, config.model, choose_device(config.device), config.height, config.width)
     output = config.output or paths[0].parent
     broken: list[UserError] = []
@@ -132,6 +137,8 @@ def read_picture(path: Path, height: int, width: int) -> Picture:
 
 def colour(disparity: torch.Tensor, height: int, width: int) -> np.ndarray:
     """(H, W) disparity -> (height, width, 3) uint8 colours."""
+    import torch.nn.functional as F
+
     full = F.interpolate(disparity[None, None], (height, width), mode="bilinear", align_corners=False)
     return magma(full[0, 0].cpu().numpy())
 

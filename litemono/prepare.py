@@ -24,7 +24,6 @@ from litemono.data.stores.packed import PackedStore
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 from litemono.utils.progress import BYTES, progress_bar
-from networks import weights
 
 SHOWN = 3
 
@@ -181,6 +180,8 @@ def _print_plan(config: DownloadConfig, archives: list[downloads.Archive], conso
 
 
 def fetch_weights(config: WeightsConfig) -> None:
+    from networks import weights  # torch is imported after the flags are right
+
     print(weights.fetch_pose_imagenet(config.num_layers, config.output))
 
 

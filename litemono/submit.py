@@ -16,7 +16,6 @@ import submitit
 
 from litemono import tasks
 from litemono.doctor import wheel_problem
-from litemono.engine import resume
 from litemono.engine.checkpoint_paths import newest_step
 from litemono.engine.settings import TrainingConfig
 from litemono.jobs import cluster_limits, follow_log, preflight, slurm, sweep
@@ -59,11 +58,13 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
     """
     settings = config.slurm
     check_settings(settings)
+    from litemono.engine.resume import check_same_run  # brings torch, which --help does not need
+
     train: Train = tasks.resolve(command.run)
     runs = sweep.expand(with_workers(config.training, settings.cpus_per_task), settings.sweep)
     for run in runs:
         tasks.resolve(command.check)(run)
-        resume.check_same_run(run)
+        check_same_run(run)
     cluster = check_cluster(settings, runs) if settings.cluster == "slurm" else None
     check_data_and_weights(command, runs)
     if settings.cluster == "debug":

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGES = ("litemono", "networks", "evaluate", "export_gt")
-COMMANDS = ("train", "finetune", "submit", "status", "prepare")
+COMMANDS = ("train", "finetune", "submit", "status", "prepare", "predict", "doctor")
 
 
 def modules() -> dict[str, Path]:

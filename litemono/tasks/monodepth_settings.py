@@ -53,6 +53,10 @@ class ModelConfig:
     """Folder with encoder.pth, depth.pth, pose_encoder.pth, pose.pth to start from (new optimiser, epoch 0)."""
 
 
+MODEL_HELP = f"{', '.join(networks.names())}. Default: the run's own; {ModelConfig.model} for other weights."
+"""Of --model where weights are used, not trained."""
+
+
 @dataclass(frozen=True)
 class LossConfig:
     """The photometric objective. Zhou et al. 2017; Godard et al. 2019."""
