@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import networks
 from litemono.data.datasets import registry as datasets
@@ -20,7 +20,10 @@ from litemono.engine.settings import TrainingConfig, check_not_negative, check_t
 from litemono.utils.errors import demand
 from networks import registry
 
-Model = Literal[tuple(networks.names())]  # type: ignore[valid-type]
+if TYPE_CHECKING:  # a type checker cannot read the registry
+    Model = str
+else:
+    Model = Literal[tuple(networks.names())]
 
 # The published schedule: (max, min, cycle in epochs) for the depth networks, then for the pose networks.
 DEFAULT_RATES = (Rate(1e-4, 5e-6, 31.0), Rate(1e-4, 1e-5, 31.0))

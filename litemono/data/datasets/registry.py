@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from litemono.data.datasets.base import Dataset, PackableDataset
 from litemono.data.datasets.frames import FRAMES
@@ -14,8 +14,12 @@ DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (KITTI_RAW,
 PACKABLE = {name: dataset for name, dataset in DATASETS.items() if isinstance(dataset, PackableDataset)}
 DEFAULT = KITTI_RAW
 
-DatasetName = Literal[tuple(DATASETS)]  # type: ignore[valid-type]
-PackableName = Literal[tuple(PACKABLE)]  # type: ignore[valid-type]
+if TYPE_CHECKING:  # a type checker cannot read the registry
+    DatasetName = str
+    PackableName = str
+else:
+    DatasetName = Literal[tuple(DATASETS)]
+    PackableName = Literal[tuple(PACKABLE)]
 
 DATASET_HELP = "; ".join(f"{name}: {dataset.summary}" for name, dataset in DATASETS.items()) + "."
 PACKABLE_HELP = "; ".join(f"{name}: {dataset.summary}" for name, dataset in PACKABLE.items()) + "."
