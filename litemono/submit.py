@@ -10,14 +10,14 @@ import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import submitit
 
 from litemono import tasks
 from litemono.doctor import wheel_problem
 from litemono.engine.checkpoint_paths import newest_step
-from litemono.engine.settings import TrainingConfig
+from litemono.engine.settings import OptimConfig, RunConfig, TrainingConfig
 from litemono.jobs import cluster_limits, follow_log, preflight, slurm, sweep
 from litemono.jobs.batch_script import BatchScript, SlurmConfig, check_settings, request_of, slurm_parameters
 from litemono.jobs.cluster_limits import Cluster
@@ -42,13 +42,6 @@ class Submission(Generic[Config]):
     slurm: SlurmConfig = field(default_factory=SlurmConfig)
 
 
-def with_workers(training: TrainingConfig, cpus_per_task: int) -> TrainingConfig:
-    """Reading threads for the job's cores, where --num_workers is not given: this machine may have more."""
-    if training.data.num_workers is not None:
-        return training
-    return replace(training, data=replace(training.data, num_workers=min(8, cpus_per_task)))
-
-
 def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"]) -> int:
     """Queue a training run as a Slurm job that survives time limits, preemption and broken nodes until it is finished.
 
@@ -61,7 +54,7 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
     from litemono.engine.resume import check_same_run  # brings torch, which --help does not need
 
     train: Train = tasks.resolve(command.run)
-    runs = sweep.expand(with_workers(config.training, settings.cpus_per_task), settings.sweep)
+    runs = sweep.expand(config.training.for_cores(settings.cpus_per_task), settings.sweep)
     for run in runs:
         tasks.resolve(command.check)(run)
         check_same_run(run)
@@ -76,6 +69,7 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
         script.update_parameters(**slurm_parameters(settings, request_of(settings), runs))
         print(script.text(len(runs)), end="")
         return 0
+    assert cluster is not None, "only a dry run has no cluster"
     return submit_to_slurm(settings, cluster, train, runs)
 
 
@@ -122,7 +116,7 @@ def check_data_and_weights(command: TrainingCommand, runs: list[TrainingConfig])
     seen = set()
     for run in runs:
         task = tasks.resolve(command.task)(run)
-        key = repr(replace(run, optim=None, run=None))
+        key = repr(replace(run, optim=OptimConfig(), run=RunConfig()))
         if key not in seen:
             seen.add(key)
             task.data(Processes("cpu"))
@@ -245,7 +239,8 @@ def main() -> None:
 
     submit_command.__doc__ = submit.__doc__
     prog = "python -m litemono.submit" if name == "train" else f"python -m litemono.submit {name}"
-    cli.run(submit_command, Submission[tasks.settings_of(name)], prog)
+    settings: Any = tasks.settings_of(name)
+    cli.run(submit_command, Submission[settings], prog)
 
 
 if __name__ == "__main__":

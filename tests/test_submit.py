@@ -18,7 +18,7 @@ from litemono.data.settings import DataConfig
 from litemono.engine.settings import OptimConfig, RunConfig
 from litemono.jobs import preflight, requeue, slurm, sweep, train_job
 from litemono.jobs.batch_script import SlurmConfig
-from litemono.submit import Submission, with_workers
+from litemono.submit import Submission
 from litemono.tasks.monodepth_settings import LossConfig, ModelConfig, TrainConfig
 from litemono.train import train
 from litemono.utils.errors import UserError
@@ -361,6 +361,6 @@ def test_a_sweep_in_this_process_ends_with_a_signal_and_with_nothing_less(config
 
 def test_reading_threads_follow_the_cores_of_the_job_unless_given(config):
     training = config().training
-    assert with_workers(training, 4).data.num_workers == 4 and with_workers(training, 64).data.num_workers == 8
+    assert [training.for_cores(cores).data.num_workers for cores in (4, 64)] == [4, 8]
     given = dataclasses.replace(training, data=dataclasses.replace(training.data, num_workers=0))
-    assert with_workers(given, 4) is given
+    assert given.for_cores(4) == given

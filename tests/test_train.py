@@ -237,7 +237,7 @@ def test_images_of_any_size_train_and_resume_to_the_same_bits(street, tmp_path, 
         for max_steps in stops:
             config = settings(street, tmp_path, name, model=odd, loss=loss, run={"max_steps": max_steps})
             assert train(config) == 0
-    whole, parts = (final_state(tmp_path / name)["model"] for name in ("whole", "parts"))
+    whole, parts = (final_state(tmp_path / name)["networks"] for name in ("whole", "parts"))
     assert all(torch.equal(value, parts[name]) for name, value in whole.items())
     depth = weights.load_depth(tmp_path / "whole" / "models" / "last", "lite-mono-tiny")
     assert (depth.height, depth.width) == (38, 122)

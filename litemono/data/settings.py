@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
+from typing_extensions import Self
 from tyro.conf import arg
 
 from litemono.data.datasets import registry
@@ -40,6 +41,10 @@ class FramesConfig:
     num_workers: int | None = None
     """Threads that read frames; 0 reads between the steps. Default: one per core, at most 8; in a job of
     litemono.submit --cpus_per_task, at most 8."""
+
+    def for_cores(self, cores: int) -> Self:
+        """The same with one thread for each core of a job, at most 8, unless --num_workers is given."""
+        return self if self.num_workers is not None else replace(self, num_workers=min(8, cores))
 
     @property
     def threads(self) -> int:

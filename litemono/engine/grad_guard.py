@@ -75,8 +75,8 @@ class GradGuard:
 
     def load_state_dict(self, saved: dict[str, Tensor | bool]) -> None:
         """Counts go on; so does the loss scale, unless the precision is another now."""
-        scaled = saved["scaling"]
-        restored = GradGuardState(*(saved[name].to(self.state.skipped) for name in GradGuardState._fields))
-        if scaled != self.scaling:
+        values = (torch.as_tensor(saved[name]).to(self.state.skipped) for name in GradGuardState._fields)
+        restored = GradGuardState(*values)
+        if saved["scaling"] != self.scaling:
             restored = restored._replace(loss_scale=self.state.loss_scale, since_rescale=self.state.since_rescale)
         self.state = restored

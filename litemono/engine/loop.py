@@ -41,7 +41,7 @@ def run(task: Task, config: TrainingConfig) -> int:
             return loop(training, stop, profiler)
     except UserError:
         if stop:  # the signal may have ended the compiler too, and be the whole reason
-            return cli.SIGNAL_BASE + stop.signum
+            return cli.SIGNAL_BASE + (stop.signum or 0)
         raise
 
 

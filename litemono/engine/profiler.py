@@ -47,7 +47,7 @@ class Profiler(AbstractContextManager):
     def __init__(self, training: Training) -> None:
         self.training = training
         self.advice = training.task.advice(training.processes.device, training.precision)
-        self.wanted = training.config.run.profile if training.run else None
+        self.wanted = training.config.run.profile or 0 if training.run else 0
         self.timing, self._warm_up = Timing(), WARM_UP
         self._torch: profile | None = None
 
@@ -101,12 +101,12 @@ class Profiler(AbstractContextManager):
     def _finish(self) -> None:
         """Write trace and summary, and say the summary. No trouble with them ends a training."""
         t, head = self.training, f"--profile {self.wanted}: no profile"
-        wanted, self.wanted = self.wanted, None
+        wanted, self.wanted = self.wanted, 0
         if self._torch is None or t.log.stop_requested:
             ended = "was interrupted, the same command tries again" if t.log.stop_requested else "ended first"
             t.report.say(f"{head}; it needs {WARM_UP} steps to warm up, and the run {ended}")
             return
-        folder = t.run.path / "profile"
+        folder = t.config.folder / "profile"
         try:
             folder.mkdir(exist_ok=True)
             self._torch.export_chrome_trace(str(folder / "trace.json.gz"))

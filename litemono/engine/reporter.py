@@ -48,7 +48,8 @@ class Reporter:
         self.run = run
         self.clock = Clock()
         self.total_steps = self.batch_size = 0
-        self.train_curves = self.val_curves = None
+        self.curves: dict[str, Curves] = {}
+        """ "train" and "val" where this process writes."""
         self._line_time = 0.0
         self._terminal = sys.stdout.isatty()
 
@@ -63,8 +64,7 @@ class Reporter:
         folder = self.run.path
         trim(folder / "train", step)
         trim(folder / "val", step - 1 if validation_due else step)
-        self.train_curves = Curves(folder / "train", suffix=f".{restarts}")
-        self.val_curves = Curves(folder / "val", suffix=f".{restarts}")
+        self.curves = {which: Curves(folder / which, suffix=f".{restarts}") for which in ("train", "val")}
         self.run.status(now=True, state="starting", step=step, total_steps=total_steps, restarts=restarts, message="")
 
     def state(self, state: str, message: str = "") -> None:
@@ -119,32 +119,29 @@ class Reporter:
         if not self.run:
             return
         for name, value in values.items():
-            self.train_curves.scalar(name, value, step)
-        self.train_curves.scalar("images_per_second", self.batch_size / self.clock.step_seconds, step)
-        self.train_curves.scalar("data_wait", self.clock.data_wait, step)
+            self.curves["train"].scalar(name, value, step)
+        self.curves["train"].scalar("images_per_second", self.batch_size / self.clock.step_seconds, step)
+        self.curves["train"].scalar("data_wait", self.clock.data_wait, step)
 
     def pictures(self, which: str, step: int, images: Iterable[tuple[str, np.ndarray]]) -> None:
         """Named images, (3 or 1, H, W), on the curves of "train" or "val"."""
         if not self.run:
             return
-        writer = self.train_curves if which == "train" else self.val_curves
         for tag, pixels in images:
-            writer.image(tag, pixels, step)
+            self.curves[which].image(tag, pixels, step)
 
     def validation(self, step: int, results: dict[str, float]) -> None:
         if not self.run:
             return
         for name, value in results.items():
-            self.val_curves.scalar(name, value, step)
+            self.curves["val"].scalar(name, value, step)
         self.say("validation  " + "  ".join(f"{name} {value:.4f}" for name, value in results.items()))
 
     def flush(self) -> None:
         """Put every event on disk: called before a checkpoint, so that the curves never lack a step."""
-        if self.run:
-            self.train_curves.flush()
-            self.val_curves.flush()
+        for curves in self.curves.values():
+            curves.flush()
 
     def close(self) -> None:
-        for curves in (self.train_curves, self.val_curves):
-            if curves:
-                curves.close()
+        for curves in self.curves.values():
+            curves.close()

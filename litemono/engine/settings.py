@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from typing_extensions import Self
+
 from litemono.engine.lr_schedule import Rate, ScheduleName, group_rates
 from litemono.utils.errors import demand
 
@@ -100,6 +102,10 @@ class TrainingConfig:
     def fixed_by_schedule(self) -> tuple[str, ...]:
         """Flags that a resumed run may otherwise change, but on which this learning-rate schedule depends."""
         return () if self.optim.schedule in ("published", "constant") else ("num_epochs",)
+
+    def for_cores(self, cores: int) -> Self:
+        """The same for a job with this many cores, where the settings leave the number of threads open."""
+        return self
 
     @property
     def rates(self) -> list[Rate]:

@@ -39,7 +39,8 @@ class Numbers(NamedTuple):
     @classmethod
     def read(cls, vector: list[float]) -> Numbers:
         *singles, _ = cls._fields
-        return cls(*vector[: len(singles)], parts=tuple(vector[len(singles) :]))
+        values = dict(zip(singles, vector, strict=False))
+        return cls(**values, parts=tuple(vector[len(singles) :]))
 
 
 @dataclass
@@ -117,8 +118,8 @@ def train_step(
     losses = []
     parts = split_batch(batch, accumulate)
     for i, part in enumerate(parts):
-        local = isinstance(model, DistributedDataParallel) and i + 1 < len(parts)
-        with model.no_sync() if local else contextlib.nullcontext():
+        exchanged = not isinstance(model, DistributedDataParallel) or i + 1 == len(parts)
+        with contextlib.nullcontext() if exchanged else model.no_sync():
             with autocast(precision, device):
                 output: Forward = model(part)
             with record_function("backward"):
@@ -143,6 +144,7 @@ def update(optimizer: torch.optim.Optimizer, scale: Tensor | None, skip: Tensor)
 
     Through the two attributes that torch.amp.GradScaler sets for the same purpose.
     """
-    optimizer.grad_scale, optimizer.found_inf = scale, skip.float()
+    given: Any = optimizer  # torch's classes do not declare the two
+    given.grad_scale, given.found_inf = scale, skip.float()
     optimizer.step()
-    del optimizer.grad_scale, optimizer.found_inf
+    del given.grad_scale, given.found_inf

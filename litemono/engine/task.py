@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -38,14 +38,14 @@ class Mean(NamedTuple):
 
     total: float
     """Sum over the samples that have a value."""
-    count: float
+    samples: float
 
 
 class Validated(NamedTuple):
     """What one validation batch contributes."""
 
     means: dict[str, Mean]
-    """The same names for every batch; a count of 0 where a batch has no value."""
+    """The same names for every batch; no samples where a batch has no value."""
     shown: Any
 
 
@@ -100,36 +100,41 @@ class TaskData:
     """Of the lists of samples ("data", "validation_data"): a run resumes on those it began with."""
 
 
-class Task(Protocol):
+Networks = TypeVar("Networks", bound=nn.Module)
+
+
+class Task(Protocol[Networks]):
     """What is trained. Attributes and methods are called in the order in which they stand here."""
 
     description: str
     """For the first log line, such as "lite-mono 640x192"."""
-    best: Mapping[str, Best]
-    """Validation results that choose weights, by name."""
+
+    @property
+    def best(self) -> Mapping[str, Best]:
+        """Validation results that choose weights, by name."""
 
     def data(self, processes: Processes) -> TaskData:
         """Open and check the data. Raises UserError where files are missing or the split is too small."""
 
-    def build(self, device: torch.device, precision: Precision) -> nn.Module:
+    def build(self, device: torch.device, precision: Precision) -> Networks:
         """Networks with random weights on the device, in train mode and in the memory layout they train fastest in."""
 
-    def initialise(self, modules: nn.Module) -> None:
+    def initialise(self, networks: Networks) -> None:
         """First weights of a new run: ImageNet or a weights folder. Raises UserError or NetworkError."""
 
-    def parameter_groups(self, modules: nn.Module) -> list[ParameterGroup]:
+    def parameter_groups(self, networks: Networks) -> list[ParameterGroup]:
         """Every parameter to be trained, once."""
 
-    def forward(self, modules: nn.Module, batch: Batch) -> Forward:
+    def forward(self, networks: Networks, batch: Batch) -> Forward:
         """Augmentation on the device, networks and loss. Runs under autocast: losses leave it."""
 
-    def validate(self, modules: nn.Module, batch: Batch) -> Validated:
+    def validate(self, networks: Networks, batch: Batch) -> Validated:
         """Metrics of one batch, with networks in eval mode and without augmentation or noise."""
 
     def pictures(self, shown: Any) -> Iterator[tuple[str, np.ndarray]]:
         """TensorBoard tag and (3 or 1, H, W) pixels: floats in [0, 1] or uint8."""
 
-    def save(self, modules: nn.Module, folder: Path) -> None:
+    def save(self, networks: Networks, folder: Path) -> None:
         """Write the weights as the task's field reads them."""
 
     def advice(self, device: torch.device, precision: Precision) -> Advice:

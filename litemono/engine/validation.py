@@ -40,9 +40,8 @@ def validate(
             shown = result.shown if not means else shown
             for name, (total, count) in result.means.items():
                 before = means.get(name, Mean(0.0, 0.0))
-                means[name] = Mean(before.total + total, before.count + count)
+                means[name] = Mean(before.total + total, before.samples + count)
     finally:
         networks.train(was_training)
-    sums = torch.tensor(list(means.values()), dtype=torch.float64, device=processes.device)
-    sums = processes.sum(sums).tolist()
-    return {name: total / count for name, (total, count) in zip(means, sums, strict=True) if count}, shown
+    sums = processes.sum(torch.tensor(list(means.values()), dtype=torch.float64, device=processes.device))
+    return {name: total / count for name, (total, count) in zip(means, sums.tolist(), strict=True) if count}, shown

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.profiler import record_function
 
 import networks
@@ -132,7 +132,7 @@ class Monodepth:
         parts = {str(scale): loss for scale, loss in zip(self.config.loss.scales, output.losses, strict=True)}
         return Forward(output.loss, parts, Shown(views.color[:, 0], output))
 
-    def views(self, batch: Batch, model: nn.Module) -> Views:
+    def views(self, batch: Batch, model: DepthPoseModel) -> Views:
         loss = self.config.loss
         device = next(model.parameters()).device
         return prepare(batch, device, loss.scales, all_frames=loss.v1_multiscale)

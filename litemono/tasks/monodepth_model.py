@@ -13,6 +13,7 @@ from litemono.data.augment import Views
 from litemono.losses import photometric
 from litemono.tasks.monodepth_settings import LossConfig, check_loss
 from litemono.utils.errors import UserError
+from networks import DepthNet, PoseNet
 
 
 class Output(NamedTuple):
@@ -41,7 +42,7 @@ class DepthPoseModel(nn.Module):
     `depth` returns one disparity per entry of its attribute `scales`.
     """
 
-    def __init__(self, depth: nn.Module, pose: nn.Module | None, loss: LossConfig, *, batched_pose: bool = False):
+    def __init__(self, depth: DepthNet, pose: PoseNet | None, loss: LossConfig, *, batched_pose: bool = False):
         """batched_pose: all frame pairs in one pass of the pose network."""
         super().__init__()
         check_loss(loss, depth.scales)
@@ -79,9 +80,10 @@ class DepthPoseModel(nn.Module):
     def _poses(self, views: Views) -> Tensor:
         """T_src_tgt of every source (B, S, 4, 4): estimated between frames, known for the other camera."""
         poses = []
-        if neighbours := self.loss_config.frame_ids[1:]:
+        neighbours = self.loss_config.frame_ids[1:]
+        if self.pose is not None:
             axisangle, translation = (
-                torch.stack(vectors, dim=1) for vectors in zip(*self._motions(views), strict=True)
+                torch.stack(vectors, dim=1) for vectors in zip(*self._motions(views, self.pose), strict=True)
             )
             with torch.autocast(views.color.device.type, enabled=False):
                 later_from_earlier = geometry.pose_matrix(axisangle, translation).unbind(1)
@@ -93,7 +95,7 @@ class DepthPoseModel(nn.Module):
             poses.append(views.stereo_T)
         return torch.stack(poses, dim=1)
 
-    def _motions(self, views: Views) -> list[tuple[Tensor, Tensor]]:
+    def _motions(self, views: Views, net: PoseNet) -> list[tuple[Tensor, Tensor]]:
         """(axisangle, translation), (B, 3) each, from the earlier to the later frame of target and neighbour."""
         target, *neighbours = views.color_aug[:, : len(self.loss_config.frame_ids)].unbind(1)
         pairs = [
@@ -101,9 +103,9 @@ class DepthPoseModel(nn.Module):
             for other, id in zip(neighbours, self.loss_config.frame_ids[1:], strict=True)
         ]
         if not self.batched_pose:  # as published: BatchNorm sees one pair at a time
-            return [self.pose(*pair) for pair in pairs]
+            return [net(*pair) for pair in pairs]
         first, second = (torch.cat(images) for images in zip(*pairs, strict=True))
-        axisangles, translations = (vectors.chunk(len(pairs)) for vectors in self.pose(first, second))
+        axisangles, translations = (vectors.chunk(len(pairs)) for vectors in net(first, second))
         return list(zip(axisangles, translations, strict=True))
 
     def _objective(self, disps: list[Tensor], poses: Tensor, views: Views, noise_std: float) -> list[ScaleTerm]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from typing_extensions import Self
 
 import networks
 from litemono.data.datasets import registry as datasets
@@ -98,6 +100,9 @@ class TrainConfig(TrainingConfig):
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+
+    def for_cores(self, cores: int) -> Self:
+        return replace(self, data=self.data.for_cores(cores))
 
     @property
     def default_name(self) -> str:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.profiler import record_function
 
 import networks
@@ -41,7 +41,7 @@ from litemono.tasks.advice import advice
 from litemono.tasks.supervised_settings import FinetuneConfig
 from litemono.utils.colormap import magma
 from litemono.utils.errors import UserError
-from networks import weights
+from networks import DepthNet, weights
 
 PICTURES = 4  # samples of a batch that are shown
 
@@ -100,7 +100,7 @@ class SupervisedDepth:
             read_depth=partial(depth_at_size, store),
         )
 
-    def build(self, device: torch.device, precision: Precision) -> nn.Module:
+    def build(self, device: torch.device, precision: Precision) -> DepthNet:
         m = self.config.model
         net = networks.create(m.model, height=m.height, width=m.width, drop_path=m.drop_path)
         for head in net.decoder.heads[1:]:  # only full size is compared with the truth
@@ -110,7 +110,7 @@ class SupervisedDepth:
             to_channels_last(net)
         return net
 
-    def initialise(self, net: nn.Module) -> None:
+    def initialise(self, net: DepthNet) -> None:
         """--mypretrain or --load_weights."""
         m = self.config.model
         if m.load_weights is not None:
@@ -119,7 +119,7 @@ class SupervisedDepth:
             ignored = weights.load_imagenet_encoder(net, m.mypretrain)
             print(f"{m.mypretrain}: encoder loaded; not used: {', '.join(ignored) or 'nothing'}", file=sys.stderr)
 
-    def parameter_groups(self, net: nn.Module) -> list[ParameterGroup]:
+    def parameter_groups(self, net: DepthNet) -> list[ParameterGroup]:
         """Encoder and decoder."""
         optim = self.config.optim
         parts = {"encoder": net.encoder, "decoder": net.decoder}
@@ -133,7 +133,7 @@ class SupervisedDepth:
             for (name, part), rate in zip(parts.items(), self.config.rates, strict=True)
         ]
 
-    def forward(self, net: nn.Module, batch: Batch) -> Forward:
+    def forward(self, net: DepthNet, batch: Batch) -> Forward:
         device = next(net.parameters()).device
         with record_function("augmentation"), torch.autocast(device.type, enabled=False):
             views = prepare(batch, device, (0,), all_frames=False)
@@ -145,7 +145,7 @@ class SupervisedDepth:
             loss = silog(depth, truth, self.valid(truth))
         return Forward(loss, {"silog": loss.detach()}, Shown(views.color[:, 0], depth.detach(), truth))
 
-    def validate(self, net: nn.Module, batch: Batch) -> Validated:
+    def validate(self, net: DepthNet, batch: Batch) -> Validated:
         """Loss of the batch, and the errors of each image that has ground truth; no scaling of the prediction."""
         result = self.forward(net, batch)
         depth, truth = result.shown.depth, result.shown.truth
@@ -176,7 +176,7 @@ class SupervisedDepth:
             inverse = np.divide(1, truth, out=np.zeros_like(truth), where=truth > 0)
             yield f"truth/{j}", magma(inverse).transpose(2, 0, 1)
 
-    def save(self, net: nn.Module, folder: Path) -> None:
+    def save(self, net: DepthNet, folder: Path) -> None:
         weights.save_folder(folder, net, None)
 
     def advice(self, device: torch.device, precision: Precision) -> Advice:
@@ -204,5 +204,5 @@ def with_depth(store: SizedStore, lines: list[SplitLine], source: object) -> lis
 def depth_at_size(store: SizedStore, line: SplitLine) -> np.ndarray:
     """(height, width) float32 metres at the network's size, 0 where nothing was measured."""
     values = read_picture(store.dataset, store.root, "depth", *line)
-    units = store.dataset.pictures["depth"].units_per_metre
+    units = store.dataset.pictures["depth"].units_per_metre or 1
     return resize_nearest(values.astype(np.float32) / units, store.height, store.width)

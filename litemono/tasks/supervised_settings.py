@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
+
+from typing_extensions import Self
 
 import networks.registry
 from litemono.data.datasets import registry as datasets
@@ -67,6 +69,9 @@ class FinetuneConfig(TrainingConfig):
     data: SupervisedDataConfig = field(default_factory=SupervisedDataConfig)
     model: DepthModelConfig = field(default_factory=DepthModelConfig)
     loss: SupervisedLossConfig = field(default_factory=SupervisedLossConfig)
+
+    def for_cores(self, cores: int) -> Self:
+        return replace(self, data=self.data.for_cores(cores))
 
     @property
     def default_name(self) -> str:
