@@ -9,8 +9,8 @@ import pytest
 import torch
 from test_train import scalars, settings
 
-from litemono.losses import compiled, photometric
-from litemono.losses.photometric import EAGER
+from litemono.losses import compiled, photometric_fused
+from litemono.losses.photometric_fused import EAGER
 from litemono.train import train
 from litemono.utils.errors import UserError
 
@@ -49,7 +49,7 @@ def test_fused_gradients_are_the_plain_ones_where_the_clamp_holds_and_where_it_d
     image = torch.rand(2, 3, *SHAPE[-2:], generator=generator)
     negative = (1 - image).unsqueeze(1).expand(SHAPE)  # SSIM below 0 beyond the clamp
     near = (image + 0.01 * torch.rand(2, 3, *SHAPE[-2:], generator=generator)).unsqueeze(1).expand(SHAPE)
-    reference = photometric.target(image)
+    reference = photometric_fused.target(image)
     for candidates in (negative.contiguous(), near.contiguous()):
         grad = torch.rand(2, 2, *SHAPE[-2:], generator=generator)
         for ours, plain in (
