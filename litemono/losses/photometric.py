@@ -62,12 +62,10 @@ def per_pixel_minimum(reprojection: Tensor, identity: Tensor | None) -> tuple[Te
     than every view as it is, so that depth and pose get a gradient. Where mu is False the pixel counts with its identity
     error, a constant, as in the authors' program; the paper multiplies by mu.
     """
-    minimum = reprojection.min(1, keepdim=True).values
     if identity is None:
-        return minimum, None
-    identity_minimum = identity.min(1, keepdim=True).values
-    automask = minimum < identity_minimum
-    return torch.where(automask, minimum, identity_minimum), automask
+        return reprojection.min(1, keepdim=True).values, None
+    minimum, view = torch.cat([identity, reprojection], dim=1).min(1, keepdim=True)  # of equal errors the first counts
+    return minimum, view >= identity.shape[1]
 
 
 def tie_break(identity: Tensor, noise_std: float) -> Tensor:
