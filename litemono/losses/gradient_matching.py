@@ -8,6 +8,7 @@ valid; M_k is the number of valid pixels that the thinning leaves.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from litemono.losses.masked import Reduction, count, masked_loss, masked_sum, reduced
@@ -22,7 +23,8 @@ def gradient_matching(
     prediction, target: (B, H, W), already aligned in scale and shift; mask: (B, H, W) bool, True where target is valid.
     A scale without a valid pixel adds 0.
     """
-    return sum(reduced(*terms, reduction) for terms in gradient_sums(prediction - target, mask, scales))
+    terms = gradient_sums(prediction - target, mask, scales)
+    return torch.stack([reduced(sums, counts, reduction) for sums, counts in terms]).sum()
 
 
 def gradient_sums(residual: Tensor, mask: Tensor, scales: int) -> list[tuple[Tensor, Tensor]]:
