@@ -1,7 +1,8 @@
 """The published recipe of a training step, written anew and plainly, to be timed and compared with.
 
 Float32 tensors, autograd for everything, one source view after the other, each scale from the beginning. Where plain
-code can be written in a faster or a slower way this is the faster one, so the comparison does not flatter us. The
+code can be written in a faster or a slower way this is the faster one, so the comparison does not flatter us. Photometric
+error and smoothness are losses/photometric.py and losses/smoothness.py, which hold the papers' equations for autograd. The
 augmentation is the trainer's own, and so are the networks but for what autograd keeps of them.
 """
 
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from litemono.data.augment import Views, prepare
 from litemono.data.batch import Batch
+from litemono.losses.photometric import per_pixel_minimum, photometric_error, tie_break
+from litemono.losses.smoothness import smoothness
 from networks.lite_mono import Block
 
 SCALES = (0, 1, 2)
@@ -53,11 +56,10 @@ class PublishedModel(nn.Module):
             F.grid_sample(source, place, mode="bilinear", padding_mode="border", align_corners=True)
             for source, place in zip(sources, places, strict=True)
         ]
-        reprojection = torch.cat([photometric(image, target) for image in warped], dim=1)
-        identity = torch.cat([photometric(image, target) for image in sources], dim=1)
-        identity = identity + self.noise_std * torch.randn_like(identity)
-        smallest = torch.cat([identity, reprojection], dim=1).min(dim=1).values
-        return smallest.mean() + SMOOTHNESS / 2**scale * smoothness(disp, views.pyramid[scale][:, 0])
+        reprojection = torch.cat([photometric_error(image, target) for image in warped], dim=1)
+        identity = torch.cat([photometric_error(image, target) for image in sources], dim=1)
+        minimum, _ = per_pixel_minimum(reprojection, tie_break(identity, self.noise_std))
+        return minimum.mean() + SMOOTHNESS / 2**scale * smoothness(disp, views.pyramid[scale][:, 0])
 
 
 def use_torch_defaults() -> None:
@@ -133,37 +135,3 @@ def positions(projected: Tensor, height: int, width: int) -> Tensor:
     pixels = projected[:, :2] / (projected[:, 2:] + 1e-7)
     x, y = pixels.view(-1, 2, height, width).unbind(1)
     return torch.stack([(x / (width - 1) - 0.5) * 2, (y / (height - 1) - 0.5) * 2], dim=-1)
-
-
-# ---------------------------------------------------------------- photometric error and smoothness
-
-
-def photometric(image: Tensor, target: Tensor) -> Tensor:
-    """(B, 3, H, W) each to (B, 1, H, W): 0.85 SSIM + 0.15 L1."""
-    difference = (image - target).abs().mean(1, keepdim=True)
-    return 0.85 * dissimilarity(image, target).mean(1, keepdim=True) + 0.15 * difference
-
-
-def dissimilarity(x: Tensor, y: Tensor) -> Tensor:
-    """(1 - SSIM) / 2 over 3x3 windows with mirrored edges. Wang et al. 2004."""
-    x, y = (F.pad(image, (1, 1, 1, 1), mode="reflect") for image in (x, y))
-    mean_x, mean_y = F.avg_pool2d(x, 3, 1), F.avg_pool2d(y, 3, 1)
-    variance_x = F.avg_pool2d(x * x, 3, 1) - mean_x * mean_x
-    variance_y = F.avg_pool2d(y * y, 3, 1) - mean_y * mean_y
-    covariance = F.avg_pool2d(x * y, 3, 1) - mean_x * mean_y
-    c1, c2 = 0.01**2, 0.03**2
-    numerator = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    denominator = (mean_x * mean_x + mean_y * mean_y + c1) * (variance_x + variance_y + c2)
-    return ((1 - numerator / denominator) / 2).clamp(0, 1)
-
-
-def smoothness(disp: Tensor, image: Tensor) -> Tensor:
-    """Steps of the disparity (B, 1, h, w) in units of its mean, cheap where image (B, 3, h, w) has edges."""
-    disp = disp / (disp.mean((2, 3), keepdim=True) + 1e-7)
-    across = (disp[..., :-1] - disp[..., 1:]).abs() * image_edges(image[..., :-1], image[..., 1:])
-    down = (disp[..., :-1, :] - disp[..., 1:, :]).abs() * image_edges(image[..., :-1, :], image[..., 1:, :])
-    return across.mean() + down.mean()
-
-
-def image_edges(a: Tensor, b: Tensor) -> Tensor:
-    return torch.exp(-(a - b).abs().mean(1, keepdim=True))

@@ -29,6 +29,12 @@ def parity() -> Path:
 
 
 @pytest.fixture(scope="session")
+def parity_supervised() -> Path:
+    """Golden numbers of published supervised losses, alignments and metrics."""
+    return beside_checkout("parity_supervised")
+
+
+@pytest.fixture(scope="session")
 def kitti_sample() -> Path:
     """40 frames of a real KITTI drive."""
     return beside_checkout("kitti_sample")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from litemono.losses import photometric
-from litemono.losses.photometric import EAGER, Kernels
+from litemono.losses import photometric_fused
+from litemono.losses.photometric_fused import EAGER, Kernels
 from litemono.utils.device import is_out_of_memory
 from litemono.utils.errors import UserError
 
@@ -51,9 +51,9 @@ def as_in_training(kernels: Kernels, candidates: Tensor, image: Tensor, grad: Te
 
     torch compiles anew for what needs a gradient and what does not.
     """
-    reference = photometric.target(image)
-    identity = photometric.photometric_error(candidates, reference, kernels)
+    reference = photometric_fused.target(image)
+    identity = photometric_fused.photometric_error(candidates, reference, kernels)
     warped = candidates.clone().requires_grad_()
-    reprojected = photometric.photometric_error(warped, reference, kernels)
+    reprojected = photometric_fused.photometric_error(warped, reference, kernels)
     reprojected.backward(grad)
     return identity, reprojected.detach(), warped.grad

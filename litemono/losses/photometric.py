@@ -1,196 +1,76 @@
-"""What a synthesised view is compared with and how: SSIM and L1, smoothness, per-pixel minimum and auto-masking.
+"""The photometric objective of self-supervised depth, as the papers write it.
 
-Images are (B, S, 3, H, W) for S candidates against one target (B, 1, 3, H, W), values in [0, 1].
+A source view I_t' warped into the target camera is compared with the target image I_t:
+
+    pe(I_t, I_t'->t) = alpha / 2 (1 - SSIM(I_t, I_t'->t)) + (1 - alpha) |I_t - I_t'->t|     alpha = 0.85
+    L_p = min over t' of pe(I_t, I_t'->t)                                                 minimum reprojection
+    mu  = [min over t' of pe(I_t, I_t'->t) < min over t' of pe(I_t, I_t')]                auto-mask
+
+Zhou et al. 2017 (view synthesis as supervision), Godard et al. 2017 (SSIM + L1), Godard et al. 2019 (minimum reprojection
+and auto-mask), Wang et al. 2004 (SSIM). Autograd does the gradients here. Training computes the same error by
+photometric_fused.py, which is tested against this module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-C1, C2 = 0.01**2, 0.03**2  # Wang et al. 2004, for images in [0, 1]
-SSIM_WEIGHT = 0.85  # Godard et al. 2017; the rest is L1
-
-
-def _reflect(x: torch.Tensor) -> torch.Tensor:
-    """One mirrored pixel on each side of (..., H, W)."""
-    return F.pad(x.flatten(0, -3), (1, 1, 1, 1), mode="reflect").unflatten(0, x.shape[:-2])
+ALPHA = 0.85  # weight of SSIM against L1
+C1, C2 = 0.01**2, 0.03**2  # of SSIM, for images in [0, 1]
 
 
-def _mean3x3(padded: torch.Tensor) -> torch.Tensor:
-    """3x3 means of (..., H + 2, W + 2): (..., H, W)."""
-    if padded.device.type == "cuda" and not torch.compiler.is_compiling():  # one kernel instead of five
-        return F.avg_pool2d(padded.flatten(0, -3), 3, 1).unflatten(0, padded.shape[:-2])
-    rows = padded[..., :-2, :] + padded[..., 1:-1, :]
-    rows += padded[..., 2:, :]
-    sums = rows[..., :-2] + rows[..., 1:-1]
-    sums += rows[..., 2:]
-    return sums.div_(9)  # torch's avg_pool2d on a CPU takes five times as long
+def ssim(x: Tensor, y: Tensor) -> Tensor:
+    """Structural similarity in 3x3 windows, edges mirrored. Wang et al. 2004, eq. 13.
 
+        SSIM = (2 mu_x mu_y + C1) (2 sigma_xy + C2) / ((mu_x^2 + mu_y^2 + C1) (sigma_x^2 + sigma_y^2 + C2))
 
-def _mean3x3_adjoint(grad: torch.Tensor) -> torch.Tensor:
-    """The transpose of `_mean3x3(_reflect(x))`: what each pixel of (..., H, W) contributed to all the means.
-
-    Written out because autograd's version of the mirror adds with atomics on a GPU, in an order that changes.
+    x, y: (B, C, H, W) in [0, 1], H and W at least 2. Returns (B, C, H, W) in [-1, 1], per channel. Windows are means with
+    equal weights, as in Godard et al. 2017.
     """
-    spread = _mean3x3(F.pad(grad.flatten(0, -3), (2, 2, 2, 2)))
-    spread[..., 2] += spread[..., 0]
-    spread[..., -3] += spread[..., -1]
-    spread[..., 2, :] += spread[..., 0, :]
-    spread[..., -3, :] += spread[..., -1, :]
-    return spread[..., 1:-1, 1:-1].unflatten(0, grad.shape[:-2])
+    x, y = (F.pad(image, (1, 1, 1, 1), mode="reflect") for image in (x, y))
+    mu_x, mu_y = F.avg_pool2d(x, 3, 1), F.avg_pool2d(y, 3, 1)
+    variance_x = F.avg_pool2d(x * x, 3, 1) - mu_x * mu_x
+    variance_y = F.avg_pool2d(y * y, 3, 1) - mu_y * mu_y
+    covariance = F.avg_pool2d(x * y, 3, 1) - mu_x * mu_y
+    numerator = (2 * mu_x * mu_y + C1) * (2 * covariance + C2)
+    denominator = (mu_x * mu_x + mu_y * mu_y + C1) * (variance_x + variance_y + C2)
+    return numerator / denominator
 
 
-class Target(NamedTuple):
-    """An image to compare with, and its local statistics, computed once for all candidates and scales."""
-
-    image: torch.Tensor  # (B, 1, 3, H, W), like mean, energy and spread
-    padded: torch.Tensor  # (B, 1, 3, H + 2, W + 2)
-    mean: torch.Tensor
-    energy: torch.Tensor  # mean^2 + C1
-    spread: torch.Tensor  # variance + C2
+def l1_error(image: Tensor, target: Tensor) -> Tensor:
+    """|I_t - I| averaged over channels: (B, 3, H, W) each to (B, 1, H, W)."""
+    return (image - target).abs().mean(1, keepdim=True)
 
 
-def target(image: torch.Tensor) -> Target:
-    """image: (B, 3, H, W)."""
-    image = image.detach().unsqueeze(1)
-    padded = _reflect(image)
-    mean = _mean3x3(padded)
-    square = mean * mean
-    return Target(image, padded, mean, square + C1, _mean3x3(padded * padded) - square + C2)
+def photometric_error(image: Tensor, target: Tensor) -> Tensor:
+    """pe(target, image), averaged over channels. Godard et al. 2017, eq. 2; (1 - SSIM) / 2 is clamped to [0, 1].
 
-
-class _Ratio(NamedTuple):
-    """SSIM = 4 * (luminance * structure) / (energy * spread): without the usual factors 2, for fewer passes over maps."""
-
-    luminance: torch.Tensor  # mean * mean' + C1 / 2
-    structure: torch.Tensor  # covariance + C2 / 2
-    energy: torch.Tensor  # mean^2 + mean'^2 + C1
-    spread: torch.Tensor  # variance + variance' + C2
-    mean: torch.Tensor
-
-    def quarter_ssim(self) -> torch.Tensor:
-        return (self.luminance * self.structure) / (self.energy * self.spread)
-
-
-def _ratio(candidates: torch.Tensor, reference: Target) -> _Ratio:
-    padded = _reflect(candidates)
-    mean = _mean3x3(padded)
-    product, square = mean * reference.mean, mean * mean
-    return _Ratio(
-        luminance=product + C1 / 2,
-        structure=_mean3x3(padded * reference.padded) - product + C2 / 2,
-        energy=square + reference.energy,
-        spread=_mean3x3(padded * padded) - square + reference.spread,
-        mean=mean,
-    )
-
-
-class Kernels(NamedTuple):
-    """How the photometric error is computed: `EAGER`, or the same two functions compiled (fusion.py)."""
-
-    error: Callable[..., torch.Tensor]
-    gradient: Callable[..., torch.Tensor]
-
-
-def dissimilarity(candidates: torch.Tensor, reference: Target) -> torch.Tensor:
-    """(1 - SSIM) / 2 in [0, 1] per channel, of 3x3 windows with mirrored edges: (B, S, 3, H, W) to the same."""
-    return (0.5 - 2 * _ratio(candidates, reference).quarter_ssim()).clamp(0, 1)
-
-
-def _error(candidates: torch.Tensor, *reference: torch.Tensor) -> torch.Tensor:
-    """0.85 * (1 - SSIM) / 2 + 0.15 * L1: (B, S, H, W)."""
-    reference = Target(*reference)
-    structure = dissimilarity(candidates, reference).mean(2)
-    return SSIM_WEIGHT * structure + (1 - SSIM_WEIGHT) * l1_error(candidates, reference)
-
-
-def _error_gradient(grad: torch.Tensor, candidates: torch.Tensor, *reference: torch.Tensor) -> torch.Tensor:
-    """What `grad` (B, S, H, W) of `_error` means for the candidates."""
-    reference = Target(*reference)
-    ratio = _ratio(candidates, reference)
-    quarter = ratio.quarter_ssim()
-    grad = grad.unsqueeze(2) / candidates.shape[2]
-    by_quarter = torch.where(quarter.abs() <= 0.25, -2 * SSIM_WEIGHT * grad, 0)  # 0 where the clamp holds
-    by_numerator = by_quarter / (ratio.energy * ratio.spread)
-    by_denominator = -by_quarter * quarter
-    by_product = by_numerator * ratio.luminance
-    by_square = by_denominator / ratio.spread
-    by_mean = reference.mean * (by_numerator * ratio.structure - by_product)
-    by_mean += 2 * ratio.mean * (by_denominator / ratio.energy - by_square)
-    through_ssim = (
-        _mean3x3_adjoint(by_mean)
-        + 2 * candidates * _mean3x3_adjoint(by_square)
-        + reference.image * _mean3x3_adjoint(by_product)
-    )
-    through_l1 = (1 - SSIM_WEIGHT) * grad * (candidates - reference.image).sign()
-    return through_ssim + through_l1
-
-
-EAGER = Kernels(_error, _error_gradient)
-
-
-class _PhotometricError(torch.autograd.Function):
-    """`_error` with a backward that keeps nothing but the candidates.
-
-    Autograd would keep about twelve maps as large as the candidates; recomputing the local means costs less than
-    writing those and reading them back.
+    image, target: (B, 3, H, W) in [0, 1]. Returns (B, 1, H, W). Of a warped source view this is its reprojection error, of
+    the source view as it is its identity error.
     """
-
-    @staticmethod
-    def forward(ctx, kernels, candidates, *reference):
-        ctx.kernels = kernels
-        ctx.save_for_backward(candidates, *reference)
-        return kernels.error(candidates, *reference)
-
-    @staticmethod
-    def backward(ctx, grad):
-        none_to_reference = [None] * len(Target._fields)
-        return None, ctx.kernels.gradient(grad.contiguous(), *ctx.saved_tensors), *none_to_reference
+    dissimilarity = ((1 - ssim(image, target)) / 2).clamp(0, 1).mean(1, keepdim=True)
+    return ALPHA * dissimilarity + (1 - ALPHA) * l1_error(image, target)
 
 
-def photometric_error(candidates: torch.Tensor, reference: Target, kernels: Kernels = EAGER) -> torch.Tensor:
-    """SSIM and L1 per pixel, averaged over channels: (B, S, 3, H, W) to (B, S, H, W). Gradient to the candidates only."""
-    return _PhotometricError.apply(kernels, candidates, *reference)
+def per_pixel_minimum(reprojection: Tensor, identity: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """The minimum reprojection error and the auto-mask. Godard et al. 2019, eq. 4 and 5.
 
-
-def l1_error(candidates: torch.Tensor, reference: Target) -> torch.Tensor:
-    """Mean absolute difference over channels: (B, S, 3, H, W) to (B, S, H, W)."""
-    return (candidates - reference.image).abs().mean(2)
-
-
-def smoothness(disp: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-    """Edge-aware smoothness (a scalar) of disparity (B, 1, H, W), normalised by its mean so that scale cannot lower it.
-
-    image: (B, 3, H, W) of the same size; its edges make the disparity's steps cheap.
+    reprojection, identity: (B, S, H, W), errors of S source views warped and as they are; identity None: no auto-mask.
+    Returns (B, 1, H, W) errors and the auto-mask mu, (B, 1, H, W) bool: True where a warped view explains the pixel better
+    than every view as it is, so that depth and pose get a gradient. Where mu is False the pixel counts with its identity
+    error, a constant, as in the authors' program; the paper multiplies by mu.
     """
-    normalised = disp / (disp.mean((2, 3), keepdim=True) + 1e-7)
-    total = disp.new_zeros(())
-    for axis in (-1, -2):
-        edges = image.detach().diff(dim=axis).abs().mean(1, keepdim=True)
-        total = total + (normalised.diff(dim=axis).abs() * torch.exp(-edges)).mean()
-    return total
-
-
-def tie_break(identity: torch.Tensor, noise_std: float) -> torch.Tensor:
-    """Noise on the identity errors, so that equal candidates (a still camera) are settled by chance. Godard et al. 2019."""
-    return identity + noise_std * torch.randn_like(identity) if noise_std else identity
-
-
-def per_pixel_minimum(
-    reprojected: torch.Tensor, identity: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """The smallest error per pixel over source views (B, S, H, W): (B, 1, H, W), and the automask.
-
-    automask: (B, 1, H, W) bool, True where a warped view explains the pixel better than every view unwarped, that is,
-    where depth and pose get a gradient; None when identity is None.
-    """
-    best = reprojected.min(1, keepdim=True).values
     if identity is None:
-        return best, None
-    still = identity.min(1, keepdim=True).values
-    automask = best < still
-    return torch.where(automask, best, still), automask
+        return reprojection.min(1, keepdim=True).values, None
+    minimum, view = torch.cat([identity, reprojection], dim=1).min(1, keepdim=True)  # of equal errors the first counts
+    return minimum, view >= identity.shape[1]
+
+
+def tie_break(identity: Tensor, noise_std: float) -> Tensor:
+    """Identity errors plus Gaussian noise, so that chance decides between equal views (a still camera).
+
+    identity: any shape; noise_std: 0 returns it unchanged. Not in the paper, but in its authors' program.
+    """
+    return identity + noise_std * torch.randn_like(identity) if noise_std else identity

@@ -10,7 +10,9 @@ from torch.profiler import record_function
 
 from litemono import geometry
 from litemono.data.augment import Views
-from litemono.losses import photometric
+from litemono.losses import photometric_fused
+from litemono.losses.photometric import per_pixel_minimum, tie_break
+from litemono.losses.smoothness import smoothness
 from litemono.tasks.monodepth_settings import LossConfig, check_loss
 from litemono.utils.errors import UserError
 from networks import DepthNet, PoseNet
@@ -54,7 +56,7 @@ class DepthPoseModel(nn.Module):
         self.pose = pose
         self.loss_config = loss
         self.batched_pose = batched_pose
-        self.kernels = photometric.EAGER
+        self.kernels = photometric_fused.EAGER
         """Of the photometric error in training; --compile puts compiled ones here."""
 
     def forward(self, views: Views, noise_std: float = 1e-5) -> Output:
@@ -109,7 +111,7 @@ class DepthPoseModel(nn.Module):
         return list(zip(axisangles, translations, strict=True))
 
     def _objective(self, disps: list[Tensor], poses: Tensor, views: Views, noise_std: float) -> list[ScaleTerm]:
-        kernels = self.kernels if self.training else photometric.EAGER  # validation has batches of other sizes
+        kernels = self.kernels if self.training else photometric_fused.EAGER  # validation has batches of other sizes
         config = self.loss_config
         if config.v1_multiscale:
             synthesis = [
@@ -126,21 +128,23 @@ class DepthPoseModel(nn.Module):
 class Synthesis:
     """The target as its sources see it, for any disparity. Holds what does not depend on the disparity."""
 
-    def __init__(self, images: Tensor, K: Tensor, poses: Tensor, config: LossConfig, kernels: photometric.Kernels):
+    def __init__(
+        self, images: Tensor, K: Tensor, poses: Tensor, config: LossConfig, kernels: photometric_fused.Kernels
+    ):
         """images: (B, 1 + S, 3, H, W), target first; K: (B, 3, 3) pixels at that size; poses: T_src_tgt (B, S, 4, 4)."""
         self.config, self.kernels = config, kernels
         self.size = images.shape[-2:]
         self.sources = images[:, 1:].contiguous()
-        self.target = photometric.target(images[:, 0])
+        self.target = photometric_fused.target(images[:, 0])
         self.reprojection = geometry.reprojection(K, geometry.invert_intrinsics(K), poses, *self.size)
         self.identity = None if config.disable_automasking else self._error(self.sources)
 
     def _error(self, candidates: Tensor) -> Tensor:
         """(B, S, 3, H, W) to (B, S, H, W), or (B, 1, H, W) where the views are averaged."""
         if self.config.no_ssim:
-            error = photometric.l1_error(candidates, self.target)
+            error = photometric_fused.l1_error(candidates, self.target)
         else:
-            error = photometric.photometric_error(candidates, self.target, self.kernels)
+            error = photometric_fused.photometric_error(candidates, self.target, self.kernels)
         return error.mean(1, keepdim=True) if self.config.avg_reprojection else error
 
     def term(self, disp: Tensor, image: Tensor, smoothness_weight: float, noise_std: float) -> ScaleTerm:
@@ -150,9 +154,9 @@ class Synthesis:
             full = nn.functional.interpolate(disp, self.size, mode="bilinear", align_corners=False)
         inverse_depth, _ = geometry.disp_to_depth(full, self.config.min_depth, self.config.max_depth)
         warped = geometry.warp(self.sources, self.reprojection.grid(inverse_depth))
-        identity = None if self.identity is None else photometric.tie_break(self.identity, noise_std)
-        error, automask = photometric.per_pixel_minimum(self._error(warped), identity)
-        loss = error.mean() + smoothness_weight * photometric.smoothness(disp, image)
+        identity = None if self.identity is None else tie_break(self.identity, noise_std)
+        error, automask = per_pixel_minimum(self._error(warped), identity)
+        loss = error.mean() + smoothness_weight * smoothness(disp, image)
         return ScaleTerm(loss, warped.detach(), automask)
 
 

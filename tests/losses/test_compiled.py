@@ -9,8 +9,8 @@ import pytest
 import torch
 from test_train import scalars, settings
 
-from litemono.losses import compiled, photometric
-from litemono.losses.photometric import EAGER
+from litemono.losses import compiled, photometric_fused
+from litemono.losses.photometric_fused import EAGER
 from litemono.train import train
 from litemono.utils.errors import UserError
 
@@ -24,18 +24,19 @@ def test_a_signal_that_ends_the_compiler_is_a_signal(street, tmp_path, monkeypat
         signal.raise_signal(signal.SIGTERM)
         raise UserError("--compile: torch cannot compile here")
 
-    monkeypatch.setattr("litemono.engine.training.fused_kernels", killed)
-    assert train(settings(street, tmp_path, optim={"compile": True})) == 128 + signal.SIGTERM
+    monkeypatch.setattr("litemono.tasks.monodepth.fused_kernels", killed)
+    assert train(settings(street, tmp_path, loss={"compile": True})) == 128 + signal.SIGTERM
 
 
 @needs_compiler
 def test_a_run_with_compiled_kernels_learns_the_same(street, tmp_path):
     """Float32 in another order: the curves agree to rounding, and the run resumes to the same bits."""
-    compiled, size = {"compile": True, "num_epochs": 1}, {"height": SHAPE[-2], "width": SHAPE[-1]}
-    assert train(settings(street, tmp_path, "plain", model=size, optim={"num_epochs": 1})) == 0
-    assert train(settings(street, tmp_path, "whole", model=size, optim=compiled)) == 0
-    train(settings(street, tmp_path, "parts", model=size, optim=compiled, run={"max_steps": 2}))
-    assert train(settings(street, tmp_path, "parts", model=size, optim=compiled)) == 0
+    plain = {"model": {"height": SHAPE[-2], "width": SHAPE[-1]}, "optim": {"num_epochs": 1}}
+    compiled = {**plain, "loss": {"compile": True}}
+    assert train(settings(street, tmp_path, "plain", **plain)) == 0
+    assert train(settings(street, tmp_path, "whole", **compiled)) == 0
+    train(settings(street, tmp_path, "parts", **compiled, run={"max_steps": 2}))
+    assert train(settings(street, tmp_path, "parts", **compiled)) == 0
     plain, whole, parts = (scalars(tmp_path / name / "train", "loss") for name in ("plain", "whole", "parts"))
     assert whole == parts
     assert whole[0][1] == pytest.approx(plain[0][1], rel=1e-6)
@@ -49,7 +50,7 @@ def test_fused_gradients_are_the_plain_ones_where_the_clamp_holds_and_where_it_d
     image = torch.rand(2, 3, *SHAPE[-2:], generator=generator)
     negative = (1 - image).unsqueeze(1).expand(SHAPE)  # SSIM below 0 beyond the clamp
     near = (image + 0.01 * torch.rand(2, 3, *SHAPE[-2:], generator=generator)).unsqueeze(1).expand(SHAPE)
-    reference = photometric.target(image)
+    reference = photometric_fused.target(image)
     for candidates in (negative.contiguous(), near.contiguous()):
         grad = torch.rand(2, 2, *SHAPE[-2:], generator=generator)
         for ours, plain in (
@@ -74,10 +75,10 @@ def test_a_machine_that_cannot_compile_gets_a_sentence_before_the_run_folder_exi
 
     monkeypatch.setattr(torch, "compile", broken)
     with pytest.raises(UserError, match=r"cannot compile here \(RuntimeError: No working C\+\+ compiler found\)"):
-        train(settings(street, tmp_path, optim={"compile": True}))
+        train(settings(street, tmp_path, loss={"compile": True}))
     assert not (tmp_path / "run").exists()
 
 
 def test_compile_without_ssim_is_refused(street, tmp_path):
     with pytest.raises(UserError, match="--compile has nothing to fuse with --no_ssim"):
-        train(settings(street, tmp_path, optim={"compile": True}, loss={"no_ssim": True}))
+        train(settings(street, tmp_path, loss={"compile": True, "no_ssim": True}))

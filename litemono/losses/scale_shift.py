@@ -1,0 +1,96 @@
+"""Losses that do not see the scale and shift of a prediction, for relative depth. Ranftl et al. 2020 (MiDaS), section 5.
+
+Prediction and target are inverse depth (disparity), (B, H, W), mask (B, H, W) bool is True where the target is valid. The
+results are scalars in float32, or in float64 if given that; 0 with a zero gradient where no pixel is valid or the
+prediction equals the target.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from litemono.losses.gradient_matching import gradient_sums
+from litemono.losses.masked import Reduction, count, masked_loss, masked_mean, masked_sum, reduced
+
+DEGENERATE = 1e-12  # variance of the prediction over its mean square below which it counts as constant
+
+
+@masked_loss
+def scale_and_shift(prediction: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """(s, t) = argmin sum (s prediction + t - target)^2 over the valid pixels of each image: (B, 1, 1) each.
+
+    Differentiable. A constant prediction, or one valid pixel, gives s = 0 and t = mean target; no valid pixel s = t = 0.
+    Computed from centred values: in float32 the determinant of the normal equations would be lost to rounding.
+    """
+    mean_prediction, mean_target = masked_mean(prediction, mask), masked_mean(target, mask)
+    centred = prediction - mean_prediction
+    variance = masked_mean(centred.square(), mask)
+    covariance = masked_mean(centred * (target - mean_target), mask)
+    constant = variance <= DEGENERATE * masked_mean(prediction.square(), mask)
+    scale = torch.where(constant, 0, covariance / torch.where(constant, 1, variance))
+    return scale, mean_target - scale * mean_prediction
+
+
+@masked_loss
+def ssi_mse(
+    prediction: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    alpha: float = 0.5,
+    scales: int = 4,
+    reduction: Reduction = "batch",
+) -> Tensor:
+    """1/(2M) sum (s p + t - y)^2 + alpha R: mean squared error after alignment, and gradient matching.
+
+    The gradient goes through s and t.
+    """
+    scale, shift = scale_and_shift(prediction, target, mask)
+    residual = scale * prediction + shift - target
+    loss = reduced(masked_sum(residual.square(), mask), 2 * count(mask), reduction)
+    if alpha:
+        loss = loss + alpha * sum(reduced(*terms, reduction) for terms in gradient_sums(residual, mask, scales))
+    return loss
+
+
+@masked_loss
+def ssi_trimmed_mae(
+    prediction: Tensor, target: Tensor, mask: Tensor, trim: float = 0.2, alpha: float = 0.5, scales: int = 4
+) -> Tensor:
+    """1/(2M) sum of the floor((1 - trim) M) smallest |p^ - y^| of each image, plus alpha R of p^ and y^. Eq. 5 to 8.
+
+    p^ and y^ are `normalised`. Mean over the images that have a valid pixel. Left out are the largest residuals: holes and
+    wrong edges of the ground truth.
+    """
+    residual = normalised(prediction, mask) - normalised(target, mask)
+    m = count(mask)
+    smallest = sorted_valid(residual.abs(), mask)
+    kept = ((1 - trim) * m.double()).floor().flatten(-2)  # (B, 1)
+    rank = torch.arange(smallest.shape[-1], device=residual.device)
+    trimmed = torch.where(rank < kept, smallest, 0).sum(-1)[..., None, None]
+    per_image = trimmed / (2 * m).clamp(min=1)
+    if alpha:
+        matching = (total / valid.clamp(min=1) for total, valid in gradient_sums(residual, mask, scales))
+        per_image = per_image + alpha * sum(matching)
+    return per_image.sum() / (m > 0).sum().clamp(min=1)
+
+
+def normalised(x: Tensor, mask: Tensor) -> Tensor:
+    """(x - median) / mean |x - median|, both over the valid pixels of each image (eq. 5); x: (B, H, W).
+
+    The median of an even number of values is the lower of the middle two. Constant values become 0. What comes out at
+    invalid pixels has no meaning.
+    """
+    middle = (count(mask).flatten(-2) - 1).clamp(min=0) // 2
+    median = sorted_valid(x, mask).gather(-1, middle)[..., None]
+    median = torch.where(count(mask) > 0, median, 0)
+    deviation = masked_mean((x - median).abs(), mask)
+    return (x - median) / torch.where(deviation == 0, 1, deviation)
+
+
+def sorted_valid(x: Tensor, mask: Tensor) -> Tensor:
+    """The valid values of each image in ascending order, then infinity: (B, H, W) to (B, H W).
+
+    Stable, so that of equal values the same ones get the gradient in every run.
+    """
+    return torch.where(mask, x, torch.inf).flatten(-2).sort(stable=True, dim=-1).values
