@@ -28,7 +28,7 @@ def full_precision(layer: Callable[[Tensor], Result], x: Tensor) -> Result:
 
     For the outputs of a network: bfloat16's 8 bits would move a disparity by 1 %, and with it every pixel that is warped.
     """
-    if not torch.is_autocast_enabled(x.device.type):
+    if x.is_meta or not torch.is_autocast_enabled(x.device.type):  # the meta device has no autocast
         return layer(x)
     with torch.autocast(x.device.type, enabled=False):
         return layer(x.to(torch.promote_types(x.dtype, torch.float32)))

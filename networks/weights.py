@@ -48,10 +48,12 @@ def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo:
     folder = Path(folder).absolute()
     if not _may_be_replaced(folder):
         raise NetworkError(f"{folder} is there and holds something else than weights; choose another folder")
-    contents = {file: _plain_tensors(getattr(depth, part)) for part, file in depth.spec.weights.files}
+    contents: dict[str, dict[str, object]] = {
+        file: {**_plain_tensors(getattr(depth, part))} for part, file in depth.spec.weights.files
+    }
     contents[ENCODER] |= {"height": int(depth.height), "width": int(depth.width), "use_stereo": bool(use_stereo)}
     if pose is not None:
-        contents |= {POSE_ENCODER: _plain_tensors(pose.encoder), POSE_DECODER: _plain_tensors(pose.decoder)}
+        contents |= {POSE_ENCODER: {**_plain_tensors(pose.encoder)}, POSE_DECODER: {**_plain_tensors(pose.decoder)}}
 
     partial, replaced = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "replaced"))
     try:

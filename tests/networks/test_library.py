@@ -84,6 +84,12 @@ def test_it_can_be_exported_saved_and_loaded(net, size, tmp_path):
     assert_same_outputs(net, torch.export.load(tmp_path / "net.pt2").module(), size=size)
 
 
+def test_it_answers_shapes_on_the_meta_device(net):
+    shapes = [output.shape for output in copy.deepcopy(net).to("meta")(*(image.to("meta") for image in inputs(net)))]
+    with torch.no_grad():
+        assert shapes == [output.shape for output in net(*inputs(net))]
+
+
 def test_it_compiles_as_one_graph(net):
     """All of torch.compile but the generation of machine code, which takes minutes on a CPU."""
     assert_same_outputs(net, torch.compile(net, backend="aot_eager", fullgraph=True))
