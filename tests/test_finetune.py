@@ -60,7 +60,7 @@ def test_a_run_leaves_weights_curves_and_a_finished_status(uninterrupted):
         assert {"encoder.pth", "depth.pth"} <= {path.name for path in (uninterrupted / "models" / name).iterdir()}
     status = json.loads((uninterrupted / "status.json").read_text())
     assert status["state"] == "finished" and status["step"] == status["total_steps"] == 6
-    assert [step for step, _ in scalars(uninterrupted / "train", "loss/silog")] == list(range(1, 7))
+    assert [step for step, _ in scalars(uninterrupted / "train", "loss/silog-bts")] == list(range(1, 7))
     assert [step for step, _ in scalars(uninterrupted / "val", "abs_rel")] == [3, 6]
 
 

@@ -35,7 +35,7 @@ from litemono.engine.precision import HALF, to_channels_last
 from litemono.engine.settings import Precision
 from litemono.engine.task import Advice, Best, Forward, Mean, ParameterGroup, TaskData, Validated
 from litemono.geometry import disp_to_depth
-from litemono.losses.silog import silog
+from litemono.losses.registry import loss_function
 from litemono.metrics import Errors, compute_errors
 from litemono.tasks.advice import advice
 from litemono.tasks.supervised_settings import FinetuneConfig
@@ -61,6 +61,7 @@ class SupervisedDepth:
 
     def __init__(self, config: FinetuneConfig) -> None:
         self.config = config
+        self.loss = loss_function(config.loss.loss)
         self.description = f"{config.model.model} {config.model.width}x{config.model.height}, {config.loss.loss}"
 
     def data(self, processes: Processes) -> TaskData:
@@ -142,8 +143,8 @@ class SupervisedDepth:
             disparity = net(views.color_aug[:, 0])[0][:, 0]
         with record_function("objective"), torch.autocast(device.type, enabled=False):
             depth = self.metres(disparity)
-            loss = silog(depth, truth, self.valid(truth))
-        return Forward(loss, {"silog": loss.detach()}, Shown(views.color[:, 0], depth.detach(), truth))
+            loss = self.loss(depth, truth, self.valid(truth))
+        return Forward(loss, {self.config.loss.loss: loss.detach()}, Shown(views.color[:, 0], depth.detach(), truth))
 
     def validate(self, net: DepthNet, batch: Batch) -> Validated:
         """Loss of the batch, and the errors of each image that has ground truth; no scaling of the prediction."""

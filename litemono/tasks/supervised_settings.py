@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from typing_extensions import Self
 
@@ -15,10 +15,17 @@ from litemono.data.settings import FramesConfig, check_data
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.lr_schedule import Rate
 from litemono.engine.settings import OptimConfig, TrainingConfig, check_training
+from litemono.losses.registry import LOSSES
 from litemono.tasks.monodepth_settings import Model, ModelConfig
 from litemono.utils.errors import demand
 
 DEFAULT_RATES = (Rate(1e-4, 1e-6, 10.0), Rate(5e-4, 5e-6, 10.0))  # encoder, decoder
+
+
+if TYPE_CHECKING:  # a type checker cannot read the registry
+    MetricLoss = str
+else:
+    MetricLoss = Literal[tuple(name for name, loss in LOSSES.items() if loss.prediction == "metric")]
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,9 @@ class DepthModelConfig:
 class SupervisedLossConfig:
     """What the prediction is compared with, and how."""
 
-    loss: Literal["silog"] = "silog"
-    """silog: scale-invariant logarithmic error (Eigen et al. 2014), with BTS's root and weights."""
+    loss: MetricLoss = "silog-bts"
+    """silog-*: scale-invariant logarithmic error (Eigen et al. 2014) as BTS, AdaBins, ZoeDepth, Depth Anything and Eigen write
+    it; l1, berhu, smooth-l1: differences in metres."""
     min_depth: float = 1.0
     """Depth at disparity 1. Ground truth nearer than this does not count."""
     max_depth: float = 80.0
