@@ -62,7 +62,7 @@ class LearningConfig:
     """What is trained, how often."""
 
     output: Path = Path("learning")
-    """Folder for the world and the runs; the same command again goes on with what is there."""
+    """Folder for the world and the runs; the same command again continues with what is there."""
     ours: tuple[Literal["fp32", "bf16", "bf16, compiled", "fp16, compiled"], ...] = ("fp32", "bf16, compiled")
     """Settings of ours to compare with the published recipe."""
     seeds: tuple[int, ...] = (0, 1, 2)

@@ -63,7 +63,7 @@ class PublishedModel(nn.Module):
 
 
 def use_torch_defaults() -> None:
-    """The number formats that torch takes if nobody says anything: on a GPU TF32 in convolutions, not in matrix products."""
+    """The number formats that torch takes by default: on a GPU TF32 in convolutions, not in matrix products."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = True
 

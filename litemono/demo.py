@@ -43,7 +43,7 @@ class DemoConfig:
     """Where the demo works and how much it does; the defaults take some minutes on two cores."""
 
     output: Path = Path("demo")
-    """Folder for everything: world, runs, pictures. The same command again goes on with what is there."""
+    """Folder for everything: world, runs, pictures. The same command again continues with what is there."""
     drives: int = 10
     """Streets to render: the last is for testing, the one before for validation."""
     frames_per_drive: int = 40
@@ -88,7 +88,7 @@ def demo(config: DemoConfig) -> int:
             run(command)
     except Stopped as stopped:
         if stopped.status in RESUMABLE:
-            say("Interrupted: the same command goes on from here.")
+            say("Interrupted: the same command continues from here.")
         return stopped.status
     rows = score(config, world)
     picture = config.output / "demo.png"

@@ -284,7 +284,7 @@ def check_slurm() -> Iterator[Finding]:
         slurm.call("sacct", "-X", "-n", "-o", "JobID")
         yield Finding(True, "sacct", "answers: litemono.status knows how past jobs ended")
     except UserError as error:
-        yield Finding(False, "sacct", f"{error}; jobs run all the same, but nobody can say how they ended")
+        yield Finding(False, "sacct", f"{error}; jobs run all the same, but status cannot tell how they ended")
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ METRIC_NAMES = ("de/abs_rel", "de/sq_rel", "de/rms", "de/log_rms", "da/a1", "da/
 
 
 class Errors(NamedTuple):
-    """Scalars in compute_errors' kind: numpy, or 0-dimensional tensors that nobody has waited for."""
+    """Scalars in compute_errors' kind: numpy, or 0-dimensional tensors on the device."""
 
     abs_rel: float
     sq_rel: float

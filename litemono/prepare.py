@@ -34,7 +34,7 @@ class DownloadConfig:
 
     python -m litemono.prepare download --output zips --split eigen_zhou --dry_run
 
-    Stop it any time: the same command goes on where it was. To save most of the download and of the disk, let pack read
+    Stop it any time: the same command continues where it stopped. To save most of the download and of the disk, let pack read
     from the server instead (pack --from ADDRESS).
     """
 
@@ -57,7 +57,7 @@ class PackConfig:
 
     python -m litemono.prepare pack --from ZIPS --split eigen_zhou --output kitti_640x192
 
-    Reads KITTI's zips as they are (nothing is extracted), or extracted drives. Kill it any time: the same command goes on
+    Reads KITTI's zips as they are (nothing is extracted), or extracted drives. Kill it any time: the same command continues
     with the drives that are not finished.
     """
 
@@ -129,7 +129,7 @@ def download(config: DownloadConfig) -> int:
         ):
             problems = downloads.fetch_all(archives, config.parallel, tick)
     except KeyboardInterrupt:
-        console.print("interrupted; the same command goes on where it was")
+        console.print("interrupted; the same command continues where it stopped")
         return cli.INTERRUPTED
     if problems:
         lines = "\n  ".join(problems)
@@ -202,7 +202,7 @@ def pack(config: PackConfig) -> int:
             index = packs.open_index(config.output, config.frames.data, height, width)
             summary = packs.pack_split(config.output, index, origin, need, options, console)
     except KeyboardInterrupt:
-        console.print("interrupted; the same command goes on with the drives that are not finished")
+        console.print("interrupted; the same command continues with the drives that are not finished")
         return cli.INTERRUPTED
     if summary.problems:
         problems = "\n  ".join(summary.problems)

@@ -62,8 +62,8 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> dict[str, Any] | N
     """The newest checkpoint that is whole, or None where there is none at all.
 
     Damaged ones are named through `warn` and renamed, or they would go on counting as the newest. Raises UserError when
-    checkpoints exist but none is whole: starting from scratch then is for the user to decide. OSError of a file server
-    that stumbles comes through: the same file may be whole at the next try.
+    checkpoints exist but none is whole: starting from scratch then is for the user to decide. A temporary OSError of a file
+    server comes through: the same file may be readable at the next try.
     """
     found = checkpoints(folder)
     damaged: list[Path] = []

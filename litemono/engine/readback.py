@@ -14,7 +14,7 @@ LAG = 2  # steps; the GPU then always has one step queued while the host prepare
 
 
 class Readback(Generic[Note]):
-    """What was pushed comes back in order: on a CPU at once, from a GPU `LAG` steps later, so that nobody waits for a
+    """What was pushed comes back in order: on a CPU at once, from a GPU `LAG` steps later, so that the host never waits for a
     step that has only just been queued. The lag is fixed, so that all processes of a run act on the same step.
     """
 

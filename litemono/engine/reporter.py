@@ -1,4 +1,4 @@
-"""What a run tells while it goes: a progress line, TensorBoard curves and pictures, the heartbeat in status.json."""
+"""What a run reports while it trains: a progress line, TensorBoard curves and pictures, the heartbeat in status.json."""
 
 from __future__ import annotations
 

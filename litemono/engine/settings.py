@@ -56,7 +56,7 @@ class OptimConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Where the run lives and how it goes on."""
+    """Where the run folder is, and what is written to it when."""
 
     log_dir: Path = Path("runs")
     """Parent of run folders."""
@@ -80,7 +80,7 @@ class RunConfig:
     """Validate on so many batches only (a trial run); default: the whole split."""
     profile: int | None = None
     """Record this many steps, after the first few, with torch's profiler: profile/ in the run folder gets a trace and five
-    lines in words on where the time goes. Training goes on afterwards."""
+    lines in words on where the time goes. Training continues afterwards."""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ PAINTS = ((0.75, 0.1, 0.1), (0.15, 0.25, 0.6), (0.85, 0.85, 0.87), (0.2, 0.2, 0.
           (0.15, 0.4, 0.25))  # fmt: skip
 WALLS = ((0.95, 0.85, 0.65), (0.9, 0.7, 0.55), (0.85, 0.85, 0.82), (0.75, 0.45, 0.38), (0.7, 0.75, 0.8), (0.95, 0.92, 0.8),
          (0.6, 0.62, 0.55))  # fmt: skip
-AHEAD = 170.0  # the street goes on this far beyond the last camera position
+AHEAD = 170.0  # the street extends this far beyond the last camera position
 
 
 class Street:

@@ -121,7 +121,7 @@ def check(config: TrainConfig) -> None:
         demand(value >= least, f"--{name} {value}: must be at least {least}, the smallest size of {model.model}")
     demand(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
     demand(not (loss.compile and loss.no_ssim), "--compile has nothing to fuse with --no_ssim; give one of the two")
-    begun = has_checkpoints(config.folder)  # then nobody reads them again
+    begun = has_checkpoints(config.folder)  # then these files are not read again
     for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):
         demand(path is None or begun or path.exists(), f"--{name} {path}: no such file or folder")
     demand(

@@ -35,7 +35,7 @@ def ordered_map(
 
 
 def end_with_parent() -> None:
-    """Let this process end when its parent does, however that ends: nobody wants its results any more."""
+    """Let this process end when its parent does, however that ends: its results are no longer wanted."""
 
     def watch() -> None:
         multiprocessing.parent_process().join()

@@ -111,7 +111,7 @@ def test_a_subject_does_a_step_and_its_parts_without_moving_from_the_spot(inputs
 def test_the_loss_on_its_own_is_that_of_the_whole_model(inputs):
     _, plain = models(torch.float32)
     known = with_known_networks(plain, lambda: plain(inputs.views))
-    plain.depth = None  # nobody asks it any more
+    plain.depth = None  # no longer called
     for _ in range(2):
         loss = known(inputs.views)
         loss.backward()

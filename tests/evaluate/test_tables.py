@@ -141,7 +141,7 @@ def test_the_terminal_table_has_everything_without_cutting_names(runs, command):
     done = command("evaluate.tables", "--runs", runs)
     assert done.returncode == 0 and done.stderr == ""
     assert f"  {name}/weights_29  " in done.stdout
-    assert "\x1b" not in done.stdout, "no colours where nobody looks"
+    assert "\x1b" not in done.stdout, "no colours in a file"
     assert done.stdout.count("paper") == 9 and "+0.002" in done.stdout
 
 

@@ -27,5 +27,5 @@ def test_workers_end_with_their_parent_however_it_ends():
     parent.wait()
     deadline = time.monotonic() + 60
     while worker.is_dir() and "State:\tZ" not in (worker / "status").read_text():
-        assert time.monotonic() < deadline, "it goes on without anybody to work for"
+        assert time.monotonic() < deadline, "the worker outlives its parent"
         time.sleep(0.1)

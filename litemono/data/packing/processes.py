@@ -87,7 +87,7 @@ def _work(job: Job, sender: Connection) -> None:
         sender.send((pack_drive(job, tick), None, False))
     except UserError as error:
         sender.send((None, str(error), False))
-    except BrokenPipeError:  # nobody listens any more
+    except BrokenPipeError:  # the parent has ended
         _stop()
     except OSError as error:
         full = error.errno in DISK_FULL

@@ -255,7 +255,7 @@ def test_ctrl_c_ends_the_pack_and_says_how_to_go_on(zips, tmp_path):
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert "interrupted; the same command goes on" in output and "Traceback" not in errors
+    assert "interrupted; the same command continues" in output and "Traceback" not in errors
     assert not frames.exists()
 
 
