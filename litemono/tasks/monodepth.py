@@ -6,8 +6,7 @@ The objective is in monodepth_model.py (the networks, the warp, the loss) and lo
 from __future__ import annotations
 
 import sys
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -20,21 +19,17 @@ from torch.profiler import record_function
 import networks
 from litemono.data.augment import Views, prepare
 from litemono.data.batch import Batch
-from litemono.data.loader import Loader
 from litemono.data.missing_frames import check_frames
-from litemono.data.sampler import EpochBatches
-from litemono.data.splits import SplitLine
 from litemono.data.stores.base import SizedStore
 from litemono.data.stores.folder import open_store
 from litemono.data.triplets import TripletDataset
 from litemono.engine.distributed import Processes
-from litemono.engine.lr_schedule import schedule
 from litemono.engine.precision import HALF, to_channels_last
 from litemono.engine.settings import Precision
 from litemono.engine.task import Advice, Best, Forward, Mean, ParameterGroup, TaskData, Validated
 from litemono.losses.compiled import fused_kernels
 from litemono.metrics import METRIC_NAMES, train_depth_errors
-from litemono.tasks.advice import advice
+from litemono.tasks.frames import advice, frame_data, parameter_groups
 from litemono.tasks.monodepth_model import DepthPoseModel, Output
 from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils.colormap import magma
@@ -61,20 +56,10 @@ class Monodepth:
         self.description = f"{model.model} {model.width}x{model.height}"
 
     def data(self, processes: Processes) -> TaskData:
-        config = self.config
-        d, m, batch, seed = config.data, config.model, config.optim.batch_size, config.run.seed
+        d, m = self.config.data, self.config.model
         store = open_store(d.dataset, d.data_path, d.png, m.height, m.width)
-        train, val = (open_dataset(config, which, store) for which in ("train", "val"))
-        order = EpochBatches(len(train), batch, seed, processes.rank, processes.size)
-        val_order = EpochBatches(len(val), batch, seed, processes.rank, processes.size, shuffle=False, drop_last=False)
-        return TaskData(
-            train=Loader(train, order, d.threads, processes.device),
-            order=order,
-            train_samples=len(train),
-            val=Loader(val, val_order, d.threads, processes.device),
-            val_samples=len(val),
-            fingerprints={"data": fingerprint(train.lines), "validation_data": fingerprint(val.lines)},
-        )
+        train, val = (open_dataset(self.config, which, store) for which in ("train", "val"))
+        return frame_data(train, val, d, self.config, processes)
 
     def build(self, device: torch.device, precision: Precision) -> DepthPoseModel:
         """depth and pose; stereo-only training has no pose network. Heads of scales outside the loss are frozen."""
@@ -111,19 +96,7 @@ class Monodepth:
 
     def parameter_groups(self, model: DepthPoseModel) -> list[ParameterGroup]:
         """Depth and pose, every tensor decayed, as published."""
-        optim = self.config.optim
-        nets = {"depth": model.depth, "pose": model.pose}
-        rates = self.config.rates
-        return [
-            ParameterGroup(
-                name,
-                list(net.parameters()),
-                schedule(optim.schedule, rate, optim.num_epochs, optim.warmup_epochs),
-                {"weight_decay": optim.weight_decay},
-            )
-            for (name, net), rate in zip(nets.items(), rates, strict=True)
-            if net is not None
-        ]
+        return parameter_groups({"depth": model.depth, "pose": model.pose}, self.config)
 
     def forward(self, model: DepthPoseModel, batch: Batch) -> Forward:
         with record_function("augmentation"), torch.autocast(batch.frames.device.type, enabled=False):
@@ -209,8 +182,3 @@ def open_dataset(config: TrainConfig, which: str, store: SizedStore | None = Non
         training=which == "train",
         read_depth=None if depth is None else partial(depth.read, store.root),
     )
-
-
-def fingerprint(lines: Sequence[SplitLine]) -> str:
-    """Of a list of samples."""
-    return f"{len(lines)} samples, crc {zlib.crc32(repr(lines).encode()):08x}"

@@ -6,7 +6,6 @@ Ground truth are KITTI's depth annotations, or the exact depth of the rendered s
 from __future__ import annotations
 
 import sys
-import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -21,23 +20,20 @@ import networks
 from litemono.data.augment import prepare
 from litemono.data.batch import Batch
 from litemono.data.kitti.velodyne import resize_nearest
-from litemono.data.loader import Loader
 from litemono.data.missing_frames import check_frames
-from litemono.data.sampler import EpochBatches
 from litemono.data.splits import SplitLine
 from litemono.data.stores.arrays import read_picture
 from litemono.data.stores.base import SizedStore
 from litemono.data.stores.folder import open_store
 from litemono.data.triplets import TripletDataset
 from litemono.engine.distributed import Processes
-from litemono.engine.lr_schedule import schedule
 from litemono.engine.precision import HALF, to_channels_last
 from litemono.engine.settings import Precision
 from litemono.engine.task import Advice, Best, Forward, Mean, ParameterGroup, TaskData, Validated
 from litemono.geometry import disp_to_depth
 from litemono.losses.registry import loss_function
 from litemono.metrics import Errors, compute_errors
-from litemono.tasks.advice import advice
+from litemono.tasks.frames import advice, frame_data, parameter_groups
 from litemono.tasks.supervised_settings import FinetuneConfig
 from litemono.utils.colormap import magma
 from litemono.utils.errors import UserError
@@ -65,24 +61,10 @@ class SupervisedDepth:
         self.description = f"{config.model.model} {config.model.width}x{config.model.height}, {config.loss.loss}"
 
     def data(self, processes: Processes) -> TaskData:
-        config = self.config
-        d, m, batch, seed = config.data, config.model, config.optim.batch_size, config.run.seed
+        d, m = self.config.data, self.config.model
         store = open_store(d.dataset, d.data_path, d.png, m.height, m.width)
         train, val = (self.dataset(which, store) for which in ("train", "val"))
-        order = EpochBatches(len(train), batch, seed, processes.rank, processes.size)
-        val_order = EpochBatches(len(val), batch, seed, processes.rank, processes.size, shuffle=False, drop_last=False)
-        prints = {
-            name: f"{len(data)} samples, crc {zlib.crc32(repr(data.lines).encode()):08x}"
-            for name, data in (("data", train), ("validation_data", val))
-        }
-        return TaskData(
-            train=Loader(train, order, d.threads, processes.device),
-            order=order,
-            train_samples=len(train),
-            val=Loader(val, val_order, d.threads, processes.device),
-            val_samples=len(val),
-            fingerprints=prints,
-        )
+        return frame_data(train, val, d, self.config, processes)
 
     def dataset(self, which: str, store: SizedStore) -> TripletDataset:
         """Single frames with their depth, brought to the network's size by nearest neighbour."""
@@ -121,18 +103,8 @@ class SupervisedDepth:
             print(f"{m.mypretrain}: encoder loaded; not used: {', '.join(ignored) or 'nothing'}", file=sys.stderr)
 
     def parameter_groups(self, net: DepthNet) -> list[ParameterGroup]:
-        """Encoder and decoder."""
-        optim = self.config.optim
-        parts = {"encoder": net.encoder, "decoder": net.decoder}
-        return [
-            ParameterGroup(
-                name,
-                list(part.parameters()),
-                schedule(optim.schedule, rate, optim.num_epochs, optim.warmup_epochs),
-                {"weight_decay": optim.weight_decay},
-            )
-            for (name, part), rate in zip(parts.items(), self.config.rates, strict=True)
-        ]
+        """Encoder and decoder, each with its own learning rate."""
+        return parameter_groups({"encoder": net.encoder, "decoder": net.decoder}, self.config)
 
     def forward(self, net: DepthNet, batch: Batch) -> Forward:
         device = next(net.parameters()).device

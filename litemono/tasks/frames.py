@@ -1,0 +1,85 @@
+"""What tasks on frames share: loaders, parameter groups, and what --profile suggests."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+from litemono.data.datasets import registry
+from litemono.data.loader import Loader
+from litemono.data.sampler import EpochBatches
+from litemono.data.settings import FramesConfig
+from litemono.data.splits import SplitLine
+from litemono.data.stores.packed import is_pack
+from litemono.data.triplets import TripletDataset
+from litemono.engine.distributed import Processes
+from litemono.engine.lr_schedule import schedule
+from litemono.engine.precision import HALF, choose_precision
+from litemono.engine.settings import OptimConfig, Precision, TrainingConfig
+from litemono.engine.task import Advice, ParameterGroup, TaskData
+
+
+def frame_data(
+    train: TripletDataset, val: TripletDataset, data: FramesConfig, config: TrainingConfig, processes: Processes
+) -> TaskData:
+    """Loaders of both data sets: training in the order of (seed, epoch), validation once, whole and in its own order."""
+    share = (config.run.seed, processes.rank, processes.size)
+    order = EpochBatches(len(train), config.optim.batch_size, *share)
+    val_order = EpochBatches(len(val), config.optim.batch_size, *share, shuffle=False, drop_last=False)
+    return TaskData(
+        train=Loader(train, order, data.threads, processes.device),
+        order=order,
+        train_samples=len(train),
+        val=Loader(val, val_order, data.threads, processes.device),
+        val_samples=len(val),
+        fingerprints={"data": fingerprint(train.lines), "validation_data": fingerprint(val.lines)},
+    )
+
+
+def fingerprint(lines: Sequence[SplitLine]) -> str:
+    """Of a list of samples."""
+    return f"{len(lines)} samples, crc {zlib.crc32(repr(lines).encode()):08x}"
+
+
+def parameter_groups(parts: Mapping[str, nn.Module | None], config: TrainingConfig) -> list[ParameterGroup]:
+    """One group for each network that there is; parts: in the order of the command's learning rates."""
+    optim = config.optim
+    return [
+        ParameterGroup(
+            name,
+            list(part.parameters()),
+            schedule(optim.schedule, rate, optim.num_epochs, optim.warmup_epochs),
+            {"weight_decay": optim.weight_decay},
+        )
+        for (name, part), rate in zip(parts.items(), config.rates, strict=True)
+        if part is not None
+    ]
+
+
+def advice(
+    data: FramesConfig,
+    optim: OptimConfig,
+    device: torch.device,
+    precision: Precision,
+    flags: tuple[str, ...] = (),
+) -> Advice:
+    """precision: the one in use; flags: not in use, and the same step computed faster."""
+    cores = len(os.sched_getaffinity(0))
+    faster_data = []
+    if data.dataset in registry.PACKABLE and not is_pack(data.data_path):
+        faster_data.append("packed frames (python -m litemono.prepare pack)")
+    if data.threads < cores:
+        faster_data.append(f"a larger --num_workers (now {data.threads}, cores: {cores})")
+    best = choose_precision(None, device)
+    half = [f"--precision {best}"] if best in HALF and precision not in HALF else []
+    a_gpu = ["a GPU"] if device.type == "cpu" else []
+    accumulating = ["a smaller --accumulate"] if optim.accumulate > 1 else []
+    return Advice(
+        data=tuple(faster_data or [f"more CPU cores for the job (now {cores})"]),
+        computing=(*a_gpu, *half, *flags, "a smaller --model or --height and --width"),
+        launching=(*accumulating, "a larger --batch_size (another training)", *flags, "less loaded CPU cores"),
+    )
