@@ -20,7 +20,7 @@ from litemono.data.datasets import registry
 from litemono.data.datasets.base import Dataset
 from litemono.data.datasets.registry import DatasetName
 from litemono.data.splits import read_split, split_file
-from litemono.jobs import cluster_limits, slurm
+from litemono.jobs import cluster, slurm
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 
@@ -271,7 +271,7 @@ def check_slurm() -> Iterator[Finding]:
         yield Finding(None, "slurm", "not on this machine; training works without it")
         return
     try:
-        offer = cluster_limits.read_cluster()
+        offer = cluster.read_cluster()
     except UserError as error:
         yield Finding(False, "slurm", str(error))
         return

@@ -15,7 +15,7 @@ from litemono.engine.precision import apply_precision
 from litemono.geometry import disp_to_depth
 from litemono.tasks.monodepth_settings import LossConfig, ModelConfig
 from litemono.utils.errors import UserError
-from networks import DepthNet, weights
+from networks import weights
 
 
 def run_settings(folder: Path) -> dict[str, Any]:

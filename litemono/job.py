@@ -1,6 +1,32 @@
-"""Alias of litemono.jobs.requeue for jobs that were queued by version 0.1; gone in the next release."""
+"""python -m litemono.job STATUS TRAINING_FLAGS: alias of litemono.jobs.requeue in jobs that version 0.1 queued.
 
-from litemono.jobs.requeue import main
+It will be removed in the next release.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from litemono.jobs import requeue
+
+
+def run_folder(flags: list[str]) -> Path:
+    """The run folder that these flags of litemono.train name. Other flags are ignored."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--log_dir", "--log-dir", type=Path, default=Path("runs"))
+    parser.add_argument("--model_name", "--model-name")
+    parser.add_argument("--model", default="lite-mono")
+    given, _ = parser.parse_known_args(flags)
+    return given.log_dir / (given.model_name or given.model)
+
+
+def main() -> None:
+    if len(sys.argv) < 2 or not sys.argv[1].isdigit():
+        sys.exit("usage: python -m litemono.job EXIT_STATUS TRAINING_FLAGS")
+    sys.exit(requeue.run(int(sys.argv[1]), run_folder(sys.argv[2:])))
+
 
 if __name__ == "__main__":
     main()

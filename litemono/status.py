@@ -26,7 +26,7 @@ PLACES = ("status.json", "*/status.json", "*/*/status.json", "job.json", "*/job.
 SILENT_SECONDS = 300  # without a heartbeat
 PLAIN_WIDTH = 180  # columns where the output is no terminal
 COLOURS = {"finished": "green", "running": "cyan", "starting": "cyan", "queued": "yellow", "interrupted": "yellow"}
-# How a job ended whose run still believes that it is running.
+# State of a run whose job ended before it could write its own.
 AFTERWARDS = {
     "COMPLETED": "stopped",
     "CANCELLED": "cancelled",
@@ -44,7 +44,7 @@ class StatusConfig:
     watch: bool = False
     """Show the table again and again until Ctrl-C."""
     seconds: float = 10.0
-    """Between two looks with --watch; each asks squeue once."""
+    """Between two updates with --watch; each calls squeue once."""
 
 
 class Run(NamedTuple):
@@ -157,7 +157,7 @@ def describe(
 
 
 def state_of(heartbeat: dict[str, Any], job: JobState | None, ended: JobState | None, now: float) -> str:
-    """In a word. Slurm knows whether there is a process; the run folder knows whether the run is finished."""
+    """State of a run in one word: Slurm has its process, the run folder its progress."""
     own = heartbeat.get("state", "")
     if job is not None:
         if job.state == "PENDING":
@@ -189,7 +189,10 @@ def best_abs_rel(folder: Path, heartbeat: dict[str, Any]) -> float | None:
     """The lowest on Eigen's test images if evaluate was asked for it, else the lowest of the run's own validation."""
     found = [read_json(path).get("metrics", {}).get("abs_rel") for path in folder.glob("models/*/eval_eigen.json")]
     found = [value for value in found if value is not None]
-    return min(found) if found else heartbeat.get("best_abs_rel")
+    if found:
+        return min(found)
+    best = heartbeat.get("best") or {}
+    return next((value for name, value in best.items() if name.split("/")[-1] == "abs_rel"), None)
 
 
 def fits(eta: float | None, job: JobState | None) -> str:

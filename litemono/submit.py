@@ -18,9 +18,9 @@ from litemono import tasks
 from litemono.doctor import wheel_problem
 from litemono.engine.checkpoint_paths import newest_step
 from litemono.engine.settings import OptimConfig, RunConfig, TrainingConfig
-from litemono.jobs import cluster_limits, follow_log, preflight, slurm, sweep
+from litemono.jobs import admission, follow_log, preflight, slurm, sweep
 from litemono.jobs.batch_script import BatchScript, SlurmConfig, check_settings, request_of, slurm_parameters
-from litemono.jobs.cluster_limits import Cluster
+from litemono.jobs.cluster import Cluster, read_cluster
 from litemono.jobs.train_job import Train, TrainJob, run_training
 from litemono.status import job_ids
 from litemono.tasks import TrainingCommand
@@ -28,7 +28,7 @@ from litemono.utils import cli
 from litemono.utils.atomic_files import read_json, write_atomically
 from litemono.utils.errors import UserError
 
-ENDLESS = 1_000_000  # time limits a run may reach; submitit wants a number
+NO_TIME_LIMIT = 1_000_000  # minutes; submitit needs a number
 
 
 Config = TypeVar("Config", bound=TrainingConfig)
@@ -85,9 +85,9 @@ def check_cluster(settings: SlurmConfig, runs: list[TrainingConfig]) -> Cluster 
             )
         print("there is no Slurm on this machine: the request was not compared with a cluster", file=sys.stderr)
         return None
-    cluster, request = cluster_limits.read_cluster(), request_of(settings)
-    partition = cluster_limits.check_request(cluster, request)
-    nodes = cluster_limits.nodes_for(partition, request)
+    cluster, request = read_cluster(), request_of(settings)
+    partition = admission.check_request(cluster, request)
+    nodes = admission.nodes_for(partition, request)
     if request.gpus and (problem := wheel_problem([kind for node in nodes for kind in node.gpus])):
         raise UserError(problem)
     check_not_queued(runs)
@@ -143,7 +143,7 @@ def submit_to_slurm(settings: SlurmConfig, cluster: Cluster, train: Train, runs:
         raise UserError(f"sbatch refused the job: {str(error).strip().splitlines()[-1]}") from None
     for job, run in zip(jobs, runs, strict=True):
         note_job(run.folder, job)
-    tell(settings, cluster_limits.check_request(cluster, request_of(settings)).name, jobs, runs, trial)
+    tell(settings, admission.check_request(cluster, request_of(settings)).name, jobs, runs, trial)
     if not settings.wait:
         return 0
     if trial and follow_log.follow(trial.job_id, trial.paths.stdout):
@@ -191,7 +191,7 @@ def submit_locally(settings: SlurmConfig, train: Train, run: TrainingConfig) -> 
     executor.update_parameters(
         gpus_per_node=settings.gpus_per_node,
         tasks_per_node=max(1, settings.gpus_per_node),
-        timeout_min=ENDLESS,
+        timeout_min=NO_TIME_LIMIT,
         stderr_to_stdout=True,
         setup=list(settings.setup),
     )

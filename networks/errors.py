@@ -1,5 +1,27 @@
-"""The one exception of this package."""
+"""The exception of this package, and which failures of the file system are worth another try."""
+
+from __future__ import annotations
+
+import errno
+
+PERMANENT_ERRNOS = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        *(errno.EACCES, errno.EPERM, errno.EROFS),
+        *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
+        *(errno.ENXIO, errno.EINVAL),
+    }
+)
+"""A full disk, missing permission, or a path that cannot be used: the same call fails again until someone fixes it."""
 
 
 class NetworkError(ValueError):
     """A network, size or weight file that cannot be used. The message says which, and the way out."""
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same call may work later: a file server's temporary failure (stale handle, I/O error), not a full disk.
+
+    A job that ends with such an error is requeued. One that ends with an error of the user's is not.
+    """
+    return isinstance(error, OSError) and error.errno is not None and error.errno not in PERMANENT_ERRNOS

@@ -7,7 +7,6 @@ ImageNet starting points are in imagenet.py and offered here too.
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import shutil
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 from networks import identify, registry, state_files
 from networks.depth_net import DepthNet, create
-from networks.errors import NetworkError
+from networks.errors import NetworkError, may_pass
 from networks.imagenet import fetch_pose_imagenet, load_imagenet_encoder, load_pose_imagenet
 from networks.pose import PoseNet
 
@@ -34,8 +33,6 @@ __all__ = [
 
 ENCODER, DECODER = (file for _, file in registry.ENCODER_AND_DECODER.files)
 POSE_ENCODER, POSE_DECODER = "pose_encoder.pth", "pose.pth"
-# What a second try would meet again.
-LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR}
 SIZE_ENTRIES = ("height", "width", "use_stereo")  # in encoder.pth beside the tensors
 
 
@@ -43,7 +40,7 @@ def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo:
     """Write the networks to `folder`, whole or not at all; a weights folder that is already there is replaced whole.
 
     pose: None leaves pose_encoder.pth and pose.pth out. Raises NetworkError for a full disk and a place that may not be
-    written, OSError for a file server's bad moment.
+    written, OSError for a temporary failure of the file server.
     """
     folder = Path(folder).absolute()
     if not _may_be_replaced(folder):
@@ -68,7 +65,7 @@ def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo:
         partial.rename(folder)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        if error.errno not in LASTING:
+        if may_pass(error):
             raise
         raise NetworkError(f"cannot write weights to {folder}: {error.strerror or error}") from error
     with contextlib.suppress(OSError):  # a reader on a network drive may hold it; the next save tries again

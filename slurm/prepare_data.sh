@@ -1,5 +1,5 @@
 #!/bin/bash
-# Pack the frames of a split from KITTI's zips, on a CPU node. Killed or out of time: the same command goes on.
+# Pack the frames of a split from KITTI's zips, on a CPU node. Killed or out of time: the same command resumes.
 #
 #     sbatch slurm/prepare_data.sh --from /scratch/$USER/kitti_zips --output kitti_640x192
 #     python -m litemono.prepare pack --help      the other flags

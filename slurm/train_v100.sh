@@ -5,7 +5,7 @@
 #     sbatch --job-name=small --partition=gpu-v100 slurm/train_v100.sh --data_path kitti_data --model lite-mono-small
 #
 # sbatch's own flags go before the script, training flags after it (python -m litemono.train --help). The job's name is
-# the run's name: its folder is runs/NAME. The same command goes on with a run that was cancelled.
+# the run's name: its folder is runs/NAME. The same command resumes a run that was cancelled.
 # slurm/README.md explains every line.
 #SBATCH --job-name=lite-mono
 #SBATCH --partition=gpu
@@ -19,10 +19,7 @@
 #SBATCH --requeue
 
 source slurm/environment.sh || { echo "$PWD is not the checkout: cd into it, then sbatch slurm/NAME.sh" >&2; exit 2; }
-trap : TERM    # at the time limit: live long enough to requeue
+source slurm/requeue.sh
 
-flags=(--model_name "$SLURM_JOB_NAME" "$@")
-srun --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m litemono.train "${flags[@]}"
-status=$?
-trap '' TERM    # nor may it be interrupted now
-exec python -m litemono.job $status "${flags[@]}"    # not finished: back into the queue; else the job ends with srun's status
+srun --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m litemono.train --model_name "$SLURM_JOB_NAME" "$@"
+end_or_requeue $?

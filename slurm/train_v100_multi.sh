@@ -5,7 +5,7 @@
 #     sbatch --nodes=1 --ntasks-per-node=2 --gpus-per-node=2 slurm/train_v100_multi.sh --data_path kitti_data
 #
 # --ntasks-per-node and --gpus-per-node must be the same number. Every step sees nodes x GPUs x --batch_size samples:
-# divide --batch_size by the number of GPUs to train as on one. A run may go on with another number of GPUs.
+# divide --batch_size by the number of GPUs to train as on one. A run may be resumed with another number of GPUs.
 # slurm/README.md explains every line.
 #SBATCH --job-name=lite-mono-multi
 #SBATCH --partition=gpu
@@ -21,18 +21,15 @@
 #SBATCH --requeue
 
 source slurm/environment.sh || { echo "$PWD is not the checkout: cd into it, then sbatch slurm/NAME.sh" >&2; exit 2; }
-trap : TERM    # at the time limit: live long enough to requeue
+source slurm/requeue.sh
 
 # The processes find each other at the first node, at a port that no other job uses.
 export MASTER_ADDR=${MASTER_ADDR:-$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)}
 export MASTER_PORT=$((20000 + SLURM_JOB_ID % 20000))
 
-flags=(--model_name "$SLURM_JOB_NAME" "$@")
 # Each process learns its number from srun. When one ends, the others have two minutes to end as well.
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" --wait=120 bash -c '
   export RANK=$SLURM_PROCID WORLD_SIZE=$SLURM_NTASKS LOCAL_RANK=$SLURM_LOCALID
   exec python -m litemono.train "$@"
-' train "${flags[@]}"
-status=$?
-trap '' TERM    # nor may it be interrupted now
-exec python -m litemono.job $status "${flags[@]}"    # not finished: back into the queue; else the job ends with srun's status
+' train --model_name "$SLURM_JOB_NAME" "$@"
+end_or_requeue $?

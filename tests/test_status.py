@@ -20,7 +20,8 @@ def write_run(folder: Path, job: dict | None = None, **heartbeat) -> Path:
     folder.mkdir(parents=True)
     values = {
         "state": "running", "epoch": 1, "step": 150, "steps_per_epoch": 100, "total_steps": 3000, "restarts": 2,
-        "images_per_second": 199.6, "data_wait": 0.031, "loss": 0.1234567, "best_abs_rel": 0.118, "eta_seconds": 7200,
+        "images_per_second": 199.6, "data_wait": 0.031, "loss": 0.1234567, "eta_seconds": 7200,
+        "best": {"loss": 0.1, "de/abs_rel": 0.118},
         "pid": os.getpid(), "host": socket.gethostname(), "node": "gpu001", "job_id": None, "updated": time.time(),
     }  # fmt: skip
     (folder / "status.json").write_text(json.dumps({**values, **heartbeat}))
@@ -124,7 +125,7 @@ def test_a_job_that_runs_has_not_failed_when_only_accounting_answers(tmp_path, f
 
 def test_runs_of_a_sweep_are_found_below_its_folder_and_the_best_is_marked(tmp_path, no_slurm, capsys):
     for rate, value in (("1e-4", 0.12), ("5e-5", 0.11)):
-        write_run(tmp_path / "sweep" / f"lr={rate}", best_abs_rel=value)
+        write_run(tmp_path / "sweep" / f"lr={rate}", best={"abs_rel": value})
     names = [run.name for run in status.read_runs(tmp_path)]
     assert names == ["sweep/lr=1e-4", "sweep/lr=5e-5"]
     status.status(status.StatusConfig(log_dir=tmp_path))

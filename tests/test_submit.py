@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from drives import write_drive
 from litemono import submit
 from litemono.data.settings import DataConfig
 from litemono.engine.settings import OptimConfig, RunConfig
-from litemono.jobs import preflight, requeue, slurm, sweep, train_job
+from litemono.jobs import preflight, slurm, sweep, train_job
 from litemono.jobs.batch_script import SlurmConfig
 from litemono.submit import Submission
 from litemono.tasks.monodepth_settings import LossConfig, ModelConfig, TrainConfig
@@ -63,7 +62,7 @@ def test_dry_run_prints_the_batch_script_and_leaves_nothing(config, no_slurm, ca
         "--signal=USR2@120", "--requeue", "--open-mode=append",
     ):  # fmt: skip
         assert f"#SBATCH {line}\n" in text
-    assert text.index("module load cuda") < text.index("\nsrun ") < text.index("-m litemono.job $status")
+    assert text.index("module load cuda") < text.index("\nsrun ") < text.index("-m litemono.jobs.requeue $status")
     assert "--cpus-per-task=4 --wait=120" in text.split("\nsrun ")[1]
     assert not (tmp_path / "runs").exists()
 
@@ -124,9 +123,15 @@ def test_weights_are_checked_before_the_queue(config, no_slurm, tmp_path):
         submit.submit(wrong)
 
 
-def test_the_scripts_last_line_finds_a_run_in_a_subfolder(config, no_slurm, capsys, tmp_path):
+def test_the_script_ends_with_the_run_folder(config, no_slurm, capsys, tmp_path):
     text = script(config({"dry_run": True}, model_name="paper/first"), capsys)
-    assert "runs=(paper/first)" in text and f"--log_dir {tmp_path / 'runs'} " in text
+    assert f"run_folders=({tmp_path / 'runs/paper/first'})" in text
+    assert text.rstrip().endswith(' -m litemono.jobs.requeue $status "${run_folders[${SLURM_ARRAY_TASK_ID:-0}]}"')
+
+
+def checkpoint_at(folder: Path, step: int) -> None:
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    (folder / f"checkpoints/step_{step:08d}.pt").touch()
 
 
 # ---------------------------------------------------------------- sweeps
@@ -136,8 +141,8 @@ def test_a_sweep_is_one_array_with_a_folder_for_each_combination(config, no_slur
     values = ("lr=1e-4,5e-5", "model=lite-mono-tiny,lite-mono-small")
     text = script(config({"dry_run": True, "sweep": values, "array_parallelism": 2}), capsys)
     assert "#SBATCH --array=0-3%2\n" in text and f"--output={tmp_path}/runs/mytrain/slurm/%A_%a_0_log.out" in text
-    names = text.split("runs=(")[1].split(")")[0].split()
-    assert names == [
+    folders = text.split("run_folders=(")[1].split(")")[0].split()
+    assert [folder.removeprefix(f"{tmp_path}/runs/mytrain/") for folder in folders] == [
         "lr=1e-4_model=lite-mono-tiny", "lr=1e-4_model=lite-mono-small",
         "lr=5e-5_model=lite-mono-tiny", "lr=5e-5_model=lite-mono-small",
     ]  # fmt: skip
@@ -159,46 +164,7 @@ def test_sweeps_that_make_no_sense_are_refused(config, entry):
         sweep.expand(config().training, [entry])
 
 
-# ---------------------------------------------------------------- what happens when a job's processes have ended
-
-
-@pytest.fixture
-def in_job(monkeypatch, tmp_path):
-    """A job by Slurm's own account; `requeued` collects what is put back into the queue."""
-    state, requeued = {"JobState": "RUNNING", "Reason": "None"}, []
-    monkeypatch.setenv("SLURM_JOB_ID", "12")
-    monkeypatch.setattr(slurm, "job_now", lambda job_id: state)
-    monkeypatch.setattr(slurm, "requeue", requeued.append)
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    return state, requeued
-
-
-def checkpoint_at(folder: Path, step: int) -> None:
-    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    (folder / f"checkpoints/step_{step:08d}.pt").touch()
-
-
-@pytest.mark.parametrize("status", [0, 2, 3])
-def test_finished_runs_and_those_the_user_must_mend_are_not_requeued(in_job, tmp_path, status):
-    assert requeue.after(status, tmp_path) == status
-    assert in_job[1] == []
-
-
-def test_a_run_that_was_killed_after_its_end_is_finished(in_job, tmp_path):
-    status = tmp_path / "status.json"
-    status.write_text(json.dumps({"state": "finished", "job_id": "12"}))
-    assert requeue.after(137, tmp_path) == 0 and in_job[1] == []
-    status.write_text(json.dumps({"state": "finished", "job_id": "11"}))  # by an earlier job, with fewer epochs
-    assert requeue.after(137, tmp_path) == 137 and in_job[1] == ["12"]
-
-
-def test_bad_input_ends_the_job_whichever_process_srun_speaks_of(in_job, tmp_path):
-    """Rank 0 says what is wrong; the others may be killed while they wait for it, and srun tells of them."""
-    status = tmp_path / "status.json"
-    for told, expected in (("UserError: no space left", 2), ("OSError: stale file handle", 137)):
-        status.write_text(json.dumps({"state": "failed", "job_id": "12", "message": told}))
-        assert requeue.after(137, tmp_path) == expected
-    assert in_job[1] == ["12"]
+# ---------------------------------------------------------------- jobs and preflights
 
 
 def test_a_job_listens_to_no_handler_but_the_training_s_own(config, monkeypatch):
@@ -214,101 +180,6 @@ def test_a_job_listens_to_no_handler_but_the_training_s_own(config, monkeypatch)
     train_job.TrainJob(train, config().training)()
     signal.signal(signal.SIGUSR2, before)
     assert heard == [signal.SIG_DFL, signal.SIG_DFL]
-
-
-@pytest.mark.parametrize("status", [1, 128 + signal.SIGUSR2, 128 + signal.SIGTERM, 128 + signal.SIGKILL, 255])
-def test_interrupted_and_crashed_runs_are_requeued(in_job, tmp_path, status):
-    assert requeue.after(status, tmp_path) == status
-    assert in_job[1] == ["12"]
-
-
-def test_a_job_at_its_time_limit_is_requeued_although_slurm_is_ending_it(in_job, tmp_path):
-    in_job[0].update(JobState="COMPLETING", Reason="TimeLimit")
-    requeue.after(143, tmp_path)
-    assert in_job[1] == ["12"]
-
-
-def test_cancelled_and_preempted_jobs_are_left_to_slurm(in_job, tmp_path):
-    in_job[0].update(JobState="COMPLETING")
-    assert requeue.after(143, tmp_path) == 143
-    assert in_job[1] == []
-
-
-def test_three_tries_that_end_at_the_same_step_are_enough(in_job, tmp_path, capsys):
-    checkpoint_at(tmp_path, 40)
-    for _ in range(3):
-        requeue.after(137, tmp_path)
-    assert in_job[1] == ["12", "12"]
-    last = capsys.readouterr().out.strip().splitlines()[-1]
-    assert "stopped: 3 tries in a row ended at step 40 (killed" in last and "goes on from step 40" in last
-
-
-def test_tries_that_get_further_do_not_count(in_job, tmp_path):
-    for step in range(5):
-        checkpoint_at(tmp_path, step)
-        requeue.after(137, tmp_path)
-    assert len(in_job[1]) == 5
-
-
-def test_being_preempted_is_no_failure(in_job, tmp_path):
-    for _ in range(5):
-        requeue.after(128 + signal.SIGTERM, tmp_path)
-    assert len(in_job[1]) == 5
-
-
-def test_a_new_job_may_try_three_times_again(in_job, tmp_path, monkeypatch):
-    for _ in range(3):
-        requeue.after(1, tmp_path)
-    monkeypatch.setenv("SLURM_JOB_ID", "13")
-    requeue.after(1, tmp_path)
-    assert in_job[1] == ["12", "12", "13"]
-
-
-def test_a_task_of_an_array_puts_only_itself_back(in_job, tmp_path, monkeypatch):
-    """One of the tasks has the array's own number, and by that number scontrol means all of them."""
-    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
-    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
-    requeue.after(137, tmp_path)
-    assert in_job[1] == ["12_3"]
-
-
-def test_a_controller_that_does_not_answer_is_asked_again(in_job, tmp_path, monkeypatch, capsys):
-    answers = iter([slurm.NoAnswer("Socket timed out"), in_job[0]])
-
-    def job_now(job_id):
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    monkeypatch.setattr(slurm, "job_now", job_now)
-    requeue.after(137, tmp_path)
-    assert in_job[1] == ["12"] and "Socket timed out; asking again" in capsys.readouterr().out
-    answers = iter([slurm.NoAnswer("Socket timed out")] * 1000)
-    times = iter(range(0, 10**6, 60))
-    monkeypatch.setattr(time, "monotonic", lambda: next(times))
-    with pytest.raises(slurm.NoAnswer):
-        requeue.after(137, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("words", "kind"),
-    [
-        ("slurm_load_jobs error: Unable to contact slurm controller (connect failure)", slurm.NoAnswer),
-        ("slurm_load_jobs error: Socket timed out on send/recv operation", slurm.NoAnswer),
-        ("slurm_load_jobs error: Zero Bytes were transmitted or received", slurm.NoAnswer),
-        ("slurm_load_jobs error: Invalid job id specified", UserError),
-        ("Job/step already completing or completed for job 12", UserError),
-    ],
-)
-def test_no_answer_is_told_from_a_refusal(tmp_path, monkeypatch, words, kind):
-    fake = tmp_path / "scontrol"
-    fake.write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 1\n")
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    with pytest.raises(UserError) as raised:
-        slurm.requeue("12")
-    assert raised.type is kind and words in str(raised.value)
 
 
 def test_a_preflight_is_the_same_training_but_short_and_elsewhere(config):

@@ -21,7 +21,6 @@ from litemono.data.settings import DataConfig
 from litemono.engine import checkpoint, checkpoint_paths
 from litemono.engine.settings import OptimConfig, RunConfig, to_json
 from litemono.engine.tensorboard import events_in
-from litemono.jobs import requeue
 from litemono.tasks.monodepth_settings import LossConfig, ModelConfig, TrainConfig
 from litemono.train import main, train
 from litemono.utils.cli import TOO_MANY_BAD_STEPS
@@ -258,8 +257,8 @@ def test_too_little_memory_names_a_way_out_that_is_one(street, tmp_path, monkeyp
     monkeypatch.setattr("litemono.engine.loop.train_step", full)
     with pytest.raises(UserError, match=f"out of memory; .*{advice}"):
         train(settings(street, tmp_path, optim={"accumulate": accumulate}))
-    told = json.loads((tmp_path / "run" / "status.json").read_text())["message"]
-    assert told.startswith(requeue.USER_ERRORS), "no job is to be queued again"
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert (status["state"], status["final"], status["exit"]) == ("failed", True, 2), "the job must not be requeued"
 
 
 def test_too_little_memory_for_the_networks_alone_is_told_in_the_same_words(street, tmp_path, monkeypatch):

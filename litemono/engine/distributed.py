@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from litemono.utils.device import choose_device
-from litemono.utils.errors import UserError
+from litemono.utils.errors import USER_ERRORS, UserError
 
 Result = TypeVar("Result")
 
@@ -77,7 +77,7 @@ class Processes:
                 result = work()
             except Exception as error:
                 failure = error
-        outcome = self.of_main(0 if failure is None else 2 if isinstance(failure, UserError) else 1)
+        outcome = self.of_main(0 if failure is None else 2 if isinstance(failure, USER_ERRORS) else 1)
         if failure is not None:
             raise failure
         if outcome:

@@ -10,8 +10,9 @@ from typing import Any
 
 from litemono.engine.distributed import Processes
 from litemono.engine.profiler import Profiler
+from litemono.engine.run_folder import announce
 from litemono.engine.settings import TrainingConfig, to_json
-from litemono.engine.signals import StopFlag
+from litemono.engine.signals import StopFlag, StoppedBySignal
 from litemono.engine.step import seed_step, train_step
 from litemono.engine.task import Task
 from litemono.engine.training import Training, open_training
@@ -25,24 +26,25 @@ from litemono.utils.errors import UserError
 def run(task: Task, config: TrainingConfig) -> int:
     """Train, or resume, until the run is finished or a signal arrives. Returns the exit status."""
     stop = StopFlag()
+    announce(config.folder)
     try:
         with (
             Processes(config.run.device) as processes,
             stop,
+            stop.explains_errors(),
             out_of_memory_explained(config),
             open_training(task, config, processes) as training,
-            out_of_memory_explained(config),  # here too, so that status.json has the explanation
+            stop.explains_errors(),  # here too, so that status.json has the explanation
+            out_of_memory_explained(config),
             Profiler(training) as profiler,
         ):
             if training.finished:
                 training.report.say(f"{config.folder}: already finished")
-                training.report.state("finished")
+                training.report.end("finished", cli.FINISHED)
                 return cli.FINISHED
             return loop(training, stop, profiler)
-    except UserError:
-        if stop:  # the signal may have ended the compiler too, and be the whole reason
-            return cli.SIGNAL_BASE + (stop.signum or 0)
-        raise
+    except StoppedBySignal as stopped:
+        return stopped.exit_status
 
 
 def loop(t: Training, stop: StopFlag, profiler: Profiler) -> int:
@@ -78,7 +80,7 @@ def loop(t: Training, stop: StopFlag, profiler: Profiler) -> int:
             return interrupted(t, stop)
         close_epoch(t, *validated)
     t.report.say(f"finished: weights in {config.folder / 'models'}")
-    t.report.state("finished")
+    t.report.end("finished", cli.FINISHED)
     return cli.FINISHED
 
 
@@ -115,12 +117,13 @@ def interrupted(t: Training, stop: StopFlag) -> int:
     t.save()
     message = f"{stop.name}: saved at step {t.progress.step}; the same command resumes from there"
     t.report.say(message)
-    t.report.state("interrupted", message)
-    return cli.SIGNAL_BASE + (stop.signum or signal.SIGTERM)
+    status = cli.SIGNAL_BASE + (stop.signum or signal.SIGTERM)
+    t.report.end("interrupted", status, message)
+    return status
 
 
 def give_up(t: Training) -> int:
-    """Loss or gradient stays broken: stop before the run folder holds nothing else."""
+    """Too many skipped steps in a row: stop, so that the last good checkpoint is kept."""
     numbers = t.log.newest
     message = (
         f"stopped at step {t.progress.step}: loss or gradient was not finite, or far above its mean, "
@@ -128,13 +131,13 @@ def give_up(t: Training) -> int:
         "lower --lr, or look at the frames of this part of the data"
     )
     t.report.say(message)
-    t.report.state("failed", message)
+    t.report.end("failed", cli.TOO_MANY_BAD_STEPS, message)
     return cli.TOO_MANY_BAD_STEPS
 
 
 @contextlib.contextmanager
 def out_of_memory_explained(config: TrainingConfig) -> Iterator[None]:
-    """UserError with the way out: trying again would end the same way, so a job is not to be requeued."""
+    """UserError that says what to change: the same command would end the same way, so the job is not requeued."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

@@ -1,17 +1,21 @@
-"""What a run reports while it trains: a progress line, TensorBoard curves and pictures, the heartbeat in status.json."""
+"""What a training reports: a progress line, TensorBoard curves and pictures, its state in status.json."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterable
+from typing import Literal
 
 import numpy as np
 
 from litemono.engine.run_folder import RunFolder
+from litemono.engine.signals import StoppedBySignal
 from litemono.engine.tensorboard import Curves, trim
+from litemono.utils import cli
 from litemono.utils.formatting import duration
 
+EndState = Literal["finished", "interrupted", "failed"]
 LINE_SECONDS = 20.0  # between progress lines where the output is a file
 AVERAGE_STEPS = 50  # over which speed and data wait are averaged
 
@@ -42,7 +46,7 @@ class Clock:
 
 
 class Reporter:
-    """Speaks for rank 0; on other ranks `run` is None and every call does nothing."""
+    """Writes on rank 0; on other ranks `run` is None and every call does nothing."""
 
     def __init__(self, run: RunFolder | None) -> None:
         self.run = run
@@ -65,12 +69,28 @@ class Reporter:
         trim(folder / "train", step)
         trim(folder / "val", step - 1 if validation_due else step)
         self.curves = {which: Curves(folder / which, suffix=f".{restarts}") for which in ("train", "val")}
-        self.run.status(now=True, state="starting", step=step, total_steps=total_steps, restarts=restarts, message="")
+        self.run.status(
+            now=True, state="starting", final=False, exit=None, message="",
+            step=step, total_steps=total_steps, restarts=restarts,
+        )  # fmt: skip
 
-    def state(self, state: str, message: str = "") -> None:
-        """Change of state, for status.json."""
+    def running(self) -> None:
+        """Write the state to status.json at once, though there is no new progress line."""
         if self.run:
-            self.run.status(now=True, state=state, message=message)
+            self.run.status(now=True, state="running", final=False, exit=None, message="")
+
+    def end(self, state: EndState, exit_status: int, message: str = "") -> None:
+        """The training ends: state and exit status for status.json, as litemono.jobs.requeue reads them."""
+        if self.run:
+            final = exit_status in cli.FINAL
+            self.run.status(now=True, state=state, final=final, exit=exit_status, message=message)
+
+    def failed(self, error: BaseException) -> None:
+        """The training ends with `error`."""
+        if isinstance(error, StoppedBySignal):
+            self.end("interrupted", error.exit_status, str(error))
+        else:
+            self.end("failed", cli.exit_status(error), f"{type(error).__name__}: {error}")
 
     def best(self, best: dict[str, float]) -> None:
         if self.run:

@@ -1,9 +1,19 @@
-"""A run is a folder: what was asked for, how far it is, its log and curves. Whoever finds it can resume or cite it.
+"""The folder of a run: settings, progress, log, curves, checkpoints and weights.
 
 config.json   the settings as used          checkpoints/  exact resume
-status.json   heartbeat for litemono.status models/       weights in the published files, per epoch, best, last
+status.json   state of the run              models/       weights in the published files, per epoch, best, last
 log.txt       what was printed              train/, val/  TensorBoard
 profile/      trace and summary of --profile
+
+status.json is read by litemono.status and litemono.jobs.requeue:
+
+state     "starting", "running", "finished", "interrupted" (by a signal, after a checkpoint) or "failed"
+final     whether the same command would end the same way: the job is not requeued
+exit      exit status of the training process; null while it runs
+step      optimiser steps taken
+message   why it was interrupted or failed; for people only
+job_id, pid, host, node, updated    which process wrote it, and when (seconds since 1970)
+and, for the table of litemono.status: epoch, speed, loss, time left, best validation results
 """
 
 from __future__ import annotations
@@ -23,13 +33,21 @@ from litemono.utils.atomic_files import NoLocks, may_pass, read_json, try_lock, 
 from litemono.utils.errors import UserError
 
 STATUS_SECONDS = 2.0
-RESTART_PATIENCE = 300.0
-SILENCE = 60.0  # without a heartbeat, after which a run on a file system without locks counts as ended
+RESTART_LOCK_SECONDS = 300.0  # that a requeued job waits for the process on a lost node
+HEARTBEAT_TIMEOUT = 60.0  # after which a run on a file system without locks counts as ended
+
+
+def announce(folder: Path) -> None:
+    """Write the path of the run folder into $LITEMONO_RUN_FOLDER_FILE, for the end of a batch script (slurm/requeue.sh)."""
+    file = os.environ.get("LITEMONO_RUN_FOLDER_FILE")
+    if file and os.environ.get("RANK", "0") == "0":
+        with contextlib.suppress(OSError, UserError):  # the script works without it
+            write_atomically(file, f"{folder.absolute()}\n".encode())
 
 
 @contextlib.contextmanager
-def passing_over_stumbles() -> Iterator[None]:
-    """Around what is written for people to read: a file server's bad moment must not end a training."""
+def ignore_transient_errors() -> Iterator[None]:
+    """Around what is written for people to read: a temporary failure of the file server must not end a training."""
     try:
         yield
     except OSError as error:
@@ -55,42 +73,46 @@ class RunFolder:
 
     def _take_lock(self):
         lock = open(self.path / ".lock", "a+")
-        # The process on a lost node may hold it for a while after its job was queued again.
+        # The process on a lost node may hold it for a while after its job was requeued.
         restarted = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
-        patience = RESTART_PATIENCE if restarted else 0.0
+        timeout = RESTART_LOCK_SECONDS if restarted else 0.0
         try:
-            free = try_lock(lock, patience)
+            free = try_lock(lock, timeout)
         except NoLocks:
-            free = self._silent(patience)
+            free = self._wait_for_silence(timeout)
         if not free:
             lock.seek(0)
             problem = f"{self.path} is in use by {lock.read().strip() or 'another process'}"
             if restarted:
-                raise RuntimeError(f"{problem} still; to be tried again")  # no UserError: those end a job for good
+                raise RuntimeError(f"{problem} still; the job tries again")  # not a UserError, which would end the job
             raise UserError(f"{problem}; wait or stop it")
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()
         return lock
 
-    def _silent(self, patience: float) -> bool:
-        """Whether no other process has given a sign of life for a while: all that can be known without locks."""
-        deadline = time.monotonic() + patience
-        while self._heard_from_another():
+    def _wait_for_silence(self, timeout: float) -> bool:
+        """Without locks: whether no other process has written status.json for HEARTBEAT_TIMEOUT, within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while self._used_by_another_process():
             if time.monotonic() >= deadline:
                 return False
             time.sleep(1)
         return True
 
-    def _heard_from_another(self) -> bool:
-        told = read_json(self.path / "status.json")
-        itself = (told.get("host"), told.get("pid")) == (socket.gethostname(), os.getpid())
-        return not itself and told.get("state") == "running" and time.time() - told.get("updated", 0) < SILENCE
+    def _used_by_another_process(self) -> bool:
+        status = read_json(self.path / "status.json")
+        itself = (status.get("host"), status.get("pid")) == (socket.gethostname(), os.getpid())
+        return (
+            not itself
+            and status.get("state") == "running"
+            and time.time() - status.get("updated", 0) < HEARTBEAT_TIMEOUT
+        )
 
     def say(self, message: str) -> None:
         """One line for the terminal and log.txt."""
         print(message, flush=True)
-        with passing_over_stumbles():
+        with ignore_transient_errors():
             self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
 
     def status(self, *, now: bool = False, **fields: Any) -> None:
@@ -107,7 +129,7 @@ class RunFolder:
             "updated": self._status_written,
         }
         text = json.dumps({**self._status, **identity}, indent=1) + "\n"
-        with passing_over_stumbles():
+        with ignore_transient_errors():
             write_atomically(self.path / "status.json", text.encode())
 
     def copy_weights(self, source: Path, name: str) -> None:
@@ -133,8 +155,3 @@ class RunFolder:
         with contextlib.suppress(OSError):
             self._log.close()
         self._lock.close()
-
-
-def write_status(run: RunFolder, error: BaseException) -> None:
-    """The run ended with `error`."""
-    run.status(now=True, state="failed", message=f"{type(error).__name__}: {error}")

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from litemono.utils import cli
+from litemono.utils.errors import USER_ERRORS
+
 # SIGTERM: scancel, preemption, time limit. USR1/USR2: Slurm's early warning. SIGINT: Ctrl-C.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+class StoppedBySignal(Exception):
+    """An error after a signal had arrived: the signal may have ended a compiler too, so the run is to be resumed."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"{signal.Signals(signum).name}: stopped without a checkpoint of the last steps")
+        self.exit_status = cli.SIGNAL_BASE + signum
 
 
 class StopFlag:
@@ -38,3 +51,13 @@ class StopFlag:
     @property
     def name(self) -> str:
         return signal.Signals(self.signum).name if self.signum else "a signal to another process"
+
+    @contextlib.contextmanager
+    def explains_errors(self) -> Iterator[None]:
+        """StoppedBySignal instead of an error of the user's, if a signal has arrived."""
+        try:
+            yield
+        except USER_ERRORS as error:
+            if self.signum is not None:
+                raise StoppedBySignal(self.signum) from error
+            raise

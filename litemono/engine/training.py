@@ -17,7 +17,7 @@ from litemono.engine.grad_guard import GradGuard
 from litemono.engine.precision import apply_precision, choose_precision
 from litemono.engine.reporter import Reporter
 from litemono.engine.resume import Progress
-from litemono.engine.run_folder import RunFolder, write_status
+from litemono.engine.run_folder import RunFolder
 from litemono.engine.settings import Precision, TrainingConfig, to_json
 from litemono.engine.step import Numbers, StepResult, TaskModule
 from litemono.engine.step_log import StepLog, StepMark
@@ -129,7 +129,7 @@ class Training:
         if self.run:
             state = resume.state_of(self)
             checkpoint.save(self.run.checkpoints, self.progress.step, state, self.config.run.keep_checkpoints)
-            self.report.state("running")
+            self.report.running()
         self.last_save, self.log.save_requested = time.monotonic(), False
 
 
@@ -147,8 +147,8 @@ def open_training(task: Task, config: TrainingConfig, processes: Processes) -> I
     if not has_checkpoints(config.folder):
         task.initialise(networks)
     run = processes.on_main(lambda: RunFolder(config.folder, to_json(config)))
+    report = Reporter(run)
     try:
-        report = Reporter(run)
         training = assemble(task, config, processes, data, networks, run, report, precision)
         state = resume.newest_checkpoint(config.folder, processes, report)
         if state is not None:
@@ -156,9 +156,8 @@ def open_training(task: Task, config: TrainingConfig, processes: Processes) -> I
         begin_report(training)
         yield training
     except BaseException as error:
-        if run:
-            with contextlib.suppress(OSError, UserError):  # the disk may be what failed
-                write_status(run, error)
+        with contextlib.suppress(OSError, UserError):  # the disk may be what failed
+            report.failed(error)
         raise
     finally:
         if run:

@@ -11,11 +11,11 @@ import submitit
 
 from litemono.engine.settings import TrainingConfig
 from litemono.jobs import slurm
-from litemono.jobs.cluster_limits import Request
+from litemono.jobs.admission import Request
 from litemono.utils.errors import demand
 
 MEMORY_PER_GPU = "16G"
-RANK_PATIENCE = 120  # seconds between the end of the first process of a job and srun's end of the others
+RANK_EXIT_SECONDS = 120  # between the end of the first process of a job and srun's end of the others
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def check_settings(settings: SlurmConfig) -> None:
     demand(
         limit is not None, f"--time {settings.time}: write hours:minutes:seconds, days-hours:minutes:seconds or minutes"
     )
-    demand(limit != float("inf"), f"--time {settings.time}: give a limit, after which the job queues again by itself")
+    demand(limit != float("inf"), f"--time {settings.time}: give a limit; the job is requeued when it is reached")
     demand(
         limit * 60 >= settings.warning_seconds + 60,
         f"--time {settings.time}: Slurm's warning comes up to a minute before --warning_seconds {settings.warning_seconds}, "
@@ -140,9 +140,9 @@ def slurm_parameters(settings: SlurmConfig, request: Request, runs: list[Trainin
         "array_parallelism": settings.array_parallelism,
         "stderr_to_stdout": True,
         # Slurm 22.05 and later do not hand --cpus-per-task on to srun.
-        "srun_args": [f"--cpus-per-task={settings.cpus_per_task}", f"--wait={RANK_PATIENCE}"],
+        "srun_args": [f"--cpus-per-task={settings.cpus_per_task}", f"--wait={RANK_EXIT_SECONDS}"],
         "additional_parameters": {"requeue": True},
-        # The trap keeps the script alive past its time limit until it has requeued the job.
+        # The trap keeps the script alive at its time limit until it has requeued the job.
         "setup": [
             *settings.setup,
             f"export OMP_NUM_THREADS=${{OMP_NUM_THREADS:-{settings.cpus_per_task}}}",  # not one for each core of the node
@@ -154,13 +154,10 @@ def slurm_parameters(settings: SlurmConfig, request: Request, runs: list[Trainin
 
 
 def teardown(runs: list[TrainingConfig]) -> list[str]:
-    """The end of the batch script. Its first line sees srun's exit status in $?."""
-    python, first = shlex.quote(sys.executable), runs[0]
-    where = f"--data_path {shlex.quote(str(first.data.data_path))} --log_dir {shlex.quote(str(first.run.log_dir))}"
-    names = " ".join(shlex.quote(str(run.folder.relative_to(first.run.log_dir))) for run in runs)
+    """The end of the batch script, the same as slurm/requeue.sh's. Its first line sees srun's exit status in $?."""
+    folders = " ".join(shlex.quote(str(run.folder)) for run in runs)
     return [
-        "status=$?",
-        "trap '' TERM",
-        f"runs=({names})",
-        f'exec {python} -m litemono.job $status {where} --model_name "${{runs[${{SLURM_ARRAY_TASK_ID:-0}}]}}"',
+        f"status=$?; trap '' TERM; run_folders=({folders})",
+        f"exec {shlex.quote(sys.executable)} -m litemono.jobs.requeue $status "
+        '"${run_folders[${SLURM_ARRAY_TASK_ID:-0}]}"',
     ]

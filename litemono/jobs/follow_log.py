@@ -10,7 +10,7 @@ from litemono.jobs import slurm
 from litemono.utils import cli
 
 LOG_SECONDS, STATE_SECONDS = 1.0, 5.0
-SETTLE_LOOKS = 2  # an ended job that is being requeued is back in the queue by the next look
+SETTLED_POLLS = 2  # a job that ended and is being requeued is back in the queue by the next poll
 
 
 class Tail:
@@ -39,14 +39,14 @@ class Tail:
 
 
 def follow(job_id: str, log: Path) -> int:
-    """Until the job has ended; 0 if it completed. Ctrl-C stops the watching, not the job."""
-    last, ended, next_look = "", 0, 0.0
+    """Print log and state until the job has ended; 0 if it completed. Ctrl-C stops this command, not the job."""
+    last, ended, next_poll = "", 0, 0.0
     try:
         with Tail(log) as tail:
-            while ended < SETTLE_LOOKS:
+            while ended < SETTLED_POLLS:
                 tail.show()
-                if time.monotonic() >= next_look:
-                    next_look = time.monotonic() + STATE_SECONDS
+                if time.monotonic() >= next_poll:
+                    next_poll = time.monotonic() + STATE_SECONDS
                     state, reason = job_state(job_id)
                     if state + reason != last:
                         print(f"[job {job_id}: {state.lower()}{f', {reason}' if reason else ''}]", flush=True)
@@ -55,7 +55,7 @@ def follow(job_id: str, log: Path) -> int:
                 time.sleep(LOG_SECONDS)
             tail.show()
     except KeyboardInterrupt:
-        print(f"\njob {job_id} goes on; tail -F {log}")
+        print(f"\njob {job_id} continues; tail -F {log}")
         return cli.INTERRUPTED
     return 0 if last.startswith("COMPLETED") else 1
 
@@ -64,7 +64,7 @@ def job_state(job_id: str) -> tuple[str, str]:
     """State, and why it waits."""
     try:
         job = slurm.job_now(job_id)
-    except slurm.NoAnswer:
+    except slurm.ControllerUnavailable:
         return "UNKNOWN", "the controller does not answer"
     if job:
         waits = job["JobState"] == "PENDING" and job.get("Reason") not in (None, "None")

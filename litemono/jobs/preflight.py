@@ -10,8 +10,9 @@ import submitit
 
 from litemono.engine.settings import TrainingConfig
 from litemono.jobs import slurm
+from litemono.jobs.admission import Request, check_request, find_partition
 from litemono.jobs.batch_script import MEMORY_PER_GPU, SlurmConfig, request_of, slurm_parameters
-from litemono.jobs.cluster_limits import Cluster, Partition, Request, check_request, find_partition
+from litemono.jobs.cluster import Cluster, Partition
 from litemono.jobs.train_job import Train, TrainJob
 from litemono.utils.errors import UserError
 
@@ -58,7 +59,7 @@ def submit(settings: SlurmConfig, cluster: Cluster, train: Train, run: TrainingC
     """A short job on one GPU, or on a CPU where --preflight_partition has no GPUs; `folder` gets its log."""
     request = request_of(settings)
     name = settings.preflight_partition
-    on_cpu = request.gpus == 0 or name in cluster.partitions and not cluster.partitions[name].most_gpus
+    on_cpu = request.gpus == 0 or name in cluster.partitions and not cluster.partitions[name].max_gpus
     gpus = 0 if on_cpu else 1
     small = replace(
         request, partition=name, nodes=1, gpus=gpus, cpus=settings.cpus_per_task, minutes=MINUTES,

@@ -1,73 +1,70 @@
-"""Training inside a Slurm job: what runs in its processes, and what happens when they have ended.
+"""What happens to a Slurm job when its training processes have ended. The last command of every batch script.
 
-    python -m litemono.job STATUS TRAINING_FLAGS     the last line of a batch script, after srun
+    python -m litemono.jobs.requeue STATUS RUN_FOLDER
 
-A training process ends with 0 (finished), 2 (bad input), 3 (too many bad steps), 128 + n (stopped by signal n, everything
-saved) or anything else (crashed, killed). Whether the job goes back into the queue is decided here, for the scripts in
-slurm/ and the jobs of litemono.submit alike:
+STATUS is srun's exit status: 0 (finished), 2 (bad input), 3 (too many skipped steps), 128 + n (stopped by signal n after
+a checkpoint) or anything else (crashed, killed). The run folder's status.json says whether trying again is useless
+(`final`) and with which status the training ended (`exit`); its checkpoints say how far it got.
 
-    finished, bad input, bad steps    the job ends
-    the job was cancelled, preempted  nothing: Slurm ends it or queues it again itself
-    everything else                   requeued, unless three tries in a row got no further than the same checkpoint
+    final                             the job ends, with the training's exit status
+    job cancelled or preempted        nothing: Slurm ends it or requeues it
+    everything else                   requeued, unless three tries in a row ended at the same checkpoint
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from litemono.engine.checkpoint_paths import newest_step
 from litemono.jobs import slurm
-from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils import cli
 from litemono.utils.atomic_files import may_pass, read_json, write_atomically
 from litemono.utils.errors import UserError
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-FINAL = (cli.FINISHED, cli.BAD_INPUT, cli.TOO_MANY_BAD_STEPS)
-TRIES = 3
-PATIENCE, ASK_AGAIN = 300.0, 5.0  # seconds
+MAX_TRIES = 3
+RETRY_SECONDS, RETRY_INTERVAL = 300.0, 5.0
+KILL_SECONDS = 60  # in which Slurm kills this script after it has requeued the job
 PREEMPTED = cli.SIGNAL_BASE + signal.SIGTERM
-WARNED = cli.SIGNAL_BASE + signal.SIGUSR2  # the time limit comes near
-USER_ERRORS = ("UserError:", "NetworkError:", "PermissionError:")  # how the run's message begins
+TIME_LIMIT_NEAR = cli.SIGNAL_BASE + signal.SIGUSR2
 
 
-# ---------------------------------------------------------------- after the processes
+def end_or_requeue(status: int, folder: Path) -> int:
+    """Requeue the job of this batch script, or let it end; returns the exit status for the script.
 
-
-def after(status: int, folder: Path) -> int:
-    """Requeue the job of this batch script or let it end; returns the exit status for the script."""
-    if status in FINAL:
+    status: of srun; folder: the run folder. It need not exist: tries are then counted in it all the same.
+    """
+    if status in cli.FINAL:
         return status
     job_id, task = os.environ["SLURM_JOB_ID"], task_id()
-    if not patiently(lambda: still_mine(task)):
-        say(f"{meaning(status)}; cancelled, or requeued by Slurm itself")
+    if not retry_while_unavailable(lambda: still_running(task)):
+        log(f"{describe_exit(status)}; the job was cancelled, or is requeued by Slurm")
         return status
-    told = told_by(folder, job_id)
-    if told.get("state") == "finished":
-        return 0  # killed while it was leaving
-    if told.get("state") == "failed" and str(told.get("message")).startswith(USER_ERRORS):
-        return cli.BAD_INPUT  # with several processes srun's status may be that of another one
-    step = patiently(lambda: newest_step(folder))
-    if status != PREEMPTED:  # being preempted again and again is no failure
+    report = training_report(folder, job_id)
+    if report.get("final"):
+        return int(report["exit"])  # killed while it ended, or srun reported another process
+    step = retry_while_unavailable(lambda: newest_step(folder))
+    if status != PREEMPTED:  # preemption is no failure, however often it happens
         tries = count_try(folder, job_id, step)
-        if tries >= TRIES:
-            say(
-                f"stopped: {tries} tries in a row ended at step {step} ({meaning(status)}). Mend this, then submit the same "
-                f"command again: the run in {folder} goes on from step {step}"
+        if tries >= MAX_TRIES:
+            log(
+                f"stopped: {tries} tries in a row ended at step {step} ({describe_exit(status)}). Fix the cause and submit "
+                f"the same command again; it resumes from step {step}. Run folder: {folder}"
             )
             return status
-    say(f"{meaning(status)}; back into the queue, to go on from step {step}")
-    patiently(lambda: slurm.requeue(task))
+    log(f"{describe_exit(status)}; requeued, to resume from step {step}")
+    retry_while_unavailable(lambda: slurm.requeue(task))
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    time.sleep(60)  # Slurm kills this script
+    time.sleep(KILL_SECONDS)
     return status
 
 
@@ -77,33 +74,33 @@ def task_id() -> str:
     return f"{array}_{task}" if array and task else os.environ["SLURM_JOB_ID"]
 
 
-def patiently(ask: Callable[[], Answer]) -> Answer:
-    """ask(), and again for some minutes while the controller or a file server does not answer: it may be busy."""
-    deadline = time.monotonic() + PATIENCE
+def retry_while_unavailable(call: Callable[[], Result]) -> Result:
+    """call(), repeated for RETRY_SECONDS while Slurm's controller or the file server does not answer."""
+    deadline = time.monotonic() + RETRY_SECONDS
     while True:
         try:
-            return ask()
-        except (slurm.NoAnswer, OSError) as error:
-            lasting = isinstance(error, OSError) and not may_pass(error)
-            if lasting or time.monotonic() >= deadline:
+            return call()
+        except (slurm.ControllerUnavailable, OSError) as error:
+            permanent = isinstance(error, OSError) and not may_pass(error)
+            if permanent or time.monotonic() >= deadline:
                 raise
-            say(f"{error}; asking again")
-            time.sleep(ASK_AGAIN)
+            log(f"{error}; retrying")
+            time.sleep(RETRY_INTERVAL)
 
 
-def still_mine(job_id: str) -> bool:
-    """Whether the job would simply end now. Not when it was cancelled, or is being requeued already.
+def still_running(job_id: str) -> bool:
+    """Whether the job would end with this script. False when it was cancelled, or is being requeued already.
 
-    Cancelled, preempted and requeued jobs are COMPLETING; so are those at their time limit, which must go on.
+    Cancelled, preempted and requeued jobs are COMPLETING. So are those at their time limit, which may be requeued.
     """
     job = slurm.job_now(job_id)
     return job.get("JobState") == "RUNNING" or job.get("Reason") == "TimeLimit"
 
 
-def told_by(folder: Path, job_id: str) -> dict[str, Any]:
-    """The run's last words, if they are of this job."""
-    told = read_json(folder / "status.json")
-    return told if told.get("job_id") == job_id else {}
+def training_report(folder: Path, job_id: str) -> dict[str, Any]:
+    """status.json of the run, if this job wrote it; else {}."""
+    report = read_json(folder / "status.json")
+    return report if report.get("job_id") == job_id else {}
 
 
 def count_try(folder: Path, job_id: str, step: int) -> int:
@@ -116,39 +113,43 @@ def count_try(folder: Path, job_id: str, step: int) -> int:
     return count
 
 
-def meaning(status: int) -> str:
-    if status == WARNED:
+def describe_exit(status: int) -> str:
+    """srun's exit status, for the log."""
+    if status == TIME_LIMIT_NEAR:
         return "the time limit is near"
     if status == PREEMPTED:
-        return "asked to stop"
-    if status == 128 + signal.SIGKILL:
+        return "stopped by SIGTERM"
+    if status == cli.SIGNAL_BASE + signal.SIGKILL:
         return "killed, usually for using more memory than --mem allows"
-    if status > 128:
+    if status > cli.SIGNAL_BASE:
         try:
-            return f"ended by {signal.Signals(status - 128).name}"
+            return f"ended by {signal.Signals(status - cli.SIGNAL_BASE).name}"
         except ValueError:
             pass
     return f"crashed with exit status {status}; the reason is above"
 
 
-def say(text: str) -> None:
-    print(f"litemono.job: {text}", flush=True)
+def log(text: str) -> None:
+    print(f"litemono.jobs.requeue: {text}", flush=True)
 
 
-def main() -> None:
-    if len(sys.argv) < 2 or not sys.argv[1].isdigit():
-        sys.exit(
-            "usage: python -m litemono.job EXIT_STATUS TRAINING_FLAGS (the last line of a batch script, after srun)"
-        )
-    status = int(sys.argv[1])
-    if status in FINAL:
-        sys.exit(status)
-    config = cli.parse(TrainConfig, "litemono.jobs.requeue", "", sys.argv[2:])
+def run(status: int, folder: Path) -> int:
+    """end_or_requeue, with an error of Slurm or the file system as one line in the log; returns the exit status."""
     try:
-        sys.exit(after(status, config.folder))
+        return end_or_requeue(status, folder)
     except (UserError, OSError) as error:
-        say(str(error))
-        sys.exit(status)
+        log(str(error))
+        return status
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m litemono.jobs.requeue", description="End a Slurm job or requeue it."
+    )
+    parser.add_argument("status", type=int, help="exit status of srun")
+    parser.add_argument("run_folder", type=Path, help="folder of the run")
+    given = parser.parse_args(arguments)
+    sys.exit(run(given.status, given.run_folder))
 
 
 if __name__ == "__main__":

@@ -28,15 +28,15 @@ def available() -> bool:
     return all(shutil.which(command) for command in ("sbatch", "sinfo", "scontrol", "squeue"))
 
 
-class NoAnswer(UserError):
-    """The controller was not there; it may be soon."""
+class ControllerUnavailable(UserError):
+    """Slurm's controller did not answer; the same call may work later."""
 
 
-NO_ANSWER = re.compile(r"timed out|unable to contact|connection|communication|try again", re.IGNORECASE)
+UNAVAILABLE = re.compile(r"timed out|unable to contact|connection|communication|try again", re.IGNORECASE)
 
 
 def call(*command: str, timeout: float = 60) -> str:
-    """What the command prints; UserError with its own words where it fails."""
+    """What the command prints; UserError with its message where it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     except FileNotFoundError:
@@ -44,10 +44,12 @@ def call(*command: str, timeout: float = 60) -> str:
             f"{command[0]} is not on this machine; log in to the cluster (or `module load slurm`), or use --cluster local"
         ) from None
     except subprocess.TimeoutExpired:
-        raise NoAnswer(f"`{' '.join(command)}` does not answer for {timeout:.0f} s; is Slurm down?") from None
+        raise ControllerUnavailable(
+            f"`{' '.join(command)}` does not answer for {timeout:.0f} s; is Slurm down?"
+        ) from None
     if done.returncode:
         reason = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
-        kind = NoAnswer if NO_ANSWER.search(reason[-1]) else UserError
+        kind = ControllerUnavailable if UNAVAILABLE.search(reason[-1]) else UserError
         raise kind(f"`{' '.join(command)}` failed: {reason[-1]}")
     return done.stdout
 
@@ -58,10 +60,10 @@ def fields(line: str) -> dict[str, str]:
 
 
 def job_now(job_id: str) -> dict[str, str]:
-    """What the controller knows of a job; {} if it knows none by this id (any more). NoAnswer if it does not say."""
+    """The controller's record of a job; {} if there is none. Raises ControllerUnavailable."""
     try:
-        lines = _ask_of_job("show", "job", "-o", job_id).splitlines()
-    except NoAnswer:
+        lines = _scontrol_job("show", "job", "-o", job_id).splitlines()
+    except ControllerUnavailable:
         raise
     except UserError:
         return {}
@@ -70,17 +72,17 @@ def job_now(job_id: str) -> dict[str, str]:
 
 def requeue(job_id: str) -> None:
     """Put a job back into the queue. Kills its batch script, and so a caller inside it."""
-    _ask_of_job("requeue", job_id)
+    _scontrol_job("requeue", job_id)
 
 
-def _ask_of_job(*command: str) -> str:
-    """What scontrol says. UserError where it speaks of the job; all its other troubles, which are many, may pass."""
+def _scontrol_job(*command: str) -> str:
+    """What scontrol prints. UserError where the job is the reason; every other failure is ControllerUnavailable."""
     try:
         return call("scontrol", *command)
     except UserError as error:
         if re.search("invalid job id|completing or completed", str(error), re.IGNORECASE):
             raise
-        raise NoAnswer(str(error)) from None
+        raise ControllerUnavailable(str(error)) from None
 
 
 def minutes(text: str) -> float | None:
@@ -136,7 +138,7 @@ class JobState(NamedTuple):
 
 
 def queue() -> dict[str, JobState]:
-    """My jobs that wait or run, by id. Array tasks are listed one by one, by their array name and by their own number."""
+    """The user's jobs that wait or run, by id. Each task of an array is listed under its array name and its own number."""
     jobs = {}
     for line in call("squeue", "--me", "-h", "-r", "-o", "%i|%A|%T|%N|%r|%L|%l").splitlines():
         name, number, state, node, reason, left, limit = line.split("|")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from litemono.engine.settings import TrainingConfig
 from litemono.utils import cli
+from litemono.utils.errors import USER_ERRORS
 
 Train = Callable[[TrainingConfig], int]
 
@@ -36,7 +37,7 @@ def run_training(train: Train, config: TrainingConfig) -> int:
     """A training command without a process of its own; returns its exit status."""
     try:
         return train(config)
-    except cli.user_errors() as error:
+    except USER_ERRORS as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return cli.BAD_INPUT
 

@@ -37,7 +37,7 @@ from litemono.tasks.frames import advice, frame_data, parameter_groups
 from litemono.tasks.supervised_settings import FinetuneConfig
 from litemono.utils.colormap import magma
 from litemono.utils.errors import UserError
-from networks import DepthNet, weights
+from networks import weights
 
 PICTURES = 4  # samples of a batch that are shown
 

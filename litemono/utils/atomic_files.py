@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are complete or absent: written under another name, then renamed. Also locks and folder listings."""
 
 from __future__ import annotations
 
@@ -14,25 +14,16 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from litemono.utils.errors import UserError
+from networks.errors import may_pass
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-LASTING = DISK_FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ELOOP}
 WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
-LASTING |= {errno.EEXIST, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL}
-
-
-def may_pass(error: BaseException) -> bool:
-    """Whether the same may work again later, unmended: a file server that stumbled, not a place without permission.
-
-    A job that ends with such an error is tried again, one that ends with a UserError is not.
-    """
-    return isinstance(error, OSError) and error.errno is not None and error.errno not in LASTING
 
 
 def listing(folder: Path, pattern: str) -> list[Path]:
     """What is in `folder` under names like `pattern`, sorted; nothing where there is no such folder.
 
-    Path.glob finds nothing too where the file server only stumbles, or where nobody may look.
+    OSError where it cannot be read. (Path.glob finds nothing then, as if the folder were empty.)
     """
     try:
         names = os.listdir(folder)

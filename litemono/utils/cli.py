@@ -10,13 +10,14 @@ from typing import TypeVar
 
 import tyro
 
-from litemono.utils.errors import UserError
+from litemono.utils.errors import USER_ERRORS
 
 Config = TypeVar("Config")
 
 # Exit statuses.
-FINISHED, BAD_INPUT, TOO_MANY_BAD_STEPS = 0, 2, 3
-SIGNAL_BASE = 128  # 128 + N: stopped by signal N, and the same command goes on
+FINISHED, CRASHED, BAD_INPUT, TOO_MANY_BAD_STEPS = 0, 1, 2, 3
+FINAL = (FINISHED, BAD_INPUT, TOO_MANY_BAD_STEPS)  # of a training: the same command would end the same way
+SIGNAL_BASE = 128  # 128 + N: stopped by signal N; the same command resumes
 INTERRUPTED = SIGNAL_BASE + signal.SIGINT
 
 
@@ -42,28 +43,26 @@ def parse(
     )
 
 
-def user_errors() -> tuple[type[Exception], ...]:
-    """What the user can mend. Imported when something went wrong: networks brings torch, which --help does not need."""
-    from networks import NetworkError
-
-    return UserError, NetworkError, PermissionError
+def exit_status(error: BaseException) -> int:
+    """Of a process that ends with this error."""
+    if isinstance(error, USER_ERRORS):
+        return BAD_INPUT
+    return INTERRUPTED if isinstance(error, KeyboardInterrupt) else CRASHED
 
 
 def run(function: Callable[[Config], object], config_type: type[Config], prog: str) -> None:
     """Parse, call, and leave: `function`'s docstring is the head of --help; it may return an exit status.
 
-    What the user can mend ends the command with one sentence on stderr and exit status 2.
+    An error that the user can correct is printed as one sentence on stderr; the exit status is then 2.
     """
     try:
         config = parse(config_type, prog, inspect.cleandoc(function.__doc__ or ""))
         status = function(config)
-    except SystemExit:  # of --help: must not ask for user_errors
-        raise
-    except user_errors() as error:
+    except USER_ERRORS as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     except BrokenPipeError:
-        sys.exit(1)
+        sys.exit(CRASHED)
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)

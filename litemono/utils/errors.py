@@ -1,8 +1,16 @@
-"""The one exception for everything the user can mend."""
+"""Errors that the user can correct. Commands print them as one sentence and exit with status 2."""
+
+from __future__ import annotations
+
+from networks.errors import NetworkError
 
 
 class UserError(Exception):
-    """Bad input. The message is one sentence that names the file or flag and the way out; commands exit with 2."""
+    """Bad input. The message is one sentence: what is wrong, which file or flag, what to do."""
+
+
+USER_ERRORS = (UserError, NetworkError, PermissionError)
+"""A job that ends with one of these is not requeued: it would end the same way."""
 
 
 def demand(ok: object, message: str) -> None:

@@ -100,9 +100,9 @@ def test_a_requeued_job_waits_for_the_process_on_the_lost_node(street, tmp_path,
 def test_a_requeued_job_that_waits_in_vain_is_tried_again(street, tmp_path, monkeypatch):
     """A UserError would end it for good."""
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
-    monkeypatch.setattr(run_folder, "RESTART_PATIENCE", 0.0)
+    monkeypatch.setattr(run_folder, "RESTART_LOCK_SECONDS", 0.0)
     first = open_folder(settings(street, tmp_path))
-    with pytest.raises(RuntimeError, match="to be tried again"):
+    with pytest.raises(RuntimeError, match="the job tries again"):
         open_folder(settings(street, tmp_path))
     first.close()
 

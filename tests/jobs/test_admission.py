@@ -1,4 +1,4 @@
-"""What a cluster says of itself, read; and requests that could never start, refused before they are queued."""
+"""Requests that could never start are refused before they are queued."""
 
 from __future__ import annotations
 
@@ -6,17 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from litemono.jobs import slurm
-from litemono.jobs.cluster_limits import (
-    Cluster,
-    Request,
-    check_request,
-    nodes_for,
-    parse_gres,
-    parse_nodes,
-    parse_partitions,
-    read_parents,
-)
+from litemono.jobs.admission import Request, check_request, nodes_for
+from litemono.jobs.cluster import Cluster, parse_nodes, parse_partitions, read_parents
 from litemono.utils.errors import UserError
 
 NODES = """\
@@ -52,7 +43,7 @@ def test_a_possible_request_finds_its_partition(cluster):
         ({"partition": None}, ["default partition compute has no GPUs", "gpu-v100"]),
         ({"partition": "compute"}, ["compute has no GPUs", "--gpus_per_node 0 --device cpu"]),
         ({"partition": "debug"}, ["debug is closed"]),
-        ({"minutes": 1441}, ["--time 1-00:01:00", "allows 1-00:00:00", "goes on by itself"]),
+        ({"minutes": 1441}, ["--time 1-00:01:00", "allows 1-00:00:00", "is requeued and resumes"]),
         ({"nodes": 3}, ["--nodes 3", "2 at most"]),
         ({"gpus": 5}, ["--gpus_per_node: 5", "(4)", "ask for less"]),
         ({"cpus": 49}, ["49 CPUs", "(48)", "partitions that have: gpu-a100"]),
@@ -81,7 +72,7 @@ def test_the_first_of_several_partitions_that_can_run_it_is_found(cluster):
         check_request(cluster, replace(request, gpus=9))
 
 
-def test_where_nobody_tells_the_accounts_slurm_decides(cluster):
+def test_without_accounting_slurm_decides_about_accounts(cluster):
     unknown = replace(cluster, accounts=None, default_account=None)
     assert check_request(unknown, replace(GOOD, account=None)).name == "gpu-v100"
 
@@ -96,12 +87,12 @@ def test_only_nodes_that_the_constraint_allows_are_counted(cluster):
     mixed = replace(cluster.partitions["gpu-v100"], nodes=both)
     request = replace(GOOD, constraint="a100", memory=900000)
     assert [node.name for node in nodes_for(mixed, request)] == ["gpu003"]
-    offer = replace(cluster, partitions={"gpu-v100": mixed})
-    assert check_request(offer, request).name == "gpu-v100"
+    reduced = replace(cluster, partitions={"gpu-v100": mixed})
+    assert check_request(reduced, request).name == "gpu-v100"
     with pytest.raises(UserError, match="--mem: 900000 MB"):
-        check_request(offer, replace(request, constraint="v100"))
+        check_request(reduced, replace(request, constraint="v100"))
     with pytest.raises(UserError, match="has all of these at once"):
-        check_request(offer, replace(request, constraint="a100&avx512"))
+        check_request(reduced, replace(request, constraint="a100&avx512"))
 
 
 def test_a_partition_for_an_account_takes_those_below_it(cluster, tmp_path, monkeypatch):
@@ -110,64 +101,15 @@ def test_a_partition_for_an_account_takes_those_below_it(cluster, tmp_path, monk
     (tmp_path / "sacctmgr").chmod(0o755)
     parents = read_parents()
     assert parents == {"research": "root", "lab": "research"}
-    offer = replace(cluster, accounts=("lab",), parents=parents)
-    assert check_request(offer, replace(GOOD, account="lab")).name == "gpu-v100"
+    reduced = replace(cluster, accounts=("lab",), parents=parents)
+    assert check_request(reduced, replace(GOOD, account="lab")).name == "gpu-v100"
     with pytest.raises(UserError, match="runs jobs of these accounts only"):
-        check_request(replace(offer, parents={}), replace(GOOD, account="lab"))
+        check_request(replace(reduced, parents={}), replace(GOOD, account="lab"))
 
 
-def test_an_account_is_demanded_only_where_the_cluster_enforces_it(cluster):
+def test_an_account_is_required_only_where_the_cluster_enforces_it(cluster):
     request = replace(GOOD, partition="gpu-a100", account=None)
     no_default = replace(cluster, default_account=None)
     with pytest.raises(UserError, match="so give --account; yours: education-me"):
         check_request(no_default, request)
     assert check_request(replace(no_default, accounts_enforced=False), request).name == "gpu-a100"
-
-
-@pytest.mark.parametrize(
-    ("text", "gpus"),
-    [
-        ("gpu:v100:4(S:0-1)", {"v100": 4}),
-        ("gpu:2", {"gpu": 2}),
-        ("gpu:a100:2,gpu:v100:1,nvme:3", {"a100": 2, "v100": 1}),
-        ("(null)", {}),
-        ("gpu:tesla_v100:4(IDX:0-3)", {"tesla_v100": 4}),
-    ],
-)
-def test_gpus_are_read_from_gres(text, gpus):
-    assert parse_gres(text) == gpus
-
-
-@pytest.mark.parametrize(
-    ("text", "minutes"),
-    [("90", 90), ("1:30", 1.5), ("24:00:00", 1440), ("2-0", 2880), ("1-12:30", 2190), ("1-00:00:30", 1440.5),
-     ("UNLIMITED", float("inf")), ("soon", None), ("", None)],
-)  # fmt: skip
-def test_slurm_times_are_minutes(text, minutes):
-    assert slurm.minutes(text) == minutes
-
-
-def test_minutes_are_written_as_slurm_reads_them():
-    for text in ("00:05:00", "23:59:30", "1-00:00:00", "UNLIMITED"):
-        assert slurm.clock(slurm.minutes(text)) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "megabytes"),
-    [("16G", 16384), ("16GB", 16384), ("500M", 500), ("500", 500), ("1T", 1048576), ("much", None)],
-)
-def test_slurm_memory_is_megabytes(text, megabytes):
-    assert slurm.megabytes(text) == megabytes
-
-
-def test_fields_of_scontrol_may_hold_spaces():
-    line = "JobId=7 JobName=my run Reason=None OS=Linux 6.1 #1 SMP NodeList=(null) TRES=cpu=1,gres/gpu:v100=4"
-    known = slurm.fields(line)
-    assert known["JobName"] == "my run" and known["OS"] == "Linux 6.1 #1 SMP" and known["NodeList"] == "(null)"
-    assert known["TRES"] == "cpu=1,gres/gpu:v100=4"
-
-
-def test_without_slurm_commands_the_error_names_the_way_out(monkeypatch):
-    monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(UserError, match="squeue is not on this machine.*--cluster local"):
-        slurm.queue()
