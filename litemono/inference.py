@@ -16,6 +16,7 @@ from litemono.geometry import disp_to_depth
 from litemono.tasks.monodepth_settings import LossConfig, ModelConfig
 from litemono.utils.errors import UserError
 from networks import weights
+from networks.depth_net import DepthNet
 
 
 def run_settings(folder: Path) -> dict[str, Any]:

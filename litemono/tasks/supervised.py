@@ -38,6 +38,7 @@ from litemono.tasks.supervised_settings import FinetuneConfig
 from litemono.utils.colormap import magma
 from litemono.utils.errors import UserError
 from networks import weights
+from networks.depth_net import DepthNet
 
 PICTURES = 4  # samples of a batch that are shown
 
