@@ -39,7 +39,7 @@ RUN = "street"
 SHOWN = 4  # test images in the closing picture
 BRIGHT = 6.0  # metres from which on its depth is shown in the brightest colour
 GUESSES = np.geomspace(1, MAX_DEPTH, 100)  # metres that the best guesses are chosen from, knowing the test images
-RESUMABLE = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
+RESUMABLE = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGUSR1", 10)))
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from litemono.data.datasets import registry
@@ -12,6 +10,7 @@ from litemono.data.stores.packed import is_pack
 from litemono.engine.precision import HALF, choose_precision
 from litemono.engine.settings import OptimConfig, Precision
 from litemono.engine.task import Advice
+from litemono.utils.parallel import available_cores
 
 
 def advice(
@@ -22,7 +21,7 @@ def advice(
     flags: tuple[str, ...] = (),
 ) -> Advice:
     """precision: the one in use; flags: not in use, and the same step computed faster."""
-    cores = len(os.sched_getaffinity(0))
+    cores = available_cores()
     faster_data = []
     if data.dataset in registry.PACKABLE and not is_pack(data.data_path):
         faster_data.append("packed frames (python -m litemono.prepare pack)")
