@@ -222,9 +222,17 @@ def check_weights(num_layers: int) -> Finding:
 
 
 def check_unsplit(dataset: Dataset, root: Path) -> Finding:
-    """There are frames of a data set that needs no split list."""
+    """There are frames of a data set that needs no split list, and their first bytes are those of images."""
+    from litemono.data.missing_frames import find_missing
+    from litemono.data.stores.folder import open_originals
+
     try:
-        return Finding(True, "data", dataset.frames_found(root))
+        found, ids = dataset.frames_found(root), (0, -1, 1)
+        store = open_originals(dataset.name, root, png=False)
+        lines = [line for which in ("train", "val") for line in dataset.lines(root, None, which, ids)[0]]
+        report = find_missing(store, lines, ids, use_stereo=False)
+        problems = [*report.examples, *report.mixed_sizes]
+        return Finding(not problems, "data", f"{found}; {problems[0]}" if problems else found)
     except (UserError, OSError) as error:
         return Finding(False, "data", str(error))
 
