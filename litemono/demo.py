@@ -35,7 +35,7 @@ from networks import weights
 RUN = "street"
 SHOWN = 4  # test images in the closing picture
 BRIGHT = 6.0  # metres from which on its depth is shown in the brightest colour
-RESUMABLE = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
+RESUMABLE = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGUSR1", 10)))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tyro.conf import arg
 from litemono.data.datasets import registry
 from litemono.data.datasets.base import Dataset
 from litemono.data.datasets.registry import DatasetName
-from litemono.data.splits import read_split, split_file
+from litemono.data.splits import split_file
 from litemono.jobs import cluster, slurm
 from litemono.utils import cli
 from litemono.utils.errors import UserError
@@ -204,8 +204,8 @@ def check_disk(log_dir: Path) -> Iterator[Finding]:
         return
     free = shutil.disk_usage(place).free / 1e9
     yield Finding(free >= RUN_GB, "disk", f"{free:.1f} GB free at {place}; a run needs about {RUN_GB:.0f} GB")
-    inodes = os.statvfs(place)
-    if inodes.f_files:  # some file systems have no fixed number
+    inodes = os.statvfs(place) if hasattr(os, "statvfs") else None
+    if inodes and inodes.f_files:  # some file systems have no fixed number
         yield Finding(inodes.f_favail >= FILES_OF_A_RUN, "inodes", f"{inodes.f_favail} free at {place}")
     if not os.access(place, os.W_OK):
         yield Finding(False, "disk", f"{place} is not writable; give another --log_dir")
@@ -222,9 +222,17 @@ def check_weights(num_layers: int) -> Finding:
 
 
 def check_unsplit(dataset: Dataset, root: Path) -> Finding:
-    """There are frames of a data set that needs no split list."""
+    """There are frames of a data set that needs no split list, and their first bytes are those of images."""
+    from litemono.data.missing_frames import find_missing
+    from litemono.data.stores.folder import open_originals
+
     try:
-        return Finding(True, "data", dataset.frames_found(root))
+        found, ids = dataset.frames_found(root), (0, -1, 1)
+        store = open_originals(dataset.name, root, png=False)
+        lines = [line for which in ("train", "val") for line in dataset.lines(root, None, which, ids)[0]]
+        report = find_missing(store, lines, ids, use_stereo=False)
+        problems = [*report.examples, *report.mixed_sizes]
+        return Finding(not problems, "data", f"{found}; {problems[0]}" if problems else found)
     except (UserError, OSError) as error:
         return Finding(False, "data", str(error))
 
@@ -239,10 +247,10 @@ def check_split(config: DoctorConfig, split: str) -> Finding:
         counts, examples, archives = [], [], []
         for which in SPLIT_KINDS:
             try:
-                file = split_file(split, which)
+                split_file(split, which)
             except UserError:
                 continue  # not every split has all three lists
-            lines = read_split(file)
+            lines, _ = store.dataset.lines(store.root, split, which, (0, -1, 1))
             ids = store.dataset.test_offsets if which == "test" else (0, -1, 1)
             report = find_missing(store, lines, ids, use_stereo=False)
             if which == "val" and store.dataset.depth is not None:
@@ -251,6 +259,7 @@ def check_split(config: DoctorConfig, split: str) -> Finding:
             if report.count:
                 examples += report.examples
                 archives += report.archives
+            examples += report.mixed_sizes
     except (UserError, OSError) as error:
         return Finding(False, "data", f"{split}: {error}")
     if not counts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from litemono.data.stores.folder import open_originals
 from litemono.data.stores.packed import PackedStore
 from litemono.utils import cli
 from litemono.utils.errors import UserError
+from litemono.utils.parallel import available_cores
 from litemono.utils.progress import BYTES, progress_bar
 
 SHOWN = 3
@@ -72,7 +72,7 @@ class PackConfig:
     """Pack what is there instead of stopping at a missing drive or frame; a later run adds the rest."""
     delete_zips: bool = False
     """Delete each zip as soon as its drives are packed and read back."""
-    num_workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    num_workers: int = field(default_factory=available_cores)
     """Drives packed at the same time. Default: one per core."""
     frames: SplitConfig = field(default_factory=SplitConfig)
 
@@ -91,8 +91,8 @@ class VerifyConfig:
     png: bool = False
     """A folder's images are .png, not .jpg."""
     deep: bool = False
-    """Decode every image of a folder, instead of looking for its file alone."""
-    num_workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    """Decode every image of a folder, instead of looking at its first bytes alone."""
+    num_workers: int = field(default_factory=available_cores)
     """Threads. Default: one per core."""
     frames: SplitConfig = field(default_factory=SplitConfig)
 

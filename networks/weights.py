@@ -23,6 +23,7 @@ from networks.pose import PoseNet
 
 __all__ = [
     "fetch_pose_imagenet",
+    "load_available",
     "load_depth",
     "load_imagenet_encoder",
     "load_into",
@@ -96,12 +97,30 @@ def stored_size(folder: Path) -> tuple[int | None, int | None]:
 
 
 def load_into(folder: Path, depth: DepthNet, pose: PoseNet | None) -> None:
-    """Put the weights in `folder` into the networks: all of them, or none if any tensor does not fit."""
+    """Put the weights in `folder` into the networks: all of them, or none if a file is absent or a tensor does not fit."""
+    _load(Path(folder), _modules(depth, pose), depth, pose)
+
+
+def load_available(folder: Path, depth: DepthNet, pose: PoseNet | None) -> list[str]:
+    """The same with those of the files that are in `folder`, as the start of a training; returns the absent ones.
+
+    Published folders have encoder.pth and depth.pth alone. Raises NetworkError where not even encoder.pth is there.
+    """
     folder = Path(folder)
-    what = depth.name + (f" with a ResNet-{pose.num_layers} pose net" if pose else "")
+    modules = _modules(depth, pose)
+    absent = [name for name in list(modules)[1:] if not os.path.lexists(folder / name)]
+    _load(folder, {name: modules[name] for name in modules if name not in absent}, depth, pose)
+    return absent
+
+
+def _modules(depth: DepthNet, pose: PoseNet | None) -> dict[str, nn.Module]:
+    """By file name."""
     modules = {file: getattr(depth, part) for part, file in depth.spec.weights.files}
-    if pose is not None:
-        modules |= {POSE_ENCODER: pose.encoder, POSE_DECODER: pose.decoder}
+    return modules | ({} if pose is None else {POSE_ENCODER: pose.encoder, POSE_DECODER: pose.decoder})
+
+
+def _load(folder: Path, modules: dict[str, nn.Module], depth: DepthNet, pose: PoseNet | None) -> None:
+    what = depth.name + (f" with a ResNet-{pose.num_layers} pose net" if pose else "")
     parts = [(module, folder / name, _tensors(folder / name)) for name, module in modules.items()]
     state_files.load_exactly(parts, what, _what_fits_instead)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from drives import DRIVE, write_drive
+from PIL import Image
 
 from litemono import doctor
 from litemono.data.kitti.paths import scan_path
@@ -68,9 +69,34 @@ def test_a_validation_scan_that_training_would_stumble_over_is_named(split):
     assert finding.good is False and "0000000005.bin" in finding.text
 
 
-def test_the_hint_of_the_first_missing_frame_comes_before_any_download(split):
+def test_the_first_missing_frame_and_its_archive_are_named(split):
+    (split / "train_files.txt").write_text(f"{DRIVE} 40 l\n")
     finding = check_split(DoctorConfig(data_path=split), str(split))
-    assert finding.good is False and "but a .png: add --png; archives: 2011_09_26_drive_0001_sync.zip (" in finding.text
+    assert finding.good is False
+    assert "0000000040.jpg or .png; archives: 2011_09_26_drive_0001_sync.zip (" in finding.text
+
+
+@pytest.mark.parametrize("how", ["dangling", "empty", "wrong bytes"])
+def test_frames_that_are_no_images_are_named(split, monkeypatch, how):
+    frame = next(split.rglob("image_02/**/0000000004.png"))
+    frame.unlink()
+    if how == "dangling":
+        frame.symlink_to(split / "not" / "mounted.png")
+    else:
+        frame.write_bytes(b"" if how == "empty" else b"<html>404</html>")
+    finding = check_split(DoctorConfig(data_path=split, png=True), str(split))
+    assert finding.good is False and "5 of 8 train" in finding.text and f"{frame}: " in finding.text
+    monkeypatch.setattr(slurm, "available", lambda: False)
+    found = doctor.findings(DoctorConfig(data_path=frame.parent, dataset="frames"))
+    assert [(f.good, str(frame) in f.text) for f in found if f.subject == "data"] == [(False, True)]
+
+
+def test_videos_with_images_of_several_sizes_are_bad(tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "available", lambda: False)
+    for n in range(9):
+        Image.new("RGB", (64, 32) if n < 6 else (32, 64)).save(tmp_path / f"{n}.png")
+    (found,) = [f for f in doctor.findings(DoctorConfig(data_path=tmp_path, dataset="frames")) if f.subject == "data"]
+    assert found.good is False and "64x32" in found.text and "32x64" in found.text
 
 
 def test_a_list_that_cannot_be_read_is_bad(split):

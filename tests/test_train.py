@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -278,6 +279,56 @@ def test_weights_of_a_run_start_another(street, tmp_path, uninterrupted):
     assert first != scalars(uninterrupted / "train", "loss")[0][1]
 
 
+def published(uninterrupted: Path, folder: Path, *names: str) -> Path:
+    """A weights folder with these files of a run."""
+    folder.mkdir()
+    for name in names:
+        shutil.copy(uninterrupted / "models" / "last" / name, folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (
+            ["encoder.pth", "depth.pth"],
+            "has no pose_encoder.pth pose.pth; .*pose_encoder from random weights, pose from ran",
+        ),
+        (["encoder.pth"], "has no depth.pth pose_encoder.pth pose.pth; .*depth from random weights"),
+        (["encoder.pth", "depth.pth", "pose_encoder.pth"], "has no pose.pth; these start elsewhere: pose from random"),
+    ],
+)
+def test_weights_without_some_of_the_files_start_a_training(street, tmp_path, uninterrupted, capsys, names, says):
+    folder = published(uninterrupted, tmp_path / "published", *names)
+    outcome = invoke(main, capsys, *flags(street, tmp_path / "runs"), "--load_weights", folder, "--max_steps", "1")
+    assert outcome.code == 0 and re.search(says, outcome.err), outcome.err
+
+
+def test_the_pose_encoder_starts_from_imagenet_where_the_folder_lacks_it(street, tmp_path, uninterrupted, capsys):
+    """Only the source named by --weights_init is asked, and it is not there."""
+    folder = published(uninterrupted, tmp_path / "published", "encoder.pth", "depth.pth")
+    base = [*flags(street, tmp_path / "runs"), "--load_weights", folder, "--max_steps", "1"]
+    outcome = invoke(main, capsys, *base, "--weights_init", tmp_path / "resnet18.pth")
+    assert outcome.code == 2 and "pose_encoder from " in outcome.err and "resnet18.pth: there is no such" in outcome.err
+
+
+def test_a_folder_without_an_encoder_starts_nothing(street, tmp_path, uninterrupted, capsys):
+    folder = published(uninterrupted, tmp_path / "published", "depth.pth")
+    outcome = invoke(main, capsys, *flags(street, tmp_path / "runs"), "--load_weights", folder)
+    assert_refused(outcome, "has no encoder.pth", "RUN/models/weights_29")
+
+
+@pytest.mark.parametrize("batch", [["--batch_size", "1"], ["--batch_size", "2", "--accumulate", "2"]])
+def test_a_batch_of_one_place_for_batchnorm_is_refused_before_the_run(street, tmp_path, capsys, batch):
+    base = [*flags(street, tmp_path / "runs"), "--width", "32", "--max_steps", "1"]
+    assert_refused(invoke(main, capsys, *base, *batch), "BatchNorm would see one value", "--height or --width")
+    assert not (tmp_path / "runs").exists()
+    for way_out in (["--width", "64"], ["--batched_pose"], ["--frame_ids", "0", "--use_stereo"]):
+        name = "_".join(way_out).strip("-")
+        outcome = invoke(main, capsys, *base, *batch, *way_out, "--model_name", name)
+        assert outcome.code == 0, outcome.err
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -385,7 +436,10 @@ def test_any_folder_of_frames_trains_with_its_own_camera(street, tmp_path, capsy
     base = [*flags(frames, tmp_path), "--dataset", "frames", "--split", "None", "--max_steps", "2", "--batch_size", "1"]
     assert invoke(main, capsys, *base, "--intrinsics", "40,41,32,16").code == 0
     assert (tmp_path / "run" / "models" / "last" / "depth.pth").is_file()
-    assert_refused(invoke(main, capsys, *base, "--model_name", "other"), "--intrinsics fx,fy,cx,cy")
+    assert_refused(invoke(main, capsys, *base, "--model_name", "other"), "--intrinsics fx,fy,cx,cy", "intrinsics.txt")
+    copy = Path(shutil.copytree(frames, tmp_path / "video"))
+    (copy / "intrinsics.txt").write_text("40 41 32 16\n")  # the advice of this error
+    assert invoke(main, capsys, *base, "--data_path", copy, "--model_name", "stated").code == 0
 
 
 def test_odometry_sequences_train_with_their_calibration(street, tmp_path, capsys):

@@ -32,10 +32,14 @@ def normalised_intrinsics(intrinsics: str, store: FrameStore, line: SplitLine) -
     UserError for a value that the data set cannot answer, and for a camera that cannot be that of the images.
     """
     chosen, dataset = parse_intrinsics(intrinsics), store.dataset
+    own = dataset.own_camera(store.root, line.folder)
+    source = f"--intrinsics {intrinsics}" if own is None else f"the camera that {line.folder} states"
+    if own is not None:
+        chosen = own
     if isinstance(chosen, str) and chosen not in dataset.intrinsics:
         raise UserError(
             f"--intrinsics {intrinsics}: --dataset {dataset.name} needs the camera as --intrinsics fx,fy,cx,cy in pixels "
-            "of the original images"
+            f"of the original images{dataset.own_camera_help}"
         )
     if chosen == "published":
         return dataset.published_intrinsics()
@@ -46,7 +50,7 @@ def normalised_intrinsics(intrinsics: str, store: FrameStore, line: SplitLine) -
     fx, fy, cx, cy = camera
     if not (0 < cx < width and 0 < cy < height and fx > 2 and fy > 2):
         raise UserError(
-            f"--intrinsics {intrinsics}: fx,fy,cx,cy = {fx:g},{fy:g},{cx:g},{cy:g} cannot be the camera of {width}x{height} "
+            f"{source}: fx,fy,cx,cy = {fx:g},{fy:g},{cx:g},{cy:g} cannot be the camera of {width}x{height} "
             "images; all four are pixels of the original images, and cx,cy lies in them"
         )
     return fx / width, fy / height, cx / width, cy / height

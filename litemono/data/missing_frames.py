@@ -1,17 +1,21 @@
-"""Are the frames that a split names there?  Asked before training starts, not in its third hour."""
+"""Are the frames that a split names there, and images?  Asked before training starts, not in its third hour."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from litemono.data.splits import SplitLine, sample_frames
+from litemono.data.splits import FrameName, SplitLine, sample_frames
 from litemono.data.stores.base import FrameStore
 from litemono.utils.errors import UserError
 
 SHOWN = 10
+# Looking waits for the file server, where there is one, so several threads do it.
+THREADS, CHUNK = 8, 256
 
 
 class MissingFrames(NamedTuple):
@@ -19,26 +23,72 @@ class MissingFrames(NamedTuple):
 
     present: list[SplitLine]  # lines that have all their frames
     count: int  # lines that have not
-    examples: list[str]  # the first ten absent frames: where they were looked for
+    examples: list[str]  # the first ten absent or broken frames: where they were looked for, or what is wrong
     archives: list[str]  # the published archives that hold them
     archive_source: str  # where those are to be had
+    mixed_sizes: list[str]  # cameras whose images have several sizes
 
 
 def find_missing(
     store: FrameStore, lines: Sequence[SplitLine], frame_ids: Sequence[int], use_stereo: bool
 ) -> MissingFrames:
-    """Look for the target, its neighbours `frame_ids` and the other camera's frame of every line."""
-    present, absent, folders = [], {}, set()
-    for line in lines:
-        gone = [frame for frame in sample_frames(line, frame_ids, use_stereo) if not store.has(*frame)]
-        if gone:
-            absent.update(dict.fromkeys(gone))
-            folders.add(line.folder)
-        else:
-            present.append(line)
-    examples = [store.missing(*frame) for frame in list(absent)[:SHOWN]]
-    archives = store.dataset.archives(folders) if folders else []
-    return MissingFrames(present, len(lines) - len(present), examples, archives, store.dataset.archive_source)
+    """Look at the target, its neighbours `frame_ids` and the other camera's frame of every line.
+
+    A file that is there but cannot be an image, by its first bytes, counts as missing.
+    """
+    samples = [sample_frames(line, frame_ids, use_stereo, store.neighbour) for line in lines]
+    looks = look_at(store, dict.fromkeys(frame for frames in samples for frame in frames))
+    bad = {frame: look for frame, look in looks.items() if isinstance(look, str)}
+    whole = [bad.keys().isdisjoint(frames) for frames in samples]
+    present = [line for line, good in zip(lines, whole, strict=True) if good]
+    folders = {line.folder for line, good in zip(lines, whole, strict=True) if not good}
+    return MissingFrames(
+        present,
+        len(lines) - len(present),
+        list(dict.fromkeys(bad.values()))[:SHOWN],
+        store.dataset.archives(folders) if folders else [],
+        store.dataset.archive_source,
+        mixed_sizes(looks),
+    )
+
+
+def look_at(store: FrameStore, frames: Iterable[FrameName]) -> dict[FrameName, tuple[int, int] | str]:
+    """(height, width) of each frame by its file's first bytes, or what is wrong with it."""
+
+    def look(chunk: Sequence[FrameName]) -> list[tuple[int, int] | str]:
+        return [_size_or_problem(store, frame) for frame in chunk]
+
+    frames = list(frames)
+    chunks = [frames[first : first + CHUNK] for first in range(0, len(frames), CHUNK)]
+    with ThreadPoolExecutor(THREADS) as threads:
+        found = [result for part in threads.map(look, chunks) for result in part]
+    return dict(zip(frames, found, strict=True))
+
+
+def _size_or_problem(store: FrameStore, frame: FrameName) -> tuple[int, int] | str:
+    try:
+        return store.look(*frame)
+    except UserError as error:
+        return str(error)
+
+
+def mixed_sizes(looks: dict[FrameName, tuple[int, int] | str]) -> list[str]:
+    """Cameras, by folder and side, whose images have several sizes: one K cannot be that of all of them."""
+    sizes: dict[tuple[str, str], Counter[tuple[int, int]]] = {}
+    first: dict[tuple[str, str, tuple[int, int]], int] = {}
+    for (folder, frame, side), look in looks.items():
+        if not isinstance(look, str):
+            sizes.setdefault((folder, side), Counter())[look] += 1
+            first.setdefault((folder, side, look), frame)
+    texts = []
+    for (folder, side), counts in sizes.items():
+        if len(counts) > 1:
+            parts = (
+                f"{count} of {size[1]}x{size[0]} (first: frame {first[folder, side, size]})"
+                for size, count in counts.most_common()
+            )
+            texts.append(f"{folder} {side}: {', '.join(parts)}")
+    return texts
 
 
 def check_frames(
@@ -51,6 +101,12 @@ def check_frames(
 ) -> list[SplitLine]:
     """The lines to use: all of them, or with skip_missing those whose frames are there."""
     report = find_missing(store, lines, frame_ids, use_stereo)
+    if report.mixed_sizes:
+        more = f" and {len(report.mixed_sizes) - 1} other folders" * (len(report.mixed_sizes) > 1)
+        raise UserError(
+            f"{split_path}: images of several sizes in one folder cannot be of one camera: {report.mixed_sizes[0]}{more}; put "
+            f"each size into a folder of its own{store.dataset.own_camera_help}"
+        )
     if not report.present:
         raise UserError(f"{split_path}: none of its {len(lines)} samples has all its frames{_details(report)}")
     if not report.count:

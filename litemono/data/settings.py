@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +12,7 @@ from tyro.conf import arg
 from litemono.data.datasets import registry
 from litemono.data.datasets.registry import DatasetName
 from litemono.utils.errors import demand
+from litemono.utils.parallel import available_cores
 
 SPLIT_HELP = (
     "Name of a folder in splits/, or path of a folder with train_files.txt and val_files.txt. "
@@ -23,7 +23,7 @@ ColorJitter = Literal["per_image", "per_triplet", "off"]
 
 def default_workers() -> int:
     """Threads or processes for a job: one per core this process may use, at most 8."""
-    return min(8, len(os.sched_getaffinity(0)))
+    return min(8, available_cores())
 
 
 @dataclass(frozen=True)

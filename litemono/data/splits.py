@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,11 +26,24 @@ class SplitLine(NamedTuple):
 
 
 FrameName = tuple[str, int, str]  # folder, frame, side
+LONGEST_NAME, LONGEST_FOLDER = (
+    255,
+    1024,
+)  # bytes; a file system takes 255 for a name, and the file's path has more parts
+MOST_DIGITS = 19  # a time stamp in nanoseconds
 
 
-def sample_frames(line: SplitLine, frame_ids: Sequence[int], use_stereo: bool) -> list[FrameName]:
-    """The frames of a sample: those at `frame_ids` from its target, then the other camera's of its target."""
-    frames = [(line.folder, line.frame + i, line.side) for i in frame_ids]
+def sample_frames(
+    line: SplitLine,
+    frame_ids: Sequence[int],
+    use_stereo: bool,
+    neighbour: Callable[[str, int, int], int] = lambda folder, frame, offset: frame + offset,
+) -> list[FrameName]:
+    """The frames of a sample: those at `frame_ids` from its target, then the other camera's of its target.
+
+    neighbour: the store's, (folder, frame, offset) -> frame number.
+    """
+    frames = [(line.folder, neighbour(line.folder, line.frame, i), line.side) for i in frame_ids]
     return [*frames, (line.folder, line.frame, OTHER_SIDE[line.side])] if use_stereo else frames
 
 
@@ -54,7 +67,10 @@ def split_file(split: str, which: str) -> Path:
 
 
 def read_split(path: Path | str) -> list[SplitLine]:
-    """Lines "folder frame side"; a missing side means left.  Blank lines and any kind of line end are fine."""
+    """Lines "folder frame side"; a missing side means left, and the folder may contain spaces.
+
+    Blank lines and any kind of line end are fine. UserError names the line that is none.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -68,9 +84,20 @@ def read_split(path: Path | str) -> list[SplitLine]:
 
 
 def _parse_line(line: str, where: str) -> SplitLine:
-    fields = line.strip().rsplit(maxsplit=2)  # from the right: the folder may contain spaces
-    if len(fields) == 2:
-        fields.append("l")
-    if len(fields) != 3 or not fields[1].isdecimal() or len(fields[1]) > 10 or fields[2] not in OTHER_SIDE:
-        raise UserError(f"{where}: '{line.strip()}' is not 'folder frame side' with a frame number and side l or r")
-    return SplitLine(fields[0], int(fields[1]), fields[2])
+    line = line.strip()
+    fields = line.rsplit(maxsplit=2)  # from the right: the folder may contain spaces
+    if len(fields) < 3 or fields[2] not in OTHER_SIDE:
+        fields = [*line.rsplit(maxsplit=1), "l"]
+    if len(fields) != 3 or not fields[1].isdecimal() or len(fields[1]) > MOST_DIGITS:
+        raise UserError(f"{where}: {_shown(line)} is not 'folder frame side' with a frame number and side l or r")
+    folder, frame, side = fields
+    long = len(folder.encode()) > LONGEST_FOLDER or any(len(n.encode()) > LONGEST_NAME for n in folder.split("/"))
+    if "\0" in folder or long:
+        what = "is too long for a folder" if long else "has a NUL byte"
+        raise UserError(f"{where}: {_shown(folder)} {what}; the list is damaged: restore it or write it again")
+    return SplitLine(folder, int(frame), side)
+
+
+def _shown(text: str) -> str:
+    """For messages: in quotes, at most 100 characters of it."""
+    return repr(text if len(text) <= 100 else f"{text[:97]}...")

@@ -71,7 +71,7 @@ class TripletDataset:
         self.frame_ids, self.use_stereo = tuple(frame_ids), use_stereo
         self.color_jitter, self.seed = color_jitter, seed
         self.training, self.read_depth = training, read_depth
-        self._mirror_cx = intrinsics != "published"
+        self._mirror_cx = intrinsics != "published" or "published" not in store.dataset.intrinsics
         # One camera for each folder and side, read here so that a bad calibration stops the run at its start.
         first = {(line.folder, line.side): line for line in reversed(self.lines)}
         self._intrinsics = {key: normalised_intrinsics(intrinsics, store, line) for key, line in first.items()}
@@ -132,7 +132,7 @@ class TripletDataset:
         return draw_augmentation(self.seed, epoch, index, self.num_frames, "off")._replace(flip=False)
 
     def frames_of(self, index: int) -> list[FrameName]:
-        return sample_frames(self.lines[index], self.frame_ids, self.use_stereo)
+        return sample_frames(self.lines[index], self.frame_ids, self.use_stereo, self.store.neighbour)
 
     def _baseline(self, line: SplitLine, flip: bool) -> float:
         if not self.use_stereo:

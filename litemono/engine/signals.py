@@ -12,7 +12,8 @@ from litemono.utils import cli
 from litemono.utils.errors import USER_ERRORS
 
 # SIGTERM: scancel, preemption, time limit. USR1/USR2: Slurm's early warning. SIGINT: Ctrl-C.
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+NAMES = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2")  # Windows lacks the last two
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 
 
 class StoppedBySignal(Exception):

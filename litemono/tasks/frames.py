@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Mapping, Sequence
 
@@ -21,6 +20,7 @@ from litemono.engine.lr_schedule import schedule
 from litemono.engine.precision import HALF, choose_precision
 from litemono.engine.settings import OptimConfig, Precision, TrainingConfig
 from litemono.engine.task import Advice, ParameterGroup, TaskData
+from litemono.utils.parallel import available_cores
 
 
 def frame_data(
@@ -68,7 +68,7 @@ def advice(
     flags: tuple[str, ...] = (),
 ) -> Advice:
     """precision: the one in use; flags: not in use, and the same step computed faster."""
-    cores = len(os.sched_getaffinity(0))
+    cores = available_cores()
     faster_data = []
     if data.dataset in registry.PACKABLE and not is_pack(data.data_path):
         faster_data.append("packed frames (python -m litemono.prepare pack)")

@@ -6,7 +6,7 @@ The objective is in monodepth_model.py (the networks, the warp, the loss) and lo
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -82,11 +82,14 @@ class Monodepth:
         return optim.batch_size // optim.accumulate, sources, 3, m.height, m.width
 
     def initialise(self, model: DepthPoseModel) -> None:
-        """--weights_init and --mypretrain, or all of --load_weights."""
+        """--weights_init and --mypretrain, or what --load_weights has; --weights_init then is for an absent pose encoder."""
         m = self.config.model
         if m.load_weights is not None:
-            weights.load_into(m.load_weights, model.depth, model.pose)
-            return
+            absent = weights.load_available(m.load_weights, model.depth, model.pose)
+            if absent:
+                print(started_elsewhere(m.load_weights, absent, m.weights_init), file=sys.stderr)
+            if weights.POSE_ENCODER not in absent:
+                return
         if m.mypretrain is not None:
             ignored = weights.load_imagenet_encoder(model.depth, m.mypretrain)
             print(f"{m.mypretrain}: encoder loaded; not used: {', '.join(ignored) or 'nothing'}", file=sys.stderr)
@@ -146,6 +149,14 @@ class Monodepth:
         config = self.config
         flags = () if config.loss.compile or config.loss.no_ssim else ("--compile",)
         return advice(config.data, config.optim, device, precision, flags)
+
+
+def started_elsewhere(folder: Path, absent: Sequence[str], weights_init: str) -> str:
+    """What the networks whose files are absent in --load_weights start from."""
+    encoder = {"pretrained": "ImageNet", "scratch": "random weights"}.get(weights_init, weights_init)
+    sources = {name: encoder if name == weights.POSE_ENCODER else "random weights" for name in absent}
+    starts = ", ".join(f"{name.removesuffix('.pth')} from {source}" for name, source in sources.items())
+    return f"--load_weights {folder}: has no {' '.join(absent)}; these start elsewhere: {starts}"
 
 
 def lay_out(model: DepthPoseModel, precision: Precision, device: torch.device) -> None:

@@ -29,6 +29,7 @@ else:
 
 # The published schedule: (max, min, cycle in epochs) for the depth networks, then for the pose networks.
 DEFAULT_RATES = (Rate(1e-4, 5e-6, 31.0), Rate(1e-4, 1e-5, 31.0))
+POSE_STRIDE = 32  # of the pose encoder's last stage, a ResNet
 PUBLISHED_LR = tuple(value for rate in DEFAULT_RATES for value in rate)
 
 
@@ -55,7 +56,8 @@ class ModelConfig:
     mypretrain: Path | None = None
     """ImageNet-pretrained depth encoder (published lite-mono-pretrain.pth and the like)."""
     load_weights: Path | None = None
-    """Folder with encoder.pth, depth.pth, pose_encoder.pth, pose.pth to start from (new optimiser, epoch 0)."""
+    """Folder with encoder.pth, depth.pth, pose_encoder.pth, pose.pth to start from (new optimiser, epoch 0). Published
+    folders lack the pose network's; its encoder then starts from --weights_init."""
 
 
 MODEL_HELP = f"{', '.join(networks.names())}. Default: the run's own; {ModelConfig.model} for other weights."
@@ -114,7 +116,7 @@ def check(config: TrainConfig) -> None:
     data, model, loss = config.data, config.model, config.loss
     check_training(config)
     check_data(data)
-    datasets.check_flags(data.dataset, data.intrinsics, loss.use_stereo)
+    datasets.check_flags(data.dataset, data.intrinsics, loss.use_stereo, data.data_path)
     network = registry.get(model.model)
     for name, value in (("height", model.height), ("width", model.width)):
         least = network.input.smallest
@@ -129,6 +131,21 @@ def check(config: TrainConfig) -> None:
         "--mypretrain would overwrite the encoder of --load_weights; give one of the two",
     )
     check_loss(loss, network.scales)
+    check_pose_batch(config)
+
+
+def check_pose_batch(config: TrainConfig) -> None:
+    """UserError where the pose network's BatchNorm would see one number for each channel, which has no variance."""
+    model, loss, optim = config.model, config.loss, config.optim
+    pairs = len(loss.frame_ids) - 1
+    images = optim.batch_size // optim.accumulate * (pairs if model.batched_pose else 1)
+    places = math.ceil(model.height / POSE_STRIDE) * math.ceil(model.width / POSE_STRIDE)
+    demand(
+        pairs == 0 or images * places > 1,
+        f"--batch_size {optim.batch_size} --accumulate {optim.accumulate} at {model.width}x{model.height}: the pose "
+        "network's BatchNorm would see one value per channel; give a larger batch per forward pass, or a larger --height or "
+        "--width",
+    )
 
 
 def check_loss(loss: LossConfig, network_scales: Sequence[int]) -> None:

@@ -5,6 +5,7 @@ Ground truth are KITTI's depth annotations, or the exact depth of the rendered s
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -25,6 +26,7 @@ from litemono.data.splits import SplitLine
 from litemono.data.stores.arrays import read_picture
 from litemono.data.stores.base import SizedStore
 from litemono.data.stores.folder import open_store
+from litemono.data.stores.headers import BadFile, image_size
 from litemono.data.triplets import TripletDataset
 from litemono.engine.distributed import Processes
 from litemono.engine.precision import HALF, to_channels_last
@@ -98,7 +100,12 @@ class SupervisedDepth:
         """--mypretrain or --load_weights."""
         m = self.config.model
         if m.load_weights is not None:
-            weights.load_into(m.load_weights, net, None)
+            absent = weights.load_available(m.load_weights, net, None)
+            if absent:
+                print(
+                    f"--load_weights {m.load_weights}: has no {absent[0]}; it starts from random weights",
+                    file=sys.stderr,
+                )
         elif m.mypretrain is not None:
             ignored = weights.load_imagenet_encoder(net, m.mypretrain)
             print(f"{m.mypretrain}: encoder loaded; not used: {', '.join(ignored) or 'nothing'}", file=sys.stderr)
@@ -159,9 +166,16 @@ class SupervisedDepth:
 
 
 def with_depth(store: SizedStore, lines: list[SplitLine], source: object) -> list[SplitLine]:
-    """The lines that have a depth picture; raises UserError if there is none."""
+    """The lines that have a depth picture; raises UserError if there is none, or one that cannot be a picture."""
     picture = store.dataset.pictures["depth"]
-    found = [line for line in lines if picture.path(store.root, *line).is_file()]
+    places = {line: picture.path(store.root, *line) for line in lines}
+    found = [line for line, path in places.items() if os.path.lexists(path)]
+    broken = [text for line in found if (text := _depth_problem(places[line]))]
+    if broken:
+        raise UserError(
+            f"{source}: {len(broken)} of {len(lines)} depth pictures cannot be read (first: {broken[0]}); extract "
+            f"{picture.archive} again"
+        )
     if not found:
         raise UserError(
             f"{source}: none of its {len(lines)} frames has a depth picture, such as {picture.path(store.root, *lines[0])}; "
@@ -173,6 +187,15 @@ def with_depth(store: SizedStore, lines: list[SplitLine], source: object) -> lis
             file=sys.stderr,
         )
     return found
+
+
+def _depth_problem(path: Path) -> str | None:
+    """What is wrong with a depth picture by its first bytes."""
+    try:
+        image_size(path, turned_by_exif=False)
+    except BadFile as error:
+        return f"{path}: {error}"
+    return None
 
 
 def depth_at_size(store: SizedStore, line: SplitLine) -> np.ndarray:

@@ -42,6 +42,26 @@ def test_a_malformed_line_is_named_with_its_file_and_number(tmp_path, line):
         read_split(path)
 
 
+def test_a_folder_with_spaces_needs_no_side(tmp_path):
+    path = tmp_path / "train_files.txt"
+    path.write_text("Movie Right 2\nMovie  of a l 3\nclip 1 4 r\nclip 1 5\nMovie\t6\nl 7\n")
+    assert read_split(path) == [
+        *[("Movie Right", 2, "l"), ("Movie  of a l", 3, "l"), ("clip 1", 4, "r")],
+        *[("clip 1", 5, "l"), ("Movie", 6, "l"), ("l", 7, "l")],
+    ]
+
+
+@pytest.mark.parametrize(
+    "folder, problem", [("dri\0ve", "NUL byte"), ("7" * 5000, "too long"), ("ab/" * 500, "too long")]
+)
+def test_a_folder_that_no_file_system_has_is_refused(tmp_path, folder, problem):
+    path = tmp_path / "train_files.txt"
+    path.write_text(f"{folder} 1 l\n")
+    with pytest.raises(UserError, match=problem) as caught:
+        read_split(path)
+    assert len(str(caught.value)) < 400 and "\0" not in str(caught.value)
+
+
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xff\xfe\x00\x81"])
 def test_an_empty_or_binary_list_is_refused_by_name(tmp_path, content):
     path = tmp_path / "train_files.txt"

@@ -185,10 +185,12 @@ def test_the_other_camera_is_looked_for_when_stereo_is_asked(tmp_path):
 
 
 @pytest.mark.parametrize("skip", [True, False])
-def test_a_split_without_any_frame_is_refused_with_a_hint_at_the_extension(tmp_path, skip):
+def test_a_split_without_any_frame_is_refused_with_the_names_looked_for(tmp_path, skip):
     store = open_store("kitti", write_drive(tmp_path, range(3)), False, 32, 64)
-    with pytest.raises(UserError, match=r"none of its 1 samples has all its frames(.|\n)*a \.png: add --png"):
-        check_frames(store, [SplitLine(DRIVE, 1, "l")], NEIGHBOURS, False, skip, "mine")
+    with pytest.raises(
+        UserError, match=r"none of its 1 samples has all its frames(.|\n)*no .*0000000005\.jpg or \.png"
+    ):
+        check_frames(store, [SplitLine(DRIVE, 5, "l")], NEIGHBOURS, False, skip, "mine")
 
 
 # ---------------------------------------------------------------- the data of a run

@@ -18,6 +18,8 @@ from litemono.utils.errors import UserError
 
 Size = tuple[int, int]  # height, width
 Camera = tuple[float, float, float, float]  # fx, fy, cx, cy
+# KITTI ships .png; many users have converted theirs to .jpg, all or some of them.
+EXTENSIONS = (".png", ".PNG", ".jpg", ".jpeg", ".JPG", ".JPEG")
 
 
 class Layout(ABC):
@@ -38,6 +40,10 @@ class Layout(ABC):
     @abstractmethod
     def missing(self, folder: str, frame: int, side: str) -> str:
         """For an absent frame: where it was looked for and, if that can be seen, what to change."""
+
+    def neighbour(self, folder: str, frame: int, offset: int) -> int:
+        """The number of the frame that is `offset` frames after this one."""
+        return frame + offset
 
     def listing(self, directory: str) -> frozenset[str]:
         """Names in a directory below the root, read once: a split has 40,000 lines but few directories."""
@@ -95,6 +101,8 @@ class Dataset(ABC):
     depth: ClassVar[Depth | None] = None
     turned_by_exif: ClassVar[bool] = False
     """Whether images are upright only after the turn that their EXIF note asks for, as a phone's are."""
+    own_camera_help: ClassVar[str] = ""
+    """Where a folder may state its own camera, as the end of a message about cameras."""
     pictures: ClassVar[Mapping[str, Picture]] = {}
     """By kind, "depth" or "mask"."""
     archive_source: ClassVar[str] = ""
@@ -123,6 +131,14 @@ class Dataset(ABC):
         """(fx, fy, cx, cy) in pixels and the size of the image they belong to; only where `intrinsics` has "calib"."""
         raise UserError(f"--dataset {self.name} has no calibration files; give --intrinsics fx,fy,cx,cy")
 
+    def own_camera(self, root: Path, folder: str) -> Camera | None:
+        """(fx, fy, cx, cy) in pixels that a folder states for itself and that come before --intrinsics."""
+        return None
+
+    def has_cameras(self, root: Path) -> bool:
+        """Whether folders there state their own camera, so that --intrinsics may be left out."""
+        return False
+
     def archives(self, folders: Iterable[str]) -> list[str]:
         """Names of the published archives that hold the frames of these folders, as far as there are any."""
         return []
@@ -145,7 +161,7 @@ class PackableDataset(Dataset):
     """Folder below which its archives have everything."""
 
     def layout(self, root: Path, png: bool) -> NumberedLayout:
-        return NumberedLayout(self, root, ".png" if png else ".jpg")
+        return NumberedLayout(self, root, png)
 
     @abstractmethod
     def frame_place(self, folder: str, frame: int, side: str) -> tuple[str, str]:
@@ -231,25 +247,24 @@ class ScanFile(Protocol):
 
 
 class NumberedLayout(Layout):
-    """Frames whose file names are their numbers, all with one extension."""
+    """Frames whose file names are their numbers: .png or .jpg in any mixture, in upper or lower case."""
 
-    def __init__(self, dataset: PackableDataset, root: Path, extension: str) -> None:
+    def __init__(self, dataset: PackableDataset, root: Path, png: bool) -> None:
+        """png: of a frame that is there in both kinds, take the .png."""
         super().__init__(root)
-        self.dataset, self.extension = dataset, extension
+        self.dataset = dataset
+        self.extensions = EXTENSIONS if png else (*EXTENSIONS[2:], *EXTENSIONS[:2])
 
     def place(self, folder: str, frame: int, side: str) -> tuple[str, str]:
         directory, stem = self.dataset.frame_place(folder, frame, side)
-        return directory, stem + self.extension
+        there = self.listing(directory)
+        names = (stem + extension for extension in self.extensions)
+        return directory, next((name for name in names if name in there), stem + self.extensions[0])
 
     def has(self, folder: str, frame: int, side: str) -> bool:
         directory, name = self.place(folder, frame, side)
         return name in self.listing(directory)
 
     def missing(self, folder: str, frame: int, side: str) -> str:
-        directory, stem = self.dataset.frame_place(folder, frame, side)
-        text = f"no {self.root / directory / stem}{self.extension}"
-        if self.extension == ".jpg" and f"{stem}.png" in self.listing(directory):
-            return f"{text}, but a .png: add --png"
-        if self.extension == ".png" and f"{stem}.jpg" in self.listing(directory):
-            return f"{text}, but a .jpg: leave out --png"
-        return text
+        directory, name = self.place(folder, frame, side)
+        return f"no {self.root / directory / name}" + (" or .jpg" if name.endswith(".png") else " or .png")

@@ -37,8 +37,8 @@ class VelodyneDepth:
             scan = self.find(root, line.folder, line.frame)
             if not scan.is_file():
                 continue
-            if self.problem(scan):
-                velodyne.load_scan(scan)  # says what is wrong
+            if problem := self.problem(scan):
+                raise UserError(f"{problem}; extract its archive again")
             cameras.add((paths.calibration_dir(root, line.folder), CAMERA[line.side]))
         for directory, camera in cameras:
             calibration.scanner_to_image(directory, camera)
@@ -58,8 +58,10 @@ class VelodyneDepth:
         return points[velodyne.in_view(paths.calibration_dir(root, folder), points)].tobytes()
 
     def problem(self, scan: Path | PackedScan) -> str | None:
-        if isinstance(scan, Path) and scan.stat().st_size % velodyne.POINT_BYTES:
-            return f"{scan}: truncated, not a whole number of points"
+        if isinstance(scan, Path):
+            size = scan.stat().st_size
+            if not size or size % velodyne.POINT_BYTES:
+                return f"{scan}: {'empty' if not size else 'truncated, not a whole number of points'}"
         return None
 
 

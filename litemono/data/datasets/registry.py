@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from litemono.data.datasets.base import Dataset, PackableDataset
@@ -51,11 +52,14 @@ def flag(name: str) -> str:
     return "" if name == DEFAULT.name else f"--dataset {name} "
 
 
-def check_flags(name: str, intrinsics: str, use_stereo: bool) -> None:
-    """UserError where the data set does not fit --intrinsics or --use_stereo."""
+def check_flags(name: str, intrinsics: str, use_stereo: bool, root: Path | None = None) -> None:
+    """UserError where the data set, or its data at `root`, does not fit --intrinsics or --use_stereo."""
     dataset = get(name)
-    if not dataset.intrinsics and "," not in intrinsics:
-        raise UserError(f"--dataset {name} needs --intrinsics fx,fy,cx,cy (pixels of the original images)")
+    stated = root is not None and dataset.has_cameras(root)
+    if not dataset.intrinsics and "," not in intrinsics and not stated:
+        raise UserError(
+            f"--dataset {name} needs --intrinsics fx,fy,cx,cy (pixels of the original images){dataset.own_camera_help}"
+        )
     if use_stereo and len(dataset.sides) < 2:
         pairs = " or ".join(other for other, one in DATASETS.items() if len(one.sides) > 1)
         raise UserError(f"--use_stereo needs a stereo pair: --dataset {pairs}")

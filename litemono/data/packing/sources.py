@@ -5,19 +5,28 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from litemono.data.datasets.base import PackableDataset
+from litemono.data.datasets.base import EXTENSIONS, PackableDataset
 from litemono.data.packing import http, requirements
 from litemono.utils.errors import UserError
 
-# KITTI ships .png; many users have converted theirs to .jpg.
-IMAGE_EXTENSIONS = (".png", ".jpg")
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+# What Python's zipfile raises; ValueError: member names that are not UTF-8.
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+)
 
 
 class Member(NamedTuple):
@@ -181,7 +190,7 @@ def find_frame(
 ) -> Member | None:
     """The image of a frame in the first source that has it."""
     directory, stem = dataset.frame_place(folder, frame, side)
-    names = [f"{directory}/{stem}{extension}" for extension in IMAGE_EXTENSIONS]
+    names = [f"{directory}/{stem}{extension}" for extension in EXTENSIONS]
     return next(filter(None, (source.find(name) for source in sources for name in names)), None)
 
 

@@ -47,12 +47,12 @@ def verify(
     num_workers: int,
     tick: Callable[[], None],
 ) -> Report:
-    """Look for every frame; compare packed ones with their checksums, with `deep` decode those of a folder.
+    """Look at every frame's first bytes; compare packed ones with their checksums, with `deep` decode those of a folder.
 
     dataset: the store's. `tick` is called after each frame.
     """
     report = Report()
-    check = _checksum_problem if isinstance(store, PackedStore) else _decoding_problem if deep else _no_problem
+    check = _checksum_problem if isinstance(store, PackedStore) else _decoding_problem if deep else _header_problem
     keys = [(folder, frame, side) for folder, drive in need.items() for side, frame in sorted(drive.frames)]
     report.frames = len(keys)
     with ThreadPoolExecutor(num_workers) as threads:  # decoding and checksums run outside Python's lock
@@ -83,7 +83,11 @@ def _decoding_problem(store: FrameStore, key: tuple[str, int, str]) -> str | Non
     return None
 
 
-def _no_problem(store: FrameStore, key: tuple[str, int, str]) -> None:
+def _header_problem(store: FrameStore, key: tuple[str, int, str]) -> str | None:
+    try:
+        store.look(*key)
+    except UserError as error:
+        return str(error)
     return None
 
 

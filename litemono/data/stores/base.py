@@ -30,6 +30,15 @@ class FrameStore(Protocol):
     def has(self, folder: str, frame: int, side: str) -> bool:
         """Whether the frame is there; cheap enough for every line of a split."""
 
+    def look(self, folder: str, frame: int, side: str) -> tuple[int, int]:
+        """(height, width) of the original image, from its file's first bytes.
+
+        UserError where the frame is absent or its file cannot be one: a link that leads nowhere, empty, no image.
+        """
+
+    def neighbour(self, folder: str, frame: int, offset: int) -> int:
+        """The number of the frame that is `offset` frames after this one; it may not exist."""
+
     def native_size(self, folder: str, frame: int, side: str) -> tuple[int, int]:
         """(height, width) of the original image."""
 

@@ -8,10 +8,11 @@ import numpy as np
 from PIL import Image
 
 from litemono.data.datasets import registry
-from litemono.data.datasets.base import Dataset, PackableDataset
+from litemono.data.datasets.base import Dataset, PackableDataset, Size
 from litemono.data.stores import packed
 from litemono.data.stores.arrays import read_picture
 from litemono.data.stores.base import SizedStore
+from litemono.data.stores.headers import BadFile, image_size
 from litemono.data.stores.images import NOT_AN_IMAGE, to_rgb, unreadable, upright
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
@@ -59,6 +60,18 @@ class FolderStore:
     def missing(self, folder: str, frame: int, side: str) -> str:
         return self.layout.missing(folder, frame, side)
 
+    def neighbour(self, folder: str, frame: int, offset: int) -> int:
+        return self.layout.neighbour(folder, frame, offset)
+
+    def look(self, folder: str, frame: int, side: str) -> Size:
+        if not self.has(folder, frame, side):
+            raise UserError(self.missing(folder, frame, side))
+        path = self.path(folder, frame, side)
+        try:
+            return image_size(path, self.dataset.turned_by_exif)
+        except BadFile as error:
+            raise UserError(f"{path}: {error}; {self.dataset.remedy(folder)}") from None
+
     def image(self, folder: str, frame: int, side: str) -> Image.Image:
         """The frame in 8-bit RGB, upright: `read` without Pillow's copy into an array."""
         return self._open(folder, frame, side, decode=True)
@@ -98,6 +111,7 @@ class ResizedStore:
         self.store, self.height, self.width = store, height, width
         self.dataset, self.root = store.dataset, store.root
         self.path, self.has, self.missing = store.path, store.has, store.missing
+        self.look, self.neighbour = store.look, store.neighbour
         self.native_size, self.read_array = store.native_size, store.read_array
 
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:

@@ -27,6 +27,10 @@ TURNS = {
 }
 
 
+# Numbers of 16-bit images end above this; 10, 12 and 14 bits of a camera in 16 would come out nearly black.
+LEAST_WHITE = 2**14
+
+
 class UnknownRange(ValueError):
     """Which number is white?"""
 
@@ -39,15 +43,36 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The image, decoded, in 8-bit RGB. Of 16-bit grey the upper 8 bits; UnknownRange for numbers that could mean anything."""
+    """The image, decoded, in 8-bit RGB. Of 16 bits a channel the upper 8.
+
+    UnknownRange for numbers that could mean anything: 32 bits, or 16 bits that are not filled.
+    """
+    wide = _has_16_bits(image)
     image.load()
-    if image.mode == "RGB":
-        return image
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
-    elif image.mode in ("I", "F"):  # Pillow would cut off what is above 255
+    if wide and 0 < (highest := _highest(image)) < LEAST_WHITE >> 8:
+        raise UnknownRange(f"its 16-bit numbers end below {(highest + 1) * 256}, so they do not fill their range")
+    if image.mode == "RGB":
+        return image
+    if image.mode in ("I", "F"):  # Pillow would cut off what is above 255
         raise UnknownRange(f"its pixels are {'32-bit integers' if image.mode == 'I' else 'floating-point numbers'}")
     return image.convert("RGB")
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    """Whether the file has 16 bits a channel, of which Pillow hands out 8 for colours; asked before it is decoded."""
+    raw = (tile[3] for tile in getattr(image, "tile", ()))
+    names = (args if isinstance(args, str) else args[0] for args in raw if args)
+    return image.mode.startswith("I;16") or any(";16" in str(name) for name in names)
+
+
+def _highest(image: Image.Image) -> int:
+    """Of all colours; alpha is none."""
+    bands = zip(
+        image.getbands(), image.getextrema() if len(image.getbands()) > 1 else [image.getextrema()], strict=True
+    )
+    return max(int(high) for band, (_, high) in bands if band != "A")
 
 
 def unreadable(where: object, error: BaseException, remedy: str) -> UserError:
@@ -55,5 +80,5 @@ def unreadable(where: object, error: BaseException, remedy: str) -> UserError:
     if isinstance(error, Image.DecompressionBombError):
         return UserError(f"{where}: too many pixels for an image of a camera ({error}); {remedy}")
     if isinstance(error, UnknownRange):
-        return UserError(f"{where}: {error}; save it with 8 bits a channel")
+        return UserError(f"{where}: {error}; scale them to the full range, or save it with 8 bits a channel")
     return UserError(f"{where}: not a complete image ({error}); {remedy}")

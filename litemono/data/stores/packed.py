@@ -112,7 +112,8 @@ def write_index(root: Path, index: PackIndex) -> None:
 def frames_are_whole(path: Path, start: int, crcs: list[int], frame_bytes: int) -> bool:
     """Whether the frames from byte `start` on have these checksums, on the disk where the system lets us ask it."""
     with open(path, "rb") as file:
-        os.posix_fadvise(file.fileno(), start, 0, os.POSIX_FADV_DONTNEED)
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), start, 0, os.POSIX_FADV_DONTNEED)
         file.seek(start)
         return all(zlib.crc32(file.read(frame_bytes)) == crc for crc in crcs)
 
@@ -132,6 +133,10 @@ class PackedStore:
     holds_originals = False
 
     def __init__(self, dataset: PackableDataset, root: Path) -> None:
+        if not hasattr(os, "preadv"):
+            raise UserError(
+                f"--data_path {root}: packed frames cannot be read on this system; give the folder of images"
+            )
         self.dataset, self.root = dataset, Path(root)
         self.index = read_index(root)
         self.height, self.width = self.index.height, self.index.width
@@ -163,6 +168,15 @@ class PackedStore:
 
     def has(self, folder: str, frame: int, side: str) -> bool:
         return self._row(folder, frame, side) >= 0
+
+    def look(self, folder: str, frame: int, side: str) -> tuple[int, int]:
+        """The index knows the size; the bytes are compared by `check`."""
+        if not self.has(folder, frame, side):
+            raise UserError(self.missing(folder, frame, side))
+        return self.native_size(folder, frame, side)
+
+    def neighbour(self, folder: str, frame: int, offset: int) -> int:
+        return frame + offset
 
     def native_size(self, folder: str, frame: int, side: str) -> tuple[int, int]:
         if not self.has(folder, frame, side):

@@ -52,15 +52,23 @@ def test_a_data_path_that_is_not_there_is_named(tmp_path):
         open_store("kitti", tmp_path / "nowhere", False, 192, 640)
 
 
-@pytest.mark.parametrize(
-    "there, png, hint", [(".png", False, "a .png: add --png"), (".jpg", True, "a .jpg: leave out --png")]
-)
-def test_the_wrong_extension_is_recognised(tmp_path, there, png, hint):
-    write_frame(tmp_path, 5, ext=there)
+@pytest.mark.parametrize("png", [True, False])
+def test_png_and_jpg_in_any_mixture_and_case_are_read(tmp_path, png):
+    extensions = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
+    for frame, extension in enumerate(extensions):
+        write_frame(tmp_path, frame, ext=extension)
     store = open_store("kitti", tmp_path, png, 32, 64)
-    assert not store.has(DRIVE, 5, "l")
-    with pytest.raises(UserError, match=hint):
-        store.read(DRIVE, 5, "l")
+    assert [store.path(DRIVE, frame, "l").suffix for frame in range(6)] == list(extensions)
+    assert all(store.has(DRIVE, frame, "l") and store.read(DRIVE, frame, "l").any() for frame in range(6))
+    with pytest.raises(UserError, match=r"no .*0000000006\.(png or \.jpg|jpg or \.png)"):
+        store.read(DRIVE, 6, "l")
+
+
+@pytest.mark.parametrize("png", [True, False])
+def test_of_two_kinds_of_one_frame_png_chooses(tmp_path, png):
+    for extension in (".png", ".jpg"):
+        write_frame(tmp_path, 0, ext=extension)
+    assert open_store("kitti", tmp_path, png, 32, 64).path(DRIVE, 0, "l").suffix == (".png" if png else ".jpg")
 
 
 @pytest.mark.parametrize("ext, png", [(".jpg", False), (".png", True)])

@@ -228,6 +228,19 @@ def test_verify_decodes_images_when_asked(kitti_sample, tmp_path, verify):
     assert process.returncode == 1 and "0000000005.png: not a complete image" in process.stdout
 
 
+@pytest.mark.parametrize("how", ["dangling", "empty", "wrong bytes", "scan"])
+def test_verify_looks_at_first_bytes(kitti_sample, tmp_path, verify, how):
+    tree = shutil.copytree(kitti_sample, tmp_path / "tree")
+    path = tree / DRIVE / ("velodyne_points/data/0000000016.bin" if how == "scan" else "image_02/data/0000000005.png")
+    path.unlink()
+    if how == "dangling":
+        path.symlink_to(tmp_path / "not_mounted.png")
+    else:
+        path.write_bytes(b"<html>404</html>" if how == "wrong bytes" else b"")
+    process = verify(tree, "--png")
+    assert process.returncode == 1 and "1 damaged" in process.stdout and f"{path}: " in process.stdout
+
+
 def test_verify_reads_the_calibration(kitti_sample, tmp_path, verify):
     tree = shutil.copytree(kitti_sample, tmp_path / "tree")
     path = tree / DRIVE.split("/")[0] / "calib_velo_to_cam.txt"
