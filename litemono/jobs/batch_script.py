@@ -47,7 +47,7 @@ class SlurmConfig:
     setup: tuple[str, ...] = ()
     """Shell lines before training, like "module load cuda/12.6" "source venv/bin/activate"."""
     warning_seconds: int = 120
-    """How long before the time limit the run is told to save."""
+    """How long before the time limit the run gets SIGUSR2, to write a checkpoint."""
     dry_run: bool = False
     """Check everything and print the batch script instead of submitting it."""
     wait: bool = False
