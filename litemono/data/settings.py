@@ -12,7 +12,7 @@ from tyro.conf import arg
 
 from litemono.data.datasets import registry
 from litemono.data.datasets.registry import DatasetName
-from litemono.utils.errors import demand
+from litemono.utils.errors import require
 
 SPLIT_HELP = (
     "Name of a folder in splits/, or path of a folder with train_files.txt and val_files.txt. "
@@ -66,5 +66,5 @@ class DataConfig(FramesConfig):
 
 def check_data(data: FramesConfig) -> None:
     """Raise UserError for a folder that is not there and impossible numbers."""
-    demand(data.data_path.is_dir(), f"--data_path {data.data_path}: no such folder")
-    demand(data.threads >= 0, f"--num_workers {data.num_workers}: must not be negative")
+    require(data.data_path.is_dir(), f"--data_path {data.data_path}: no such folder")
+    require(data.threads >= 0, f"--num_workers {data.num_workers}: must not be negative")

@@ -12,7 +12,7 @@ import submitit
 from litemono.engine.settings import TrainingConfig
 from litemono.jobs import slurm
 from litemono.jobs.admission import Request
-from litemono.utils.errors import UserError, demand
+from litemono.utils.errors import UserError, require
 
 MEMORY_PER_GPU = 16 * 1024  # MB
 RANK_EXIT_SECONDS = 120  # between the end of the first process of a job and srun's end of the others
@@ -63,30 +63,32 @@ class SlurmConfig:
 def check_settings(settings: SlurmConfig) -> None:
     for name, least in (("gpus_per_node", 0), ("nodes", 1), ("cpus_per_task", 1), ("array_parallelism", 1)):
         value = getattr(settings, name)
-        demand(value >= least, f"--{name} {value}: must be at least {least}")
+        require(value >= least, f"--{name} {value}: must be at least {least}")
     limit = time_limit(settings)
     memory_per_node(settings)
-    demand(limit != float("inf"), f"--time {settings.time}: give a limit; the job is requeued when it is reached")
-    demand(
+    require(limit != float("inf"), f"--time {settings.time}: give a limit; the job is requeued when it is reached")
+    require(
         limit * 60 >= settings.warning_seconds + 60,
         f"--time {settings.time}: Slurm's warning comes up to a minute before --warning_seconds {settings.warning_seconds}, "
         "so this job would never train; ask for more time",
     )
-    demand(not (settings.wait and settings.sweep), "--wait follows one run; watch a sweep with litemono.status --watch")
-    demand(
+    require(
+        not (settings.wait and settings.sweep), "--wait follows one run; watch a sweep with litemono.status --watch"
+    )
+    require(
         not (settings.preflight and settings.sweep),
         "--preflight tries one run: give it without --sweep first, then the sweep",
     )
-    demand(
+    require(
         settings.cluster == "slurm" or not (settings.preflight or settings.dry_run),
         f"--cluster {settings.cluster} has no queue: leave out --preflight and --dry_run",
     )
-    demand(settings.cluster != "local" or not settings.sweep, "--cluster local trains one run: leave out --sweep")
-    demand(
+    require(settings.cluster != "local" or not settings.sweep, "--cluster local trains one run: leave out --sweep")
+    require(
         settings.cluster != "debug" or settings.gpus_per_node <= 1,
         "--cluster debug trains in this process, on one GPU: leave out --gpus_per_node, or use --cluster local",
     )
-    demand(settings.cluster == "slurm" or settings.nodes == 1, f"--cluster {settings.cluster} is one node: --nodes 1")
+    require(settings.cluster == "slurm" or settings.nodes == 1, f"--cluster {settings.cluster} is one node: --nodes 1")
 
 
 def time_limit(settings: SlurmConfig) -> float:

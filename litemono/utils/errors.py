@@ -13,7 +13,7 @@ USER_ERRORS = (UserError, NetworkError, PermissionError)
 """A job that ends with one of these is not requeued: it would end the same way."""
 
 
-def demand(ok: object, message: str) -> None:
+def require(ok: object, message: str) -> None:
     """UserError(message) unless ok."""
     if not ok:
         raise UserError(message)
