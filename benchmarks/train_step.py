@@ -29,7 +29,7 @@ from litemono.tasks.monodepth_settings import Model
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device
-from litemono.utils.errors import UserError, demand
+from litemono.utils.errors import UserError, require
 
 # What is measured unless the flags say otherwise.
 MODELS = {"cuda": tuple(networks.names()), "cpu": ("lite-mono",)}
@@ -130,7 +130,7 @@ def benchmark(config: StepBenchmarkConfig) -> int:
 def list_cases(config: StepBenchmarkConfig, kind: str) -> list[Case]:
     sizes = [parse_size(text) for text in config.size or SIZES[kind]]
     batches = config.batch or BATCHES[kind]
-    demand(all(batch > 0 for batch in batches), f"--batch {' '.join(map(str, batches))}: must be at least 1")
+    require(all(batch > 0 for batch in batches), f"--batch {' '.join(map(str, batches))}: must be at least 1")
     chosen = itertools.product(config.model or MODELS[kind], sizes, batches)
     return list(dict.fromkeys(Case(model, *size, batch) for model, size, batch in chosen))
 
@@ -138,10 +138,10 @@ def list_cases(config: StepBenchmarkConfig, kind: str) -> list[Case]:
 def parse_size(text: str) -> tuple[int, int]:
     """(width, height)"""
     match = re.fullmatch(r"(\d+)x(\d+)", text)
-    demand(match is not None, f"--size {text}: write WIDTHxHEIGHT, for example 640x192")
+    require(match is not None, f"--size {text}: write WIDTHxHEIGHT, for example 640x192")
     width, height = map(int, match.groups())
     ok = min(width, height) >= 64 and width % 32 == height % 32 == 0
-    demand(ok, f"--size {text}: width and height must be multiples of 32 and at least 64, for example 640x192")
+    require(ok, f"--size {text}: width and height must be multiples of 32 and at least 64, for example 640x192")
     return width, height
 
 
@@ -163,11 +163,11 @@ def can(precision: Precision, device: torch.device) -> bool:
 
 
 def check(config: StepBenchmarkConfig) -> None:
-    demand(config.repeats >= 1, f"--repeats {config.repeats}: must be at least 1")
+    require(config.repeats >= 1, f"--repeats {config.repeats}: must be at least 1")
     limit = config.memory_limit
-    demand(limit is None or limit > 0, f"--memory_limit {limit}: must be positive")
+    require(limit is None or limit > 0, f"--memory_limit {limit}: must be positive")
     suffixes = (".png", ".svg", ".pdf")
-    demand(
+    require(
         config.plot is None or config.plot.suffix in suffixes,
         f"--plot {config.plot}: must end in {', '.join(suffixes)}",
     )

@@ -25,7 +25,7 @@ from litemono.inference import TrainedDepth, load_trained, run_settings
 from litemono.tasks.monodepth_settings import MODEL_HELP
 from litemono.utils import cli
 from litemono.utils.device import choose_device
-from litemono.utils.errors import UserError, demand
+from litemono.utils.errors import UserError, require
 from litemono.utils.progress import track
 from networks.weights import stored_size
 
@@ -106,18 +106,18 @@ def evaluate(config: EvaluateConfig) -> None:
 def _check(config: EvaluateConfig) -> None:
     """Raise UserError for flags that do not go together or have impossible values."""
     network = config.load_weights is not None
-    demand(network != (config.load_pred is not None), "give either --load_weights FOLDER or --load_pred FILE")
-    demand(
+    require(network != (config.load_pred is not None), "give either --load_weights FOLDER or --load_pred FILE")
+    require(
         network or not (config.post_process or config.save_pred),
         "--post_process and --save_pred need a network: they do not go with --load_pred",
     )
     folder = config.data_path
-    demand(folder is None or folder.is_dir(), f"--data_path {folder}: there is no such folder")
-    demand(network or folder is not None or config.gt_path is not None, "--load_pred needs --gt_path (or --data_path)")
+    require(folder is None or folder.is_dir(), f"--data_path {folder}: there is no such folder")
+    require(network or folder is not None or config.gt_path is not None, "--load_pred needs --gt_path (or --data_path)")
     for name in ("batch_size", "num_workers"):
-        demand(getattr(config, name) >= 1, f"--{name} {getattr(config, name)}: must be at least 1")
+        require(getattr(config, name) >= 1, f"--{name} {getattr(config, name)}: must be at least 1")
     scale = config.pred_depth_scale
-    demand(0 < scale < float("inf"), f"--pred_depth_scale {scale}: must be positive")
+    require(0 < scale < float("inf"), f"--pred_depth_scale {scale}: must be positive")
 
 
 def _with_data_of_run(config: EvaluateConfig) -> EvaluateConfig:
@@ -128,7 +128,7 @@ def _with_data_of_run(config: EvaluateConfig) -> EvaluateConfig:
     if registry.DATASETS.get(str(data.get("dataset"))) is not KITTI_RAW:  # the test splits are lists of its images
         data = {}
     folder = Path(data.get("data_path", DataConfig.data_path))
-    demand(folder.is_dir(), f"--data_path {folder}: there is no such folder; give the one with the test images")
+    require(folder.is_dir(), f"--data_path {folder}: there is no such folder; give the one with the test images")
     return dataclasses.replace(config, data_path=folder, png=config.png or data.get("png", False))
 
 

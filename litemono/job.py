@@ -1,15 +1,28 @@
-"""python -m litemono.job STATUS TRAINING_FLAGS: alias of litemono.jobs.requeue in jobs that version 0.1 queued.
+"""What jobs that version 0.1 queued still ask for: `python -m litemono.job STATUS TRAINING_FLAGS`, and TrainJob.
 
-It will be removed in the next release.
+It will be removed in the next release, together with litemono/config.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-from litemono.jobs import requeue
+from litemono.jobs import requeue, train_job
+from litemono.tasks.monodepth_settings import TrainConfig
+from litemono.train import train
+
+
+@dataclass
+class TrainJob:
+    """As submitit pickled it."""
+
+    config: TrainConfig
+
+    def __call__(self) -> str:
+        return train_job.TrainJob(train, self.config)()
 
 
 def run_folder(flags: list[str]) -> Path:

@@ -127,6 +127,7 @@ def describe(
     ids = job_ids(heartbeat, note)
     job = next((queue[i] for i in ids if i in queue), None)
     ended = next((past[i] for i in ids if i in past and past[i].state in slurm.ENDED), None)
+    latest = job or ended
     state = state_of(heartbeat, job, ended, now)
     alive = state in ("running", "starting")
     eta = heartbeat.get("eta_seconds") if state not in ("finished", "failed") else None
@@ -142,7 +143,7 @@ def describe(
     return Run(
         name=str(folder.relative_to(log_dir)) if folder != log_dir else folder.name,
         state=state,
-        job=(job or ended).job_id if job or ended else (ids[0] if ids else ""),
+        job=latest.job_id if latest else ids[0] if ids else "",
         node=(job.node if job else heartbeat.get("node", "") if alive else "") or "",
         restarts=heartbeat.get("restarts", 0),
         progress=progress,

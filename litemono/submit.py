@@ -95,11 +95,11 @@ def check_cluster(settings: SlurmConfig, runs: list[TrainingConfig]) -> Cluster 
 
 
 def check_not_queued(runs: list[TrainingConfig]) -> None:
-    """Two jobs in one run folder would undo each other's work."""
+    """Two jobs in one run folder would overwrite each other's files."""
     jobs = slurm.queue()
     for run in runs:
-        known = job_ids(read_json(run.folder / "status.json"), read_json(run.folder / "job.json"))
-        job = next((jobs[job_id] for job_id in known if job_id in jobs), None)
+        ids = job_ids(read_json(run.folder / "status.json"), read_json(run.folder / "job.json"))
+        job = next((jobs[job_id] for job_id in ids if job_id in jobs), None)
         if job:
             raise UserError(
                 f"{run.folder} has job {job.job_id} in the queue already ({job.state}); scancel {job.job_id} first, or use "
@@ -128,7 +128,7 @@ def check_data_and_weights(command: TrainingCommand, runs: list[TrainingConfig])
 
 
 def submit_to_slurm(settings: SlurmConfig, cluster: Cluster, train: Train, runs: list[TrainingConfig]) -> int:
-    """Submit, tell, and with --wait follow. A preflight goes first and takes the run with it when it fails."""
+    """Submit, print a summary and, with --wait, follow the log. A failed preflight cancels the run."""
     parameters = slurm_parameters(settings, request_of(settings), runs)
     trial = None
     try:
@@ -143,7 +143,7 @@ def submit_to_slurm(settings: SlurmConfig, cluster: Cluster, train: Train, runs:
         raise UserError(f"sbatch refused the job: {str(error).strip().splitlines()[-1]}") from None
     for job, run in zip(jobs, runs, strict=True):
         note_job(run.folder, job)
-    tell(settings, admission.check_request(cluster, request_of(settings)).name, jobs, runs, trial)
+    print_summary(settings, admission.check_request(cluster, request_of(settings)).name, jobs, runs, trial)
     if not settings.wait:
         return 0
     if trial and follow_log.follow(trial.job_id, trial.paths.stdout):
@@ -167,12 +167,12 @@ def log_folder(settings: SlurmConfig, runs: list[TrainingConfig]) -> Path:
 
 
 def note_job(folder: Path, job: submitit.Job) -> None:
-    """Leave the job's id in the run folder, for litemono.status and for the next submission."""
+    """Write the job's id into the run folder, for litemono.status and the next submission."""
     text = json.dumps({"job_id": job.job_id, "log": str(job.paths.stdout), "submitted": time.time()})
     write_atomically(folder / "job.json", (text + "\n").encode())
 
 
-# ---------------------------------------------------------------- this machine, and what is told
+# ---------------------------------------------------------------- this machine, and the summary
 
 
 def train_here(train: Train, runs: list[TrainingConfig]) -> int:
@@ -207,7 +207,7 @@ def submit_locally(settings: SlurmConfig, train: Train, run: TrainingConfig) -> 
     return 0 if job.paths.result_pickle.exists() else 1
 
 
-def tell(settings: SlurmConfig, partition: str, jobs: list, runs: list[TrainingConfig], trial) -> None:
+def print_summary(settings: SlurmConfig, partition: str, jobs: list, runs: list[TrainingConfig], trial) -> None:
     """Job, folder, log, and what to type next."""
     if trial:
         print(
@@ -222,7 +222,7 @@ def tell(settings: SlurmConfig, partition: str, jobs: list, runs: list[TrainingC
     print(
         f"next:  python -m litemono.status --log_dir {log_dir} --watch\n"
         f"       tail -F {jobs[0].paths.stdout}\n"
-        f"       scancel {job_id}    (the run stays; the same submit command goes on with it)"
+        f"       scancel {job_id}    (the run is kept; the same submit command resumes it)"
     )
 
 

@@ -1,21 +1,32 @@
-"""The exception of this package, and which failures of the file system are worth another try."""
+"""The exceptions of the project, and which failures of the file system are worth another try."""
 
 from __future__ import annotations
 
 import errno
 
-PERMANENT_ERRNOS = frozenset(
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+UNUSABLE_PATH = frozenset(
     {
-        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
-        *(errno.EACCES, errno.EPERM, errno.EROFS),
-        *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
-        *(errno.ENXIO, errno.EINVAL),
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EEXIST,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENXIO,
+        errno.EINVAL,
     }
 )
-"""A full disk, missing permission, or a path that cannot be used: the same call fails again until someone fixes it."""
+PERMANENT_ERRNOS = DISK_FULL | NO_PERMISSION | UNUSABLE_PATH
+"""The same call fails again until someone fixes the cause."""
 
 
-class NetworkError(ValueError):
+class UserError(Exception):
+    """Bad input. The message is one sentence: what is wrong, which file or flag, what to do."""
+
+
+class NetworkError(UserError, ValueError):
     """A network, size or weight file that cannot be used. The message says which, and the way out."""
 
 

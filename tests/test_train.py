@@ -112,6 +112,7 @@ def test_a_run_leaves_weights_curves_and_a_finished_status(uninterrupted):
         assert {"encoder.pth", "depth.pth", "pose_encoder.pth", "pose.pth"} <= names
     status = json.loads((uninterrupted / "status.json").read_text())
     assert status["state"] == "finished" and status["step"] == status["total_steps"] == EPOCHS * EPOCH_STEPS
+    assert status["final"] is True and status["exit"] == 0
     assert [step for step, _ in scalars(uninterrupted / "train", "loss")] == list(range(1, EPOCHS * EPOCH_STEPS + 1))
     assert [step for step, _ in scalars(uninterrupted / "val", "loss")] == [EPOCH_STEPS, 2 * EPOCH_STEPS]
     tags = {value.tag for event in events_in(uninterrupted / "val") for value in event.summary.value}
@@ -153,7 +154,8 @@ def test_a_signal_saves_the_step_and_the_same_command_finishes_the_run(street, t
     wait_for_step(tmp_path / "run", 1)
     process.send_signal(signal.SIGUSR1)
     assert process.wait() == 128 + signal.SIGUSR1
-    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "interrupted"
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert (status["state"], status["final"], status["exit"]) == ("interrupted", False, 128 + signal.SIGUSR1)
     assert start(flags(street, tmp_path)).wait() == 0
     assert_same_training(uninterrupted, tmp_path / "run")
 
@@ -247,7 +249,8 @@ def test_steps_that_are_not_finite_are_skipped_and_stop_the_run_after_some_in_a_
     status = train(settings(street, tmp_path, optim={"lr": (1e30,), "max_bad_steps": 2}))
     assert status == TOO_MANY_BAD_STEPS
     assert "2 steps in a row" in capsys.readouterr().out
-    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "failed"
+    ended = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert (ended["state"], ended["final"], ended["exit"]) == ("failed", True, TOO_MANY_BAD_STEPS)
 
 
 @pytest.mark.parametrize("accumulate, advice", [(1, "--accumulate 2 instead of 1"), (2, "only a smaller --height")])

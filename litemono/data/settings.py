@@ -11,7 +11,7 @@ from tyro.conf import arg
 
 from litemono.data.datasets import registry
 from litemono.data.datasets.registry import DatasetName
-from litemono.utils.errors import demand
+from litemono.utils.errors import require
 from litemono.utils.parallel import available_cores
 
 SPLIT_HELP = (
@@ -66,5 +66,5 @@ class DataConfig(FramesConfig):
 
 def check_data(data: FramesConfig) -> None:
     """Raise UserError for a folder that is not there and impossible numbers."""
-    demand(data.data_path.is_dir(), f"--data_path {data.data_path}: no such folder")
-    demand(data.threads >= 0, f"--num_workers {data.num_workers}: must not be negative")
+    require(data.data_path.is_dir(), f"--data_path {data.data_path}: no such folder")
+    require(data.threads >= 0, f"--num_workers {data.num_workers}: must not be negative")

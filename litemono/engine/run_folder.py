@@ -40,7 +40,13 @@ HEARTBEAT_TIMEOUT = 60.0  # after which a run on a file system without locks cou
 def announce(folder: Path) -> None:
     """Write the path of the run folder into $LITEMONO_RUN_FOLDER_FILE, for the end of a batch script (slurm/requeue.sh)."""
     file = os.environ.get("LITEMONO_RUN_FOLDER_FILE")
-    if file and os.environ.get("RANK", "0") == "0":
+    if os.environ.get("RANK", "0") != "0":
+        return
+    status = read_json(folder / "status.json")
+    if status.get("final") and status.get("state") != "finished":  # of an earlier start; this one has not failed yet
+        with contextlib.suppress(OSError, UserError):
+            write_atomically(folder / "status.json", json.dumps({**status, "final": False, "exit": None}).encode())
+    if file:
         with contextlib.suppress(OSError, UserError):  # the script works without it
             write_atomically(file, f"{folder.absolute()}\n".encode())
 

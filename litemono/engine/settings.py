@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 from typing_extensions import Self
 
 from litemono.engine.lr_schedule import Rate, ScheduleName, group_rates
-from litemono.utils.errors import demand
+from litemono.utils.errors import require
 
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 
@@ -121,18 +121,18 @@ class TrainingConfig:
 def check_training(config: TrainingConfig) -> None:
     """Raise UserError for values that no training can have, before anything is written or queued."""
     longest = max(config.folder.parts, key=lambda part: len(part.encode()), default="")
-    demand(len(longest.encode()) <= 255, f"{config.folder}: no file system takes a name of {len(longest)} letters")
+    require(len(longest.encode()) <= 255, f"{config.folder}: no file system takes a name of {len(longest)} letters")
     check_counts(config.optim, config.run)
     group_rates(config.optim.lr, config.default_rates)
 
 
 def check_not_negative(name: str, value: float) -> None:
-    demand(0 <= value < math.inf, f"--{name} {value}: must be finite and not negative")
+    require(0 <= value < math.inf, f"--{name} {value}: must be finite and not negative")
 
 
 def check_counts(optim: OptimConfig, run: RunConfig) -> None:
     """UserError for rates, sizes and intervals that make no training."""
-    demand(all(0 < value < math.inf for value in optim.lr), "--lr: every value must be positive and finite")
+    require(all(0 < value < math.inf for value in optim.lr), "--lr: every value must be positive and finite")
     for name, value in (
         ("weight_decay", optim.weight_decay),
         ("warmup_epochs", optim.warmup_epochs),
@@ -140,15 +140,15 @@ def check_counts(optim: OptimConfig, run: RunConfig) -> None:
         ("checkpoint_minutes", run.checkpoint_minutes),
     ):
         check_not_negative(name, value)
-    demand(0 <= run.seed < 2**63, f"--seed {run.seed}: must be in [0, 2^63)")
+    require(0 <= run.seed < 2**63, f"--seed {run.seed}: must be in [0, 2^63)")
     for group, names in (
         (optim, ("batch_size", "accumulate", "num_epochs", "max_bad_steps")),
         (run, ("keep_checkpoints", "log_every", "images_every", "max_steps", "max_val_steps", "profile")),
     ):
         for name in names:
             value = getattr(group, name)
-            demand(value is None or value >= 1, f"--{name} {value}: must be at least 1")
-    demand(
+            require(value is None or value >= 1, f"--{name} {value}: must be at least 1")
+    require(
         optim.batch_size % optim.accumulate == 0,
         f"--accumulate {optim.accumulate} must divide --batch_size {optim.batch_size}",
     )

@@ -107,8 +107,9 @@ def check_account(cluster: Cluster, partition: Partition, request: Request) -> N
 
 def features_of(request: Request) -> frozenset[str]:
     """What a node must have; nothing where --constraint is an expression that only Slurm can judge ("v100|a100")."""
-    simple = request.constraint and not re.search(r"[|!()\[\]*]", request.constraint)
-    return frozenset(re.findall(r"[\w.:-]+", request.constraint) if simple else ())
+    constraint = request.constraint or ""
+    simple = not re.search(r"[|!()\[\]*]", constraint)
+    return frozenset(re.findall(r"[\w.:-]+", constraint) if simple else ())
 
 
 def nodes_for(partition: Partition, request: Request) -> list[Node]:

@@ -12,9 +12,9 @@ import submitit
 from litemono.engine.settings import TrainingConfig
 from litemono.jobs import slurm
 from litemono.jobs.admission import Request
-from litemono.utils.errors import demand
+from litemono.utils.errors import UserError, require
 
-MEMORY_PER_GPU = "16G"
+MEMORY_PER_GPU = 16 * 1024  # MB
 RANK_EXIT_SECONDS = 120  # between the end of the first process of a job and srun's end of the others
 
 
@@ -47,7 +47,7 @@ class SlurmConfig:
     setup: tuple[str, ...] = ()
     """Shell lines before training, like "module load cuda/12.6" "source venv/bin/activate"."""
     warning_seconds: int = 120
-    """How long before the time limit the run is told to save."""
+    """How long before the time limit the run gets SIGUSR2, to write a checkpoint."""
     dry_run: bool = False
     """Check everything and print the batch script instead of submitting it."""
     wait: bool = False
@@ -63,44 +63,60 @@ class SlurmConfig:
 def check_settings(settings: SlurmConfig) -> None:
     for name, least in (("gpus_per_node", 0), ("nodes", 1), ("cpus_per_task", 1), ("array_parallelism", 1)):
         value = getattr(settings, name)
-        demand(value >= least, f"--{name} {value}: must be at least {least}")
-    limit = slurm.minutes(settings.time)
-    demand(
-        limit is not None, f"--time {settings.time}: write hours:minutes:seconds, days-hours:minutes:seconds or minutes"
-    )
-    demand(limit != float("inf"), f"--time {settings.time}: give a limit; the job is requeued when it is reached")
-    demand(
+        require(value >= least, f"--{name} {value}: must be at least {least}")
+    limit = time_limit(settings)
+    memory_per_node(settings)
+    require(limit != float("inf"), f"--time {settings.time}: give a limit; the job is requeued when it is reached")
+    require(
         limit * 60 >= settings.warning_seconds + 60,
         f"--time {settings.time}: Slurm's warning comes up to a minute before --warning_seconds {settings.warning_seconds}, "
         "so this job would never train; ask for more time",
     )
-    demand(settings.mem is None or slurm.megabytes(settings.mem), f"--mem {settings.mem}: write it like 32G or 16000M")
-    demand(not (settings.wait and settings.sweep), "--wait follows one run; watch a sweep with litemono.status --watch")
-    demand(
+    require(
+        not (settings.wait and settings.sweep), "--wait follows one run; watch a sweep with litemono.status --watch"
+    )
+    require(
         not (settings.preflight and settings.sweep),
         "--preflight tries one run: give it without --sweep first, then the sweep",
     )
-    demand(
+    require(
         settings.cluster == "slurm" or not (settings.preflight or settings.dry_run),
         f"--cluster {settings.cluster} has no queue: leave out --preflight and --dry_run",
     )
-    demand(settings.cluster != "local" or not settings.sweep, "--cluster local trains one run: leave out --sweep")
-    demand(
+    require(settings.cluster != "local" or not settings.sweep, "--cluster local trains one run: leave out --sweep")
+    require(
         settings.cluster != "debug" or settings.gpus_per_node <= 1,
         "--cluster debug trains in this process, on one GPU: leave out --gpus_per_node, or use --cluster local",
     )
-    demand(settings.cluster == "slurm" or settings.nodes == 1, f"--cluster {settings.cluster} is one node: --nodes 1")
+    require(settings.cluster == "slurm" or settings.nodes == 1, f"--cluster {settings.cluster} is one node: --nodes 1")
+
+
+def time_limit(settings: SlurmConfig) -> float:
+    """Minutes of --time. Raises UserError where Slurm could not read it."""
+    limit = slurm.minutes(settings.time)
+    if limit is None:
+        raise UserError(f"--time {settings.time}: write hours:minutes:seconds, days-hours:minutes:seconds or minutes")
+    return limit
+
+
+def memory_per_node(settings: SlurmConfig, gpus: int | None = None) -> int:
+    """MB of --mem, by default for each of `gpus` (default: --gpus_per_node). Raises UserError where Slurm could not read it."""
+    if settings.mem is None:
+        return MEMORY_PER_GPU * max(1, settings.gpus_per_node if gpus is None else gpus)
+    memory = slurm.megabytes(settings.mem)
+    if not memory:
+        raise UserError(f"--mem {settings.mem}: write it like 32G or 16000M")
+    return memory
 
 
 def request_of(settings: SlurmConfig) -> Request:
-    memory = slurm.megabytes(settings.mem or MEMORY_PER_GPU) * (1 if settings.mem else max(1, settings.gpus_per_node))
     return Request(
         partition=settings.partition,
         nodes=settings.nodes,
         gpus=settings.gpus_per_node,
         cpus=settings.cpus_per_task * max(1, settings.gpus_per_node),
-        memory=memory,
-        minutes=slurm.minutes(settings.time),
+        memory=memory_per_node(settings),
+        minutes=time_limit(settings),
         account=settings.account,
         qos=settings.qos,
         constraint=settings.constraint,

@@ -9,9 +9,8 @@ from pathlib import Path
 import submitit
 
 from litemono.engine.settings import TrainingConfig
-from litemono.jobs import slurm
 from litemono.jobs.admission import Request, check_request, find_partition
-from litemono.jobs.batch_script import MEMORY_PER_GPU, SlurmConfig, request_of, slurm_parameters
+from litemono.jobs.batch_script import SlurmConfig, memory_per_node, request_of, slurm_parameters
 from litemono.jobs.cluster import Cluster, Partition
 from litemono.jobs.train_job import Train, TrainJob
 from litemono.utils.errors import UserError
@@ -63,7 +62,7 @@ def submit(settings: SlurmConfig, cluster: Cluster, train: Train, run: TrainingC
     gpus = 0 if on_cpu else 1
     small = replace(
         request, partition=name, nodes=1, gpus=gpus, cpus=settings.cpus_per_task, minutes=MINUTES,
-        memory=min(request.memory, slurm.megabytes(settings.mem or MEMORY_PER_GPU)),
+        memory=min(request.memory, memory_per_node(settings, gpus)),
         constraint=None if on_cpu else request.constraint,
     )  # fmt: skip
     partition = preflight_partition(cluster, small, settings.partition)

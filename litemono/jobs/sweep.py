@@ -45,7 +45,7 @@ def parse(entry: str, flags: Mapping[str, object]) -> tuple[str, list[str]]:
             f"(flags: {', '.join(sorted(flags.keys() - NOT_SWEPT))})"
         )
     if len(set(choices)) < len(choices):
-        raise UserError(f"--sweep {entry}: the same value twice")
+        raise UserError(f"--sweep {entry}: a value is repeated; give each once")
     return name, choices
 
 

@@ -19,7 +19,7 @@ from litemono.data.settings import DataConfig, check_data
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.lr_schedule import Rate
 from litemono.engine.settings import TrainingConfig, check_not_negative, check_training
-from litemono.utils.errors import demand
+from litemono.utils.errors import require
 from networks import registry
 
 if TYPE_CHECKING:  # a type checker cannot read the registry
@@ -120,13 +120,13 @@ def check(config: TrainConfig) -> None:
     network = registry.get(model.model)
     for name, value in (("height", model.height), ("width", model.width)):
         least = network.input.smallest
-        demand(value >= least, f"--{name} {value}: must be at least {least}, the smallest size of {model.model}")
-    demand(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
-    demand(not (loss.compile and loss.no_ssim), "--compile has nothing to fuse with --no_ssim; give one of the two")
+        require(value >= least, f"--{name} {value}: must be at least {least}, the smallest size of {model.model}")
+    require(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
+    require(not (loss.compile and loss.no_ssim), "--compile has nothing to fuse with --no_ssim; give one of the two")
     begun = has_checkpoints(config.folder)  # then these files are not read again
     for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):
-        demand(path is None or begun or path.exists(), f"--{name} {path}: no such file or folder")
-    demand(
+        require(path is None or begun or path.exists(), f"--{name} {path}: no such file or folder")
+    require(
         model.load_weights is None or model.mypretrain is None,
         "--mypretrain would overwrite the encoder of --load_weights; give one of the two",
     )
@@ -140,7 +140,7 @@ def check_pose_batch(config: TrainConfig) -> None:
     pairs = len(loss.frame_ids) - 1
     images = optim.batch_size // optim.accumulate * (pairs if model.batched_pose else 1)
     places = math.ceil(model.height / POSE_STRIDE) * math.ceil(model.width / POSE_STRIDE)
-    demand(
+    require(
         pairs == 0 or images * places > 1,
         f"--batch_size {optim.batch_size} --accumulate {optim.accumulate} at {model.width}x{model.height}: the pose "
         "network's BatchNorm would see one value per channel; give a larger batch per forward pass, or a larger --height or "
@@ -151,18 +151,18 @@ def check_pose_batch(config: TrainConfig) -> None:
 def check_loss(loss: LossConfig, network_scales: Sequence[int]) -> None:
     """UserError for an objective without a source view, or with scales that the depth network does not have."""
     ids, scales = loss.frame_ids, loss.scales
-    demand(
+    require(
         bool(ids) and ids[0] == 0 and len(set(ids)) == len(ids),
         f"--frame_ids {ids}: the target 0 comes first and every frame once, for example 0 -1 1",
     )
-    demand(len(ids) > 1 or loss.use_stereo, "--frame_ids 0 leaves nothing to compare with: add -1 1, or --use_stereo")
-    demand(
+    require(len(ids) > 1 or loss.use_stereo, "--frame_ids 0 leaves nothing to compare with: add -1 1, or --use_stereo")
+    require(
         bool(scales) and set(scales) <= set(network_scales) and len(set(scales)) == len(scales),
         f"--scales {scales}: choose from {' '.join(map(str, network_scales))}, each once; the depth network has no others",
     )
-    demand(
+    require(
         0 < loss.min_depth < loss.max_depth,
         f"--min_depth {loss.min_depth} --max_depth {loss.max_depth}: depths are positive and the first is smaller",
     )
-    demand(math.isfinite(loss.max_depth), f"--max_depth {loss.max_depth}: must be a finite number of metres")
+    require(math.isfinite(loss.max_depth), f"--max_depth {loss.max_depth}: must be a finite number of metres")
     check_not_negative("disparity_smoothness", loss.disparity_smoothness)

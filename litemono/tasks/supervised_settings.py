@@ -17,7 +17,7 @@ from litemono.engine.lr_schedule import Rate
 from litemono.engine.settings import OptimConfig, TrainingConfig, check_training
 from litemono.losses.registry import LOSSES
 from litemono.tasks.monodepth_settings import Model, ModelConfig
-from litemono.utils.errors import demand
+from litemono.utils.errors import require
 
 DEFAULT_RATES = (Rate(1e-4, 1e-6, 10.0), Rate(5e-4, 5e-6, 10.0))  # encoder, decoder
 
@@ -92,29 +92,29 @@ def check(config: FinetuneConfig) -> None:
     check_training(config)
     check_data(data)
     with_depth = [name for name, dataset in datasets.DATASETS.items() if "depth" in dataset.pictures]
-    demand(
+    require(
         data.dataset in with_depth,
         f"--dataset {data.dataset} has no depth pictures to train on; those that have: {', '.join(with_depth)}",
     )
     network = networks.registry.get(model.model)
     fitting = [name for name, spec in networks.registry.SPECS.items() if spec.output != "relative"]
-    demand(
+    require(
         model.model in fitting,
         f"--loss {loss.loss} compares metres, and --model {model.model} predicts depth up to scale and shift; those that "
         f"fit: {', '.join(fitting)}",
     )
     for name, value in (("height", model.height), ("width", model.width)):
         least = network.input.smallest
-        demand(value >= least, f"--{name} {value}: must be at least {least}, the smallest size of {model.model}")
-    demand(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
+        require(value >= least, f"--{name} {value}: must be at least {least}, the smallest size of {model.model}")
+    require(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
     begun = has_checkpoints(config.folder)  # then these files are not read again
     for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):
-        demand(path is None or begun or path.exists(), f"--{name} {path}: no such file or folder")
-    demand(
+        require(path is None or begun or path.exists(), f"--{name} {path}: no such file or folder")
+    require(
         model.load_weights is None or model.mypretrain is None,
         "--mypretrain would overwrite the encoder of --load_weights; give one of the two",
     )
-    demand(
+    require(
         0 < loss.min_depth < loss.max_depth < math.inf,
         f"--min_depth {loss.min_depth} --max_depth {loss.max_depth}: depths are positive, finite and the first is smaller",
     )

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from litemono.utils.errors import UserError
-from networks.errors import may_pass
+from networks.errors import DISK_FULL, may_pass
 
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 
 
@@ -42,12 +41,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 class NoLocks(Exception):
-    """The file system has none (Lustre mounted without flock)."""
+    """The file system has no locks (Lustre mounted without flock)."""
 
 
-def try_lock(file: IO, patience: float = 0.0) -> bool:
-    """Lock the file until it is closed; False if another process still has it after `patience` seconds. Raises NoLocks."""
-    deadline = time.monotonic() + patience
+def try_lock(file: IO, timeout: float = 0.0) -> bool:
+    """Lock the file until it is closed; False if another process still has it after `timeout` seconds. Raises NoLocks."""
+    deadline = time.monotonic() + timeout
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from networks.errors import NetworkError
+from networks.errors import UserError
 
+__all__ = ["USER_ERRORS", "UserError", "require"]
 
-class UserError(Exception):
-    """Bad input. The message is one sentence: what is wrong, which file or flag, what to do."""
-
-
-USER_ERRORS = (UserError, NetworkError, PermissionError)
+USER_ERRORS = (UserError, PermissionError)
 """A job that ends with one of these is not requeued: it would end the same way."""
 
 
-def demand(ok: object, message: str) -> None:
+def require(ok: object, message: str) -> None:
     """UserError(message) unless ok."""
     if not ok:
         raise UserError(message)

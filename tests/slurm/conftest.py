@@ -1,4 +1,4 @@
-"""A running Slurm (tests/slurm/cluster), a small world to train on, and the few things that tests do to jobs."""
+"""A running Slurm (tests/slurm/cluster), a small rendered data set, and what tests do to jobs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT
 
 CLUSTER = Path(__file__).with_name("cluster")
-PATIENCE = 600  # seconds until a test gives up on something that must happen
+TIMEOUT = 600  # seconds in which what a test waits for must happen
 
 
 def pytest_collection_modifyitems(items):
@@ -31,10 +31,11 @@ class Slurm:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment
+        self._preemption = "job-signal"  # as `cluster up` leaves it
 
     def call(self, *command: object, check: bool = True, cwd: Path = ROOT) -> subprocess.CompletedProcess:
         done = subprocess.run(
-            [*map(str, command)], capture_output=True, text=True, env=self.environment, cwd=cwd, timeout=PATIENCE
+            [*map(str, command)], capture_output=True, text=True, env=self.environment, cwd=cwd, timeout=TIMEOUT
         )
         assert not check or done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         return done
@@ -51,7 +52,10 @@ class Slurm:
         return self.call("sbatch", "--parsable", *arguments, cwd=cwd).stdout.strip()
 
     def preemption(self, kind: str) -> None:
-        self.call(CLUSTER, "up", "--preemption", kind)
+        """How Slurm preempts from now on; nodes that are down are resumed."""
+        if kind != self._preemption or re.search("down|drain|drng", self.call("sinfo", "-hN", "-o", "%t").stdout):
+            self.call(CLUSTER, "up", "--preemption", kind)
+            self._preemption = kind
 
     def bring_back(self, nodes: str) -> None:
         """Resume nodes set DOWN or drained; one that Slurm brought back by itself meanwhile refuses, and is fine."""
@@ -76,7 +80,7 @@ class Slurm:
     def queued(self, job: str) -> bool:
         return bool(self.call("squeue", "-h", "-j", job, check=False).stdout.strip())
 
-    def wait_for(self, what: str, condition: Callable[[], object], log: Path | None = None, seconds: float = PATIENCE):
+    def wait_for(self, what: str, condition: Callable[[], object], log: Path | None = None, seconds: float = TIMEOUT):
         deadline = time.monotonic() + seconds
         while not (answer := condition()):
             if time.monotonic() > deadline:
@@ -119,7 +123,9 @@ def read_status(run: Path) -> dict:
 
 @pytest.fixture(scope="session")
 def slurm_session(tmp_path_factory):
-    started = subprocess.run([sys.executable, str(CLUSTER), "up"], capture_output=True, text=True)
+    started = subprocess.run(
+        [sys.executable, str(CLUSTER), "up", "--preemption", "job-signal"], capture_output=True, text=True
+    )
     if started.returncode:
         pytest.fail(f"LITEMONO_SLURM=1, but Slurm does not start: {started.stderr}", pytrace=False)
     conf = subprocess.run([sys.executable, str(CLUSTER), "env"], capture_output=True, text=True).stdout.split("=", 1)[1]

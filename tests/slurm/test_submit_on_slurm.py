@@ -6,8 +6,7 @@ import os
 import shutil
 import signal
 import time
-
-import pytest
+from concurrent.futures import ThreadPoolExecutor
 
 from litemono.jobs.slurm import ENDED
 from slurm.conftest import read_status
@@ -27,27 +26,32 @@ def test_a_submitted_run_is_followed_until_it_is_finished(slurm, training, tmp_p
     assert "mytrain" in table and "finished" in table and job in table
 
 
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--partition", "gup"], ["no such partition", "gpu (2 nodes with 4 v100, up to 1-00:00:00)"]),
-        ([], ["default partition compute has no GPUs", "gpu-short"]),
-        (["--partition", "gpu-short"], ["--time 1-00:00:00", "allows 00:05:00"]),
-        (["--partition", "gpu", "--gpus_per_node", "5"], ["--gpus_per_node: 5", "(4)"]),
-        (["--partition", "gpu", "--cpus_per_task", "9"], ["9 CPUs", "(8)"]),
-        (["--partition", "gpu", "--mem", "17G"], ["17408 MB", "(16000)"]),
-        (["--partition", "gpu", "--nodes", "3"], ["--nodes 3", "2 at most"]),
-        (["--partition", "gpu", "--constraint", "a100"], ["feature a100", "v100"]),
-        (["--partition", "gpu", "--data_path", "/nonexistent"], ["--data_path /nonexistent: no such folder"]),
-        (["--partition", "gpu", "--split", "/nonexistent"], ["--split", "/nonexistent"]),
-        (["--partition", "gpu", "--mypretrain", "/nonexistent"], ["--mypretrain /nonexistent"]),
-    ],
-)
-def test_what_could_never_start_is_not_queued(slurm, training, flags, words, tmp_path):
-    memory = [] if "--mem" in flags else ["--mem", "4G"]
-    done = slurm.python("litemono.submit", *training("bad", 1), *memory, *flags, check=False)
-    assert done.returncode == 2 and all(word in done.stderr for word in words), done.stderr
-    assert "Traceback" not in done.stderr and not slurm.call("squeue", "-h").stdout
+REFUSED = [
+    (["--partition", "gup"], ["no such partition", "gpu (2 nodes with 4 v100, up to 1-00:00:00)"]),
+    ([], ["default partition compute has no GPUs", "gpu-short"]),
+    (["--partition", "gpu-short"], ["--time 1-00:00:00", "allows 00:05:00"]),
+    (["--partition", "gpu", "--gpus_per_node", "5"], ["--gpus_per_node: 5", "(4)"]),
+    (["--partition", "gpu", "--cpus_per_task", "9"], ["9 CPUs", "(8)"]),
+    (["--partition", "gpu", "--mem", "17G"], ["17408 MB", "(16000)"]),
+    (["--partition", "gpu", "--nodes", "3"], ["--nodes 3", "2 at most"]),
+    (["--partition", "gpu", "--constraint", "a100"], ["feature a100", "v100"]),
+    (["--partition", "gpu", "--data_path", "/nonexistent"], ["--data_path /nonexistent: no such folder"]),
+    (["--partition", "gpu", "--split", "/nonexistent"], ["--split", "/nonexistent"]),
+    (["--partition", "gpu", "--mypretrain", "/nonexistent"], ["--mypretrain /nonexistent"]),
+]
+
+
+def test_what_could_never_start_is_not_queued(slurm, training, tmp_path):
+    def submit(flags: list[str]):
+        memory = [] if "--mem" in flags else ["--mem", "4G"]
+        return slurm.python("litemono.submit", *training("bad", 1), *memory, *flags, check=False)
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = [*pool.map(submit, (flags for flags, _ in REFUSED))]
+    for (flags, words), done in zip(REFUSED, outcomes, strict=True):
+        assert done.returncode == 2 and all(word in done.stderr for word in words), f"{flags}: {done.stderr}"
+        assert "Traceback" not in done.stderr, flags
+    assert not slurm.call("squeue", "-h").stdout
     assert not (tmp_path / "runs").exists()
 
 
@@ -75,37 +79,31 @@ def test_a_run_is_not_queued_twice(slurm, training):
     slurm.call("scancel", holder, job)
 
 
-def test_a_preflight_that_works_lets_the_run_start(slurm, training, tmp_path):
-    done = slurm.python("litemono.submit", *training("careful", 1), "--partition", "gpu", "--mem", "4G", "--preflight")
-    preflight, job = (done.stdout.split(word)[1].split(":")[0] for word in ("preflight  job ", "\njob "))
-    assert "gpu-short" in slurm.call("scontrol", "show", "job", preflight).stdout, "the shortest queue that fits"
-    assert slurm.wait_end(preflight) == "COMPLETED"
-    assert slurm.wait_end(job) == "COMPLETED"
-    assert "preflight: training works" in (tmp_path / f"runs/careful/slurm/{preflight}_0_log.out").read_text()
-    assert not (tmp_path / "runs/careful/preflight").exists()
-
-
-def test_a_preflight_that_fails_on_a_cpu_cancels_the_run(slurm, training, world, tmp_path):
+def test_the_run_starts_after_a_preflight_that_works_and_is_cancelled_after_one_that_fails(
+    slurm, training, world, tmp_path
+):
     broken = tmp_path / "broken"
     shutil.copytree(world, broken)
     for frame in broken.rglob("image_02/data/*.png"):
-        frame.write_bytes(frame.read_bytes()[:100])  # there, but not whole: only reading finds out
-    flags = [str(broken) if flag == str(world) else flag for flag in training("careless", 1)]
-    done = slurm.python(
-        "litemono.submit",
-        *flags,
-        "--partition",
-        "gpu",
-        "--mem",
-        "4G",
-        "--preflight",
-        "--preflight_partition",
-        "compute",
-    )
-    preflight, job = (done.stdout.split(word)[1].split(":")[0] for word in ("preflight  job ", "\njob "))
-    assert slurm.wait_end(preflight) == "FAILED"
-    assert slurm.wait_end(job) == "CANCELLED"
-    assert "truncated" in (tmp_path / f"runs/careless/slurm/{preflight}_0_log.out").read_text().lower()
+        frame.write_bytes(frame.read_bytes()[:100])  # only reading shows that it is cut
+
+    def submit(*flags: str) -> list[str]:
+        """Ids of the preflight and of the run."""
+        text = slurm.python("litemono.submit", *flags, "--partition", "gpu", "--mem", "4G", "--preflight").stdout
+        return [text.split(word)[1].split(":")[0] for word in ("preflight  job ", "\njob ")]
+
+    careless = [str(broken) if flag == str(world) else flag for flag in training("careless", 1)]
+    with ThreadPoolExecutor() as pool:
+        works = pool.submit(submit, *training("careful", 1))
+        fails = pool.submit(submit, *careless, "--preflight_partition", "compute")
+    (preflight, job), (failing, cancelled) = works.result(), fails.result()
+    assert "gpu-short" in slurm.call("scontrol", "show", "job", preflight).stdout, "the shortest queue that fits"
+    assert slurm.wait_end(preflight) == "COMPLETED" and slurm.wait_end(job) == "COMPLETED"
+    assert slurm.wait_end(failing) == "FAILED" and slurm.wait_end(cancelled) == "CANCELLED"
+    logs = {"careful": preflight, "careless": failing}
+    text = {name: (tmp_path / f"runs/{name}/slurm/{number}_0_log.out").read_text() for name, number in logs.items()}
+    assert "preflight: training works" in text["careful"] and "truncated" in text["careless"].lower()
+    assert not (tmp_path / "runs/careful/preflight").exists()
     assert not (tmp_path / "runs/careless/preflight").exists()
 
 

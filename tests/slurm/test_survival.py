@@ -14,7 +14,7 @@ from litemono.engine.tensorboard import events_in
 from slurm.conftest import read_status
 
 HOG = Path(__file__).with_name("hog")
-ENDLESS = 1000  # epochs: the test stops the run
+EPOCHS = 1000  # never reached: the test stops the run
 
 
 def weights_of(run: Path, epoch: int) -> dict[str, torch.Tensor]:
@@ -41,18 +41,22 @@ def test_a_run_through_three_time_limits_two_preemptions_and_a_dead_node_ends_as
     slurm, training, tmp_path, log_of
 ):
     """Bit-identical weights on the CPU, one training curve without gaps or repeats, one log."""
-    calm = slurm.submit(*training("calm", ENDLESS), "--partition", "compute", "--gpus_per_node", 0, "--mem", "4G")
+    calm = slurm.submit(*training("calm", EPOCHS), "--partition", "compute", "--gpus_per_node", 0, "--mem", "4G")
     job = slurm.submit(
-        *training("hunted", ENDLESS, "--checkpoint_minutes", 0.02), "--partition", "gpu-preempt",
-        "--mem", "4G", "--time", "00:02:00", "--warning_seconds", 60,
+        *training("hunted", EPOCHS, "--checkpoint_minutes", 0.02), "--partition", "gpu-preempt",
+        "--mem", "4G", "--warning_seconds", 60,
     )  # fmt: skip
     run, log = tmp_path / "runs/hunted", log_of("hunted", job)
 
-    # Three time limits: Slurm warns about a minute before the end, the job saves and goes back into the queue.
+    # Three time limits: Slurm sends the warning, the job writes a checkpoint and is requeued.
     for limit in range(1, 4):
-        slurm.wait_for(f"time limit {limit}", lambda n=limit: restarts(slurm, job) == n, log)
-    slurm.wait_running(job)
-    slurm.call("scontrol", "update", f"JobId={job}", "TimeLimit=60")
+        step = slurm.wait_step(run, newest_step(run) + 3, log)
+        before = restarts(slurm, job)
+        slurm.call("scontrol", "update", f"JobId={job}", "TimeLimit=1")  # the warning comes at Slurm's next check
+        slurm.wait_for(f"time limit {limit}", lambda n=before: restarts(slurm, job) > n, log)
+        slurm.call("scontrol", "update", f"JobId={job}", "TimeLimit=60")
+        assert newest_step(run) >= step, "the step at which the warning came was not saved"
+    assert log.read_text().count("USR2: saved at step") >= 3
 
     # Preempted with the job's own signal, then with SIGTERM only.
     for kind in ("job-signal", "sigterm"):
@@ -112,7 +116,7 @@ def test_a_run_goes_on_from_its_last_checkpoint_after_requeue_out_of_memory_and_
     slurm.environment |= {"PYTHONPATH": f"{HOG}:{ROOT}", "LITEMONO_TEST_HOG": str(hog)}
     try:
         job = slurm.submit(
-            *training("killed", ENDLESS, "--checkpoint_minutes", 0.01), "--partition", "gpu", "--mem", "2G"
+            *training("killed", EPOCHS, "--checkpoint_minutes", 0.01), "--partition", "gpu", "--mem", "2G"
         )
     finally:
         slurm.environment["PYTHONPATH"] = str(ROOT)
@@ -138,7 +142,7 @@ def test_a_run_goes_on_from_its_last_checkpoint_after_requeue_out_of_memory_and_
     slurm.call("scancel", job)
     assert slurm.wait_end(job) == "CANCELLED"
     assert int(checkpoints(run)[-1][5:13]) >= step
-    # The same command goes on, and finishes; a finished run is not queued again.
+    # The same command resumes and finishes; a finished run is not requeued.
     epochs = int(checkpoints(run)[-1][5:13]) // 16 + 1
     again = slurm.submit(*training("killed", epochs), "--partition", "gpu", "--mem", "2G")
     assert slurm.wait_end(again, log_of("killed", again)) == "COMPLETED"
