@@ -89,7 +89,7 @@ def check_same_run(config: TrainingConfig) -> None:
             f"{folder} has checkpoints but no config.json, so nothing says whether the flags are the same; restore it, or use "
             "another --model_name"
         ) from None
-    except (ValueError, TypeError, AttributeError, IsADirectoryError):
+    except (ValueError, TypeError, AttributeError, RecursionError, IsADirectoryError):
         raise UserError(f"{folder}/config.json is damaged; restore it or use another --model_name") from None
     if different:
         raise UserError(
