@@ -62,14 +62,17 @@ def load(path: Path) -> dict[str, Any]:
         if is_out_of_memory(error):
             raise
         raise ValueError("it has its checksum, but is no checkpoint that torch can read") from None
-    if not (isinstance(state, dict) and "format" in state and isinstance(state.get("progress"), dict)):
+    if not isinstance(state, dict):
         raise ValueError("it has its checksum, but holds something else than a checkpoint")
     return state
 
 
-def load_newest(folder: Path, warn: Callable[[str], None]) -> dict[str, Any] | None:
+def load_newest(
+    folder: Path, warn: Callable[[str], None], problem: Callable[[dict], str | None] = lambda state: None
+) -> dict[str, Any] | None:
     """The newest checkpoint that is whole, or None where there is none at all.
 
+    problem: what is wrong with a checkpoint's content; such a one is damaged too.
     Damaged ones are named through `warn` and renamed, or they would go on counting as the newest. Raises UserError when
     checkpoints exist but none is whole: starting from scratch then is for the user to decide. OSError of a file server
     that stumbles comes through: the same file may be whole at the next try.
@@ -79,6 +82,8 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> dict[str, Any] | N
     for path in reversed(found):
         try:
             state = load(path)
+            if text := problem(state):
+                raise ValueError(text)
         except ValueError as error:
             warn(f"{path}: damaged, {error}; falling back to the checkpoint before")
             damaged.append(path)
