@@ -17,7 +17,7 @@ from litemono.engine.task import Task
 from litemono.engine.training import Training, open_training
 from litemono.engine.validation import validate
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
+from litemono.utils.atomic_files import full_disk_explained, write_atomically
 from litemono.utils.device import is_out_of_memory
 from litemono.utils.errors import UserError
 
@@ -30,7 +30,9 @@ def run(task: Task, config: TrainingConfig) -> int:
             Processes(config.run.device) as processes,
             stop,
             out_of_memory_explained(config),
+            full_disk_explained(config.folder),
             open_training(task, config, processes) as training,
+            full_disk_explained(config.folder),  # of curves and profiles
             out_of_memory_explained(config),  # here too, so that status.json has the explanation
             Profiler(training) as profiler,
         ):

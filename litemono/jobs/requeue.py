@@ -35,7 +35,7 @@ FINAL = (cli.FINISHED, cli.BAD_INPUT, cli.TOO_MANY_BAD_STEPS)
 TRIES = 3
 PATIENCE, ASK_AGAIN = 300.0, 5.0  # seconds
 PREEMPTED = cli.SIGNAL_BASE + signal.SIGTERM
-WARNED = cli.SIGNAL_BASE + signal.SIGUSR2  # the time limit comes near
+WARNED = cli.SIGNAL_BASE + getattr(signal, "SIGUSR2", 12)  # the time limit comes near
 USER_ERRORS = ("UserError:", "NetworkError:", "PermissionError:")  # how the run's message begins
 
 
@@ -111,7 +111,8 @@ def count_try(folder: Path, job_id: str, step: int) -> int:
     path = folder / "tries.json"
     last = read_json(path)
     same = last.get("job_id") == job_id and last.get("step") == step
-    count = last.get("count", 0) + 1 if same else 1
+    before = last.get("count") if same else 0
+    count = before + 1 if type(before) is int else 1
     write_atomically(path, (json.dumps({"job_id": job_id, "step": step, "count": count}) + "\n").encode())
     return count
 
