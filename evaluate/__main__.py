@@ -46,7 +46,7 @@ class EvaluateConfig:
     data_path: Path | None = None
     """KITTI raw folder with the test images. Default: the run's own if it is one, else kitti_data."""
     png: bool = False
-    """The images are .png files (as KITTI ships them), not .jpg (as the field converts them)."""
+    """Of a frame that is there as .png (as KITTI ships it) and as .jpg, take the .png; either is read where it is alone."""
     split: str = "eigen"
     """Name of a folder in splits/, or path of a folder with test_files.txt. eigen_benchmark counts all annotated pixels;
     every other split the Garg crop up to 80 m."""
