@@ -16,6 +16,7 @@ import tyro
 from evaluate import predictions, results
 from evaluate.protocol import BadPrediction, ImageScore, Protocol, score_image, summarise, uses_crop
 from export_gt import GroundTruth, default_path
+from export_gt.depth_maps import check_has_truth
 from litemono.data.datasets import registry
 from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.settings import DataConfig, default_workers
@@ -46,7 +47,7 @@ class EvaluateConfig:
     data_path: Path | None = None
     """KITTI raw folder with the test images. Default: the run's own if it is one, else kitti_data."""
     png: bool = False
-    """The images are .png files (as KITTI ships them), not .jpg (as the field converts them)."""
+    """Of a frame that is there as .png (as KITTI ships it) and as .jpg, take the .png; either is read where it is alone."""
     split: str = "eigen"
     """Name of a folder in splits/, or path of a folder with test_files.txt. eigen_benchmark counts all annotated pixels;
     every other split the Garg crop up to 80 m."""
@@ -78,6 +79,7 @@ def evaluate(config: EvaluateConfig) -> None:
     _check(config)
     config = _with_data_of_run(config)
     list_file = split_file(config.split, "test")
+    check_has_truth(list_file)
     lines, split_name = read_split(list_file), list_file.parent.name
     truth = _open_truth(config, lines, split_name)
     protocol = Protocol(uses_crop(split_name), not config.no_median_scaling, config.pred_depth_scale)
@@ -88,12 +90,14 @@ def evaluate(config: EvaluateConfig) -> None:
         disparities = _run_network(config, trained, lines, list_file)
     else:
         trained = None
-        disparities = predictions.from_file(config.load_pred, len(lines))
+        disparities = predictions.from_file(config.load_pred, len(lines), split_name)
     path = config.output or _result_path(config, trained, split_name, protocol)
     place = next(folder for folder in path.absolute().parents if folder.exists())
     if path.is_dir() or not place.is_dir() or not os.access(place, os.W_OK):  # told before the work, not after it
         raise UserError(f"{path}: no file can be written there; give another place: --output errors.json")
     with predictions.saving(config.save_pred, len(lines)) as save:
+        if config.load_pred is not None:
+            disparities = predictions.checked_direction(config.load_pred, disparities, truth, protocol.crop)
         scores, size = _score(track(disparities, len(lines), "images"), lines, truth, protocol, save)
     result = _result(config, trained, protocol, truth, lines, scores, size)
     results.show(result)

@@ -71,16 +71,18 @@ def resize_disparity(disparity: np.ndarray, height: int, width: int) -> np.ndarr
 def score_image(truth: np.ndarray, disparity: np.ndarray, protocol: Protocol) -> ImageScore | None:
     """Compare truth (H, W) metres with scaled disparity of any size; None where no pixel counts.
 
-    Raises BadPrediction for negative or non-finite disparity, and where its median is 0.
+    Raises BadPrediction for negative disparity, for one that is not finite at a pixel that counts, and where its median
+    is 0. Another program may mark pixels that do not count as nan.
     """
     valid = valid_pixels(truth, protocol.crop)
     if not valid.any():
         return None
-    if not (np.isfinite(disparity).all() and (disparity >= 0).all()):
+    counted = resize_disparity(disparity, *truth.shape)[valid]
+    if not np.isfinite(counted).all() or (disparity < 0).any():
         raise BadPrediction("its disparity has values that are negative or not finite")
     with np.errstate(divide="ignore"):
-        depth = 1 / resize_disparity(disparity, *truth.shape)
-    truth, depth = truth[valid], depth[valid] * protocol.pred_depth_scale
+        depth = 1 / counted
+    truth, depth = truth[valid], depth * protocol.pred_depth_scale
     ratio = None
     if protocol.median_scaling:
         ratio = np.median(truth) / np.median(depth)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -12,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from export_gt import files
-from export_gt.depth_maps import Source, check_present, source_of
+from export_gt.depth_maps import Source, check_has_truth, check_present, source_of
 from litemono.data.settings import DataConfig, default_workers
 from litemono.data.splits import SplitLine, read_split, split_file
 from litemono.utils import cli
 from litemono.utils.errors import UserError
-from litemono.utils.parallel import end_with_parent, ordered_map
+from litemono.utils.parallel import end_with_parent, fork_context, ordered_map
 from litemono.utils.progress import track
 
 AHEAD_PER_WORKER = 4
@@ -53,6 +52,7 @@ def export(config: ExportConfig) -> None:
         raise UserError(f"--data_path {config.data_path}: there is no such folder")
     list_file = split_file(config.split, "test")
     lines, name = read_split(list_file), list_file.parent.name
+    check_has_truth(list_file)
     source = source_of(name)
     check_present(source, config.data_path, lines)
     counts: list[int] = []
@@ -72,9 +72,8 @@ def export(config: ExportConfig) -> None:
 
 def _depths(source: Source, config: ExportConfig, lines: list[SplitLine]) -> Iterator[np.ndarray]:
     """The split's depth maps in order, made by several processes."""
-    context = multiprocessing.get_context("fork")  # the workers need nothing that was not imported here
     workers = min(config.num_workers, len(lines))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as executor:
+    with ProcessPoolExecutor(workers, mp_context=fork_context(), initializer=end_with_parent) as executor:
         make = partial(source.depth, config.data_path)
         maps = ordered_map(executor, make, lines, ahead=AHEAD_PER_WORKER * workers)
         yield from track(maps, len(lines), f"{source.what}s")

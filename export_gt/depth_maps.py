@@ -16,7 +16,7 @@ import numpy as np
 from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.kitti.paths import CAMERA, calibration_dir, scan_path
 from litemono.data.kitti.velodyne import velodyne_depth
-from litemono.data.splits import SplitLine
+from litemono.data.splits import WITHOUT_TRUTH, SplitLine
 from litemono.data.stores.arrays import read_picture
 from litemono.utils.errors import UserError
 
@@ -40,6 +40,16 @@ class Source(NamedTuple):
 def source_of(split_name: str) -> Source:
     """eigen_benchmark is made of depth annotations, every other split of velodyne scans."""
     return ANNOTATIONS if split_name in ANNOTATED_SPLITS else SCANS
+
+
+def check_has_truth(list_file: Path) -> None:
+    """UserError for the one split in splits/ whose ground truth is not public."""
+    if list_file.parent == WITHOUT_TRUTH:
+        raise UserError(
+            f"--split {WITHOUT_TRUTH.name}: the ground truth of KITTI's depth benchmark is not public, so its test images "
+            "cannot be evaluated here; to predict them: python -m litemono.predict --input IMAGES --save_npy; with public "
+            "ground truth: --split eigen_benchmark"
+        )
 
 
 def check_present(source: Source, root: Path, lines: Sequence[SplitLine]) -> None:

@@ -50,7 +50,7 @@ class DoctorConfig:
         tuple[str, ...] | None, arg(help=f"Splits to check, by name or folder. Default: {SPLITS_HELP}.")
     ] = None
     png: bool = False
-    """The images are .png files."""
+    """Of a frame that is there as .png (as KITTI ships it) and as .jpg, take the .png; either is read where it is alone."""
     log_dir: Path = Path("runs")
     """Where runs are to be written: free space and inodes are looked at there."""
     num_layers: Literal[18, 34, 50] = 18

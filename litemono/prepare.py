@@ -89,7 +89,7 @@ class VerifyConfig:
     data_path: Path
     """Folder of a pack, or of images."""
     png: bool = False
-    """A folder's images are .png, not .jpg."""
+    """Of a frame that is there as .png (as KITTI ships it) and as .jpg, take the .png; either is read where it is alone."""
     deep: bool = False
     """Decode every image of a folder, instead of looking at its first bytes alone."""
     num_workers: int = field(default_factory=available_cores)

@@ -21,8 +21,15 @@ from litemono.utils import cli
 from litemono.utils.atomic_files import read_json
 from litemono.utils.errors import UserError
 from litemono.utils.formatting import duration
+from litemono.utils.typed_json import well_typed
 
 PLACES = ("status.json", "*/status.json", "*/*/status.json", "job.json", "*/job.json", "*/*/job.json")
+HEARTBEAT = {
+    **dict.fromkeys(("state", "host", "node", "job_id"), str),
+    **dict.fromkeys(("step", "total_steps", "steps_per_epoch", "epoch", "restarts", "pid"), int),
+    **dict.fromkeys(("updated", "eta_seconds", "images_per_second", "data_wait", "loss"), float),
+}
+NOTE = {"submitted": float, "job_id": str}
 SILENT_SECONDS = 300  # without a heartbeat
 PLAIN_WIDTH = 180  # columns where the output is no terminal
 COLOURS = {"finished": "green", "running": "cyan", "starting": "cyan", "queued": "yellow", "interrupted": "yellow"}
@@ -97,7 +104,7 @@ def read_runs(log_dir: Path) -> list[Run]:
     folders = [folder for folder in folders if folder.name != "preflight"]
     if not folders:
         raise UserError(f"--log_dir {log_dir}: there is no run in this folder; give --log_dir of training")
-    notes = {folder: (read_json(folder / "status.json"), read_json(folder / "job.json")) for folder in folders}
+    notes = {folder: (read_heartbeat(folder), well_typed(read_json(folder / "job.json"), NOTE)) for folder in folders}
     queue, past = {}, {}
     if slurm.available():
         try:
@@ -107,6 +114,14 @@ def read_runs(log_dir: Path) -> list[Run]:
         gone = {job for pair in notes.values() for job in job_ids(*pair) if job not in queue}
         past = slurm.history(sorted(gone))
     return [describe(folder, log_dir, *notes[folder], queue, past, time.time()) for folder in folders]
+
+
+def read_heartbeat(folder: Path) -> dict[str, Any]:
+    """What status.json says, as far as it has the right types."""
+    content = read_json(folder / "status.json")
+    best = content.get("best")
+    best = {name: value for name, value in best.items() if isinstance(value, float)} if isinstance(best, dict) else {}
+    return well_typed(content, HEARTBEAT) | well_typed(content, {"message": str}, longest=1000) | {"best": best}
 
 
 def job_ids(heartbeat: dict[str, Any], note: dict[str, Any]) -> list[str]:
@@ -132,10 +147,10 @@ def describe(
     alive = state in ("running", "starting")
     eta = heartbeat.get("eta_seconds") if state not in ("finished", "failed") else None
     if eta is not None and state == "running":
-        eta = max(0, eta - (now - heartbeat["updated"]))
+        eta = max(0, eta - (now - heartbeat.get("updated", now)))
     step, total, per_epoch = (heartbeat.get(key) for key in ("step", "total_steps", "steps_per_epoch"))
     progress = "" if step is None else f"{step}/{total}"
-    if per_epoch:
+    if per_epoch and "epoch" in heartbeat:
         progress = f"{heartbeat['epoch'] + 1}: {progress}"
     message = (heartbeat.get("message") or "") if state in ("failed", "interrupted") else ""
     if job and job.state == "PENDING":
@@ -171,12 +186,14 @@ def state_of(heartbeat: dict[str, Any], job: JobState | None, ended: JobState | 
     if ended is not None:
         return AFTERWARDS.get(ended.state, "failed")
     if heartbeat.get("host") == socket.gethostname():
-        return own if process_lives(heartbeat["pid"]) else "killed"
+        return own if process_lives(heartbeat.get("pid", 0)) else "killed"
     silent = now - heartbeat.get("updated", 0)
     return own if silent < SILENT_SECONDS else f"silent for {duration(silent)}"
 
 
 def process_lives(pid: int) -> bool:
+    if not 0 < pid < 2**31:
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -188,12 +205,12 @@ def process_lives(pid: int) -> bool:
 
 def best_abs_rel(folder: Path, heartbeat: dict[str, Any]) -> float | None:
     """The lowest on Eigen's test images if evaluate was asked for it, else the lowest of the run's own validation."""
-    found = [read_json(path).get("metrics", {}).get("abs_rel") for path in folder.glob("models/*/eval_eigen.json")]
-    found = [value for value in found if value is not None]
+    metrics = [read_json(path).get("metrics") for path in folder.glob("models/*/eval_eigen.json")]
+    judged = [well_typed(found, {"abs_rel": float}) for found in metrics if isinstance(found, dict)]
+    found = [value["abs_rel"] for value in judged if value]
     if found:
         return min(found)
-    best = heartbeat.get("best") or {}
-    return next((value for name, value in best.items() if name.split("/")[-1] == "abs_rel"), None)
+    return next((value for name, value in heartbeat["best"].items() if name.split("/")[-1] == "abs_rel"), None)
 
 
 def fits(eta: float | None, job: JobState | None) -> str:

@@ -47,6 +47,37 @@ def fake_slurm(monkeypatch):
     return install
 
 
+@pytest.mark.parametrize("value", ["x", -1, 1e400, 1e300, None, True, [1], {"a": 1}, "x" * 100_000, "a\nb"])
+def test_one_run_with_values_of_wrong_types_leaves_the_others_shown(tmp_path, no_slurm, value, capsys):
+    write_run(tmp_path / "good", state="finished")
+    names = (
+        "state",
+        "epoch",
+        "step",
+        "steps_per_epoch",
+        "total_steps",
+        "restarts",
+        "images_per_second",
+        "data_wait",
+        "loss",
+    )
+    for name in (*names, "best_abs_rel", "eta_seconds", "pid", "host", "node", "job_id", "updated", "message"):
+        write_run(tmp_path / f"bad_{name}", job={"job_id": value, "submitted": value}, **{name: value})
+    evaluated = tmp_path / "good" / "models" / "last" / "eval_eigen.json"
+    evaluated.parent.mkdir(parents=True)
+    for content in (value, {"metrics": value}, {"metrics": {"abs_rel": value}}):
+        evaluated.write_text(json.dumps(content))
+        assert status.status(status.StatusConfig(tmp_path)) == 0
+        shown = capsys.readouterr().out
+        assert "good" in shown and shown.count("bad_") == 17
+
+
+def test_one_file_nested_too_deeply_leaves_the_others_shown(tmp_path, no_slurm):
+    write_run(tmp_path / "good", state="finished")
+    (write_run(tmp_path / "bad") / "status.json").write_text("[" * 200_000)
+    assert {run.name: run.state for run in status.read_runs(tmp_path)}["good"] == "finished"
+
+
 def only(log_dir: Path) -> status.Run:
     (run,) = status.read_runs(log_dir)
     return run

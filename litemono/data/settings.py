@@ -35,7 +35,7 @@ class FramesConfig:
     dataset: Annotated[DatasetName, arg(help=registry.DATASET_HELP)] = registry.DEFAULT.name
     split: Annotated[str | None, arg(help=SPLIT_HELP)] = None
     png: bool = False
-    """The images are .png files (as KITTI ships them), not .jpg (as the field converts them)."""
+    """Of a frame that is there as .png (as KITTI ships it) and as .jpg, take the .png; either is read where it is alone."""
     skip_missing: bool = False
     """Train on the split lines whose frames exist instead of stopping at the first check."""
     num_workers: int | None = None
@@ -58,7 +58,7 @@ class DataConfig(FramesConfig):
 
     intrinsics: str = "published"
     """published: one normalised K for all of KITTI (0.58 W, 1.92 H, centre); calib: each drive's own calibration files;
-    or fx,fy,cx,cy in pixels of the original images."""
+    or fx,fy,cx,cy in pixels of the original images. A video's own intrinsics.txt (fx fy cx cy) comes before this."""
     color_jitter: ColorJitter = "per_image"
     """per_image: new colours for each frame of a triplet (what the published code does); per_triplet: the same
     colours for the whole triplet (monodepth2's intent); off: none."""

@@ -30,6 +30,7 @@ LONGEST_NAME, LONGEST_FOLDER = (
     255,
     1024,
 )  # bytes; a file system takes 255 for a name, and the file's path has more parts
+WITHOUT_TRUTH = SPLITS / "benchmark"  # KITTI keeps the ground truth of its test images to itself
 MOST_DIGITS = 19  # a time stamp in nanoseconds
 
 
@@ -61,7 +62,8 @@ def split_file(split: str, which: str) -> Path:
     name = f"{which}_files.txt"
     if folder is not None and (folder / name).is_file():
         return folder / name
-    known = ", ".join(sorted(f.parent.name for f in SPLITS.glob(f"*/{name}")))
+    hidden = {WITHOUT_TRUTH} if which == "test" else set()
+    known = ", ".join(sorted(f.parent.name for f in SPLITS.glob(f"*/{name}") if f.parent not in hidden))
     problem = f"{folder} has no {name}" if folder else f"no split and no folder '{split}'"
     raise UserError(f"--split {split}: {problem}; splits with {name}: {known}; or give a folder that holds one")
 

@@ -17,6 +17,7 @@ import torch
 
 from litemono.engine.checkpoint_paths import checkpoint_path, checkpoints
 from litemono.utils.atomic_files import write_atomically
+from litemono.utils.device import is_out_of_memory
 from litemono.utils.errors import UserError
 
 
@@ -47,7 +48,7 @@ def save(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read one checkpoint onto the CPU; ValueError says what is wrong with a damaged one."""
+    """Read one checkpoint onto the CPU; ValueError says what is wrong with a damaged one. No pickle is executed."""
     data = path.read_bytes()
     try:
         expected = checksum_file(path).read_text().split()[::2]
@@ -55,12 +56,23 @@ def load(path: Path) -> dict[str, Any]:
         raise ValueError("its checksum file is missing") from None
     if hashlib.sha256(data).hexdigest() not in expected:
         raise ValueError(f"its checksum does not match ({len(data)} bytes)")
-    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # what torch raises for other content depends on what it is
+        if is_out_of_memory(error):
+            raise
+        raise ValueError("it has its checksum, but is no checkpoint that torch can read") from None
+    if not isinstance(state, dict):
+        raise ValueError("it has its checksum, but holds something else than a checkpoint")
+    return state
 
 
-def load_newest(folder: Path, warn: Callable[[str], None]) -> dict[str, Any] | None:
+def load_newest(
+    folder: Path, warn: Callable[[str], None], problem: Callable[[dict], str | None] = lambda state: None
+) -> dict[str, Any] | None:
     """The newest checkpoint that is whole, or None where there is none at all.
 
+    problem: what is wrong with a checkpoint's content; such a one is damaged too.
     Damaged ones are named through `warn` and renamed, or they would go on counting as the newest. Raises UserError when
     checkpoints exist but none is whole: starting from scratch then is for the user to decide. A temporary OSError of a file
     server comes through: the same file may be readable at the next try.
@@ -70,6 +82,8 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> dict[str, Any] | N
     for path in reversed(found):
         try:
             state = load(path)
+            if text := problem(state):
+                raise ValueError(text)
         except ValueError as error:
             warn(f"{path}: damaged, {error}; falling back to the checkpoint before")
             damaged.append(path)

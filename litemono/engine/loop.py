@@ -18,7 +18,7 @@ from litemono.engine.task import Task
 from litemono.engine.training import Training, open_training
 from litemono.engine.validation import validate
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
+from litemono.utils.atomic_files import full_disk_explained, write_atomically
 from litemono.utils.device import is_out_of_memory
 from litemono.utils.errors import UserError
 
@@ -33,8 +33,10 @@ def run(task: Task, config: TrainingConfig) -> int:
             stop,
             stop.explains_errors(),
             out_of_memory_explained(config),
+            full_disk_explained(config.folder),
             open_training(task, config, processes) as training,
             stop.explains_errors(),  # here too, so that status.json has the explanation
+            full_disk_explained(config.folder),  # of curves and profiles
             out_of_memory_explained(config),
             Profiler(training) as profiler,
         ):

@@ -89,7 +89,7 @@ def check_same_run(config: TrainingConfig) -> None:
             f"{folder} has checkpoints but no config.json, so nothing says whether the flags are the same; restore it, or use "
             "another --model_name"
         ) from None
-    except (ValueError, TypeError, AttributeError, IsADirectoryError):
+    except (ValueError, TypeError, AttributeError, RecursionError, IsADirectoryError):
         raise UserError(f"{folder}/config.json is damaged; restore it or use another --model_name") from None
     if different:
         raise UserError(
@@ -121,11 +121,23 @@ def newest_checkpoint(run: Path, processes: Processes, report: Reporter) -> dict
     checkpoints exist but all are damaged.
     """
     folder = checkpoint_folder(run)
-    state = processes.on_main(lambda: checkpoint.load_newest(folder, warn=report.say))
+    state = processes.on_main(lambda: checkpoint.load_newest(folder, report.say, content_problem))
     step = processes.of_main(-1 if state is None else state["progress"]["step"])
     if step >= 0 and not processes.is_main:
         state = checkpoint.load(checkpoint_path(folder, step))
     return state
+
+
+def content_problem(state: dict[str, Any]) -> str | None:
+    """Why a file that has its checksum is no checkpoint of a run, by the parts that it lacks."""
+    progress = state.get("progress")
+    wanted = {"format": int, "progress": dict, "networks": dict}
+    if state.get("format") == FORMAT:  # of other formats restore() tells what to do
+        wanted |= {"guard": dict, "optimizers": list}
+    wrong = [name for name, kind in wanted.items() if not isinstance(state.get(name), kind)]
+    if not wrong and (type(progress.get("step")) is not int or progress["step"] < 0):
+        wrong = ["progress"]
+    return f"it has its checksum, but no {' and no '.join(wrong)} of a run" if wrong else None
 
 
 def state_of(training: Resumable) -> dict[str, Any]:

@@ -29,7 +29,16 @@ from pathlib import Path
 from typing import Any
 
 from litemono.engine.checkpoint_paths import checkpoint_folder
-from litemono.utils.atomic_files import NoLocks, may_pass, read_json, try_lock, writable, write_atomically
+from litemono.utils.atomic_files import (
+    NoLocks,
+    full_disk_explained,
+    listing,
+    may_pass,
+    read_json,
+    try_lock,
+    writable,
+    write_atomically,
+)
 from litemono.utils.errors import UserError
 
 STATUS_SECONDS = 2.0
@@ -75,6 +84,8 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = self._take_lock()
             self._log = open(self.path / "log.txt", "a", buffering=1)
+        for leftover in listing(self.path, ".*.tmp"):  # of a process that was killed while writing
+            _remove(leftover)
         write_atomically(self.path / "config.json", config.encode())
 
     def _take_lock(self):
@@ -108,17 +119,16 @@ class RunFolder:
 
     def _used_by_another_process(self) -> bool:
         status = read_json(self.path / "status.json")
+        updated = status.get("updated")
+        if type(updated) not in (int, float):
+            return False
         itself = (status.get("host"), status.get("pid")) == (socket.gethostname(), os.getpid())
-        return (
-            not itself
-            and status.get("state") == "running"
-            and time.time() - status.get("updated", 0) < HEARTBEAT_TIMEOUT
-        )
+        return not itself and status.get("state") == "running" and time.time() - updated < HEARTBEAT_TIMEOUT
 
     def say(self, message: str) -> None:
         """One line for the terminal and log.txt."""
         print(message, flush=True)
-        with ignore_transient_errors():
+        with ignore_transient_errors(), full_disk_explained(self.path / "log.txt"):
             self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
 
     def status(self, *, now: bool = False, **fields: Any) -> None:
@@ -141,7 +151,7 @@ class RunFolder:
     def copy_weights(self, source: Path, name: str) -> None:
         """Make models/`name` hold the same weights as the folder `source`; readers never see half of it."""
         target, fresh = self.models / name, self.models / f".{name}.tmp"
-        shutil.rmtree(fresh, ignore_errors=True)
+        _remove(fresh)
         try:
             with writable(target):
                 fresh.mkdir(parents=True)
@@ -151,13 +161,21 @@ class RunFolder:
             shutil.rmtree(fresh, ignore_errors=True)  # it may be what fills the disk
             raise
         old = self.models / f".{name}.old"
-        shutil.rmtree(old, ignore_errors=True)
-        if target.exists():
+        _remove(old)
+        if os.path.lexists(target):  # also a link whose target is gone
             os.replace(target, old)
         os.replace(fresh, target)
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._log.close()
         self._lock.close()
+
+
+def _remove(path: Path) -> None:
+    """A folder with what is in it, or a link without it."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)

@@ -35,7 +35,7 @@ MAX_TRIES = 3
 RETRY_SECONDS, RETRY_INTERVAL = 300.0, 5.0
 KILL_SECONDS = 60  # in which Slurm kills this script after it has requeued the job
 PREEMPTED = cli.SIGNAL_BASE + signal.SIGTERM
-TIME_LIMIT_NEAR = cli.SIGNAL_BASE + signal.SIGUSR2
+TIME_LIMIT_NEAR = cli.SIGNAL_BASE + getattr(signal, "SIGUSR2", 12)
 
 
 def end_or_requeue(status: int, folder: Path) -> int:
@@ -108,7 +108,8 @@ def count_try(folder: Path, job_id: str, step: int) -> int:
     path = folder / "tries.json"
     last = read_json(path)
     same = last.get("job_id") == job_id and last.get("step") == step
-    count = last.get("count", 0) + 1 if same else 1
+    before = last.get("count") if same else 0
+    count = before + 1 if type(before) is int else 1
     write_atomically(path, (json.dumps({"job_id": job_id, "step": step, "count": count}) + "\n").encode())
     return count
 

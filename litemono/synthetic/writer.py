@@ -15,7 +15,6 @@ Below the output folder, everything where KITTI keeps it:
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 from collections.abc import Iterator
@@ -36,7 +35,7 @@ from litemono.synthetic.render import Camera, camera_windows, cast, published_ca
 from litemono.synthetic.street import Street
 from litemono.utils import cli
 from litemono.utils.errors import UserError
-from litemono.utils.parallel import end_with_parent, ordered_map
+from litemono.utils.parallel import end_with_parent, fork_context, ordered_map
 from litemono.utils.progress import track
 
 VERSION = 1  # of the rendering: raise it when the same settings give other pictures
@@ -292,8 +291,7 @@ def _render_all(folder: Path, settings: Settings, frames: list[tuple[int, int]],
     if num_workers == 1:
         yield from map(write, frames)
         return
-    context = multiprocessing.get_context("fork")  # the workers need nothing that was not imported here
-    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=end_with_parent) as executor:
+    with ProcessPoolExecutor(num_workers, mp_context=fork_context(), initializer=end_with_parent) as executor:
         yield from ordered_map(executor, write, frames, ahead=AHEAD_PER_WORKER * num_workers)
 
 

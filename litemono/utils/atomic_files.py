@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import fnmatch
 import json
 import os
@@ -16,7 +15,13 @@ from typing import IO, Any, BinaryIO
 from litemono.utils.errors import UserError
 from networks.errors import DISK_FULL, may_pass
 
-WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+ENOTSUPP = 524  # the kernel's own, which NFS lets through and Python has no name for
+WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, ENOTSUPP}
 
 
 def listing(folder: Path, pattern: str) -> list[Path]:
@@ -35,7 +40,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """A file's object; {} where there is none that can be read."""
     try:
         content = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -46,6 +51,8 @@ class NoLocks(Exception):
 
 def try_lock(file: IO, timeout: float = 0.0) -> bool:
     """Lock the file until it is closed; False if another process still has it after `timeout` seconds. Raises NoLocks."""
+    if fcntl is None:
+        raise NoLocks
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -70,6 +77,19 @@ def writable(path: Path | str) -> Iterator[None]:
         if may_pass(error):
             raise
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place for it") from None
+
+
+@contextmanager
+def full_disk_explained(place: Path | str) -> Iterator[None]:
+    """Around what writes at `place`: a full disk is a UserError, because a second try would end the same way."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise UserError(
+            f"{error.filename or place}: cannot be written ({error.strerror}); free some space, then run the same command"
+        ) from None
 
 
 @contextmanager

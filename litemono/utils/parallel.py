@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from itertools import islice
 from typing import TypeVar
+
+from litemono.utils.errors import UserError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,6 +41,13 @@ def ordered_map(
     finally:
         for future in pending:
             future.cancel()
+
+
+def fork_context() -> multiprocessing.context.BaseContext:
+    """For workers that need nothing that was not imported here; UserError on a system without fork (Windows)."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        raise UserError(f"{sys.platform} cannot fork processes, which this command needs; run it on Linux or in WSL")
+    return multiprocessing.get_context("fork")
 
 
 def end_with_parent() -> None:

@@ -1,11 +1,15 @@
 """Checkpoints survive what happens to files on a cluster."""
 
 import errno
+import hashlib
+import io
+import pickle
+import zipfile
 
 import pytest
 import torch
 
-from litemono.engine import checkpoint, checkpoint_paths
+from litemono.engine import checkpoint, checkpoint_paths, resume
 from litemono.utils.errors import UserError
 
 
@@ -37,6 +41,58 @@ def test_a_damaged_newest_checkpoint_is_named_and_passed_over(tmp_path, damage):
     assert len(warnings) == 1 and str(newest) in warnings[0]
     assert steps(tmp_path) == ["step_00000001.pt"], "or it would count as progress, and its successors as old"
     assert newest.with_name("step_00000002.pt.damaged").exists()
+
+
+class Trap:
+    """Writes a file where its pickle is executed."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("content", ["text", "nothing", "pickle", "list", "zip", "archive of another program"])
+def test_nonsense_under_a_right_checksum_is_passed_over_and_never_executed(tmp_path, content):
+    checkpoint.save(tmp_path, 1, {"step": 1}, keep=3)
+    newest = checkpoint.save(tmp_path, 2, {"step": 2}, keep=3)
+    file = io.BytesIO()
+    if content == "list":
+        torch.save([1, 2], file)
+    elif content in ("zip", "archive of another program"):
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("archive/data.pkl" if content == "zip" else "notes.txt", b"hello")
+    else:
+        trap = pickle.dumps(Trap(tmp_path / "executed"))
+        file.write({"text": b"nonsense\n", "nothing": b"", "pickle": trap}[content])
+    newest.write_bytes(file.getvalue())
+    digest = hashlib.sha256(file.getvalue()).hexdigest()
+    checkpoint.checksum_file(newest).write_text(f"{digest}  {newest.name}\n")
+    warnings = []
+    assert checkpoint.load_newest(tmp_path, warnings.append)["step"] == 1
+    assert len(warnings) == 1 and "has its checksum, but" in warnings[0]
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": None},
+        {"progress": 3},
+        {"progress": {}},
+        {"progress": {"step": "x"}},
+        {"networks": []},
+        {"guard": None},
+    ],
+)
+def test_a_dictionary_that_is_no_state_of_a_run_is_passed_over(tmp_path, change):
+    good = {"format": resume.FORMAT, "progress": {"step": 1}, "networks": {}, "guard": {}, "optimizers": []}
+    checkpoint.save(tmp_path, 1, good, keep=3)
+    checkpoint.save(tmp_path, 2, {**good, **change}, keep=3)
+    warnings = []
+    assert checkpoint.load_newest(tmp_path, warnings.append, resume.content_problem) == good
+    assert len(warnings) == 1 and "of a run" in warnings[0]
 
 
 def test_a_file_server_that_stumbles_damages_nothing(tmp_path, monkeypatch):

@@ -10,12 +10,14 @@ import time
 from dataclasses import replace
 
 import pytest
-from test_train import settings
+from test_train import flags, settings
+from tiny_kitti import assert_refused, invoke
 
 from litemono.engine import checkpoint_paths, run_folder
 from litemono.engine.resume import check_same_run, differences
 from litemono.engine.settings import to_json
 from litemono.tasks.monodepth_settings import PUBLISHED_LR, TrainConfig, check
+from litemono.train import main
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import UserError
 
@@ -107,7 +109,7 @@ def test_a_requeued_job_that_waits_in_vain_is_tried_again(street, tmp_path, monk
     first.close()
 
 
-@pytest.mark.parametrize("reason", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("reason", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, 524])
 def test_a_file_system_without_locks_is_taken_as_it_is(street, tmp_path, monkeypatch, reason):
     def flock(*_):
         raise OSError(reason, "no locks here")
@@ -123,13 +125,69 @@ def test_a_file_system_without_locks_is_taken_as_it_is(street, tmp_path, monkeyp
     open_folder(settings(street, tmp_path)).close()
 
 
-def test_a_lock_that_a_file_server_could_not_give_is_no_lock_of_another(street, tmp_path, monkeypatch):
+@pytest.mark.parametrize("reason", [errno.EIO, errno.ESTALE])
+def test_a_lock_that_a_file_server_could_not_give_is_no_lock_of_another(street, tmp_path, monkeypatch, reason):
     def flock(*_):
-        raise OSError(errno.EIO, "Input/output error")
+        raise OSError(reason, "no answer")
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(OSError, match="no answer"):
         open_folder(settings(street, tmp_path))
+
+
+def test_a_heartbeat_of_wrong_types_is_no_sign_of_life(street, tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    folder = settings(street, tmp_path).folder
+    folder.mkdir()
+    for updated in ("yesterday", None, [1], {}):
+        (folder / "status.json").write_text(json.dumps({"state": "running", "host": "another", "updated": updated}))
+        open_folder(settings(street, tmp_path)).close()
+
+
+@pytest.mark.parametrize("there", ["broken link", "link", "folder", "nothing"])
+def test_weights_replace_whatever_has_their_name(street, tmp_path, there):
+    folder = open_folder(settings(street, tmp_path))
+    last, source, other = folder.models / "last", tmp_path / "source", tmp_path / "other"
+    for path in (source, other, folder.models):
+        path.mkdir(parents=True)
+    (source / "encoder.pth").write_bytes(b"new")
+    (other / "encoder.pth").write_bytes(b"of somebody")
+    if there == "folder":
+        last.mkdir()
+    elif there != "nothing":
+        last.symlink_to(other if there == "link" else "/nonexistent/place")
+    (folder.models / ".last.old").symlink_to("/nonexistent")  # of a killed process
+    for _ in range(2):
+        folder.copy_weights(source, "last")
+        assert (last / "encoder.pth").read_bytes() == b"new" and not last.is_symlink()
+    assert sorted(path.name for path in folder.models.iterdir()) == ["last"]
+    assert (other / "encoder.pth").read_bytes() == b"of somebody"
+    folder.close()
+
+
+def test_what_a_killed_process_left_half_written_in_the_folder_is_cleared_away(street, tmp_path):
+    folder = settings(street, tmp_path).folder
+    folder.mkdir()
+    (folder / ".status.json.123.tmp").write_bytes(b"{")
+    open_folder(settings(street, tmp_path)).close()
+    assert not list(folder.glob(".*.tmp")) and (folder / "config.json").is_file()
+
+
+def test_a_full_disk_under_the_log_ends_with_one_sentence_and_the_run_resumes_after_room_is_made(
+    street, tmp_path, capsys
+):
+    folder = settings(street, tmp_path).folder
+    folder.mkdir()
+    (folder / "log.txt").symlink_to("/dev/full")
+    arguments = [*flags(street, tmp_path), "--max_steps", "1"]
+    outcome = invoke(main, capsys, *arguments)
+    assert_refused(outcome, "No space left on device", "free some space")
+    assert json.loads((folder / "status.json").read_text())["state"] == "failed"
+    (folder / "log.txt").unlink()
+    assert invoke(main, capsys, *arguments).code == 0
 
 
 @pytest.mark.parametrize("reason", [errno.ESTALE, errno.EACCES])
@@ -169,3 +227,12 @@ def test_only_what_the_user_must_mend_is_called_a_users_error(tmp_path, monkeypa
     with pytest.raises(raised, match="for some reason") as error:
         write_atomically(tmp_path / "status.json", b"")
     assert error.type is raised
+
+
+def test_a_full_disk_under_the_curves_ends_with_one_sentence(street, tmp_path, capsys, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("litemono.engine.tensorboard.Curves.flush", full)
+    outcome = invoke(main, capsys, *flags(street, tmp_path), "--max_steps", "1")
+    assert_refused(outcome, "No space left on device", "free some space")

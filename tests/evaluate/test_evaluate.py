@@ -31,6 +31,7 @@ from tiny_kitti import (
 from evaluate.__main__ import main
 from export_gt import GroundTruth, files
 from export_gt.__main__ import ExportConfig, export
+from litemono.data.splits import read_split
 from litemono.metrics import Errors
 from networks import weights
 
@@ -157,7 +158,7 @@ def test_saved_disparities_evaluate_to_the_same_numbers(ready, evaluate, tmp_pat
     assert again["metrics"] == pytest.approx(result(evaluate, "eval_split_pp.json")["metrics"], rel=1e-5)
     np.save(saved, disparities[:2])
     assert_refused(evaluate(load_pred=saved, **flags), "2 disparity maps", "3 test images")
-    disparities[1, 3, 3] = np.nan
+    disparities[1, 20, 30] = np.nan
     np.save(saved, disparities)
     assert_refused(evaluate(load_pred=saved, **flags), "prediction 1", "not finite")
     saved.write_bytes(b"PK no array")
@@ -256,7 +257,10 @@ def test_wrong_flags_are_refused_and_leave_nothing_behind(ready, evaluate, tmp_p
         assert (snapshot(tmp_path), snapshot(ready)) == before, flags
     if not torch.cuda.is_available():
         assert_refused(evaluate("--png", device="cuda"), "--device cpu")
-    assert_refused(evaluate(), "3 of 3 test images are missing", "add --png")
+    elsewhere = write_split(tmp_path / "split", [7, 8])
+    files.write(tmp_path / "gt.npz", read_split(elsewhere / "test_files.txt"), [np.full((48, 96), 5.0, "f4")] * 2)
+    missing = evaluate(split=elsewhere, gt_path=tmp_path / "gt.npz")
+    assert_refused(missing, "2 of 2 test images are missing", "0000000007.jpg or .png")
 
 
 def test_errors_are_written_where_asked_and_an_unwritable_place_is_told_first(evaluate, tmp_path, monkeypatch):

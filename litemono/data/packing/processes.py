@@ -12,6 +12,7 @@ from typing import NamedTuple
 from litemono.data.packing.drive import Job, Result, pack_drive
 from litemono.utils.atomic_files import DISK_FULL
 from litemono.utils.errors import UserError
+from litemono.utils.parallel import fork_context
 
 
 class Finished(NamedTuple):
@@ -28,7 +29,7 @@ def run_jobs(jobs: list[Job], num_workers: int, tick: Callable[[], None]) -> Ite
 
     A process packs one drive and ends; when this process dies, they end after their current frame.
     """
-    context = multiprocessing.get_context("fork")
+    context = fork_context()
     waiting, running = list(jobs), {}
     stopping = False
     try:

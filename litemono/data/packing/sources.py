@@ -16,6 +16,7 @@ from litemono.data.datasets.base import EXTENSIONS, PackableDataset
 from litemono.data.packing import http, requirements
 from litemono.utils.errors import UserError
 
+MOST_BYTES = 2**28  # of a frame or a scan; KITTI's are 1 to 2 MB
 # What Python's zipfile raises; ValueError: member names that are not UTF-8.
 DAMAGED = (
     zipfile.BadZipFile,
@@ -121,6 +122,9 @@ class ZipSource:
         return Member(self, name, self._members[name][1]) if name in self._members else None
 
     def read(self, name: str) -> bytes:
+        size = self._members[name][0].file_size
+        if size > MOST_BYTES:
+            raise UserError(f"{self.where(name)}: {size / 1e9:.1f} GB unpacked are no frame or scan; {self.remedy}")
         try:
             return self._zip.read(self._members[name][0])
         except DAMAGED as error:

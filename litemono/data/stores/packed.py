@@ -29,6 +29,7 @@ from litemono.utils.errors import UserError
 
 INDEX_FILE = "packed.json"
 FORMAT = "litemono packed frames 1"
+MOST = 10**10
 
 
 @dataclass
@@ -84,8 +85,11 @@ def read_index(root: Path | str) -> PackIndex:
         if content.pop("format") != FORMAT:
             raise ValueError("another format")
         drives = {folder: _drive(entry) for folder, entry in content.pop("drives").items()}
-        return PackIndex(drives=drives, **content)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        index = PackIndex(drives=drives, **content)
+        if not (isinstance(index.dataset, str) and _all_counts([index.height, index.width], least=1)):
+            raise ValueError("its size or data set is not one")
+        return index
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if may_pass(error):
             raise
         raise UserError(
@@ -96,10 +100,21 @@ def read_index(root: Path | str) -> PackIndex:
 
 def _drive(entry: dict) -> Drive:
     cameras = {side: Camera(**camera) for side, camera in entry["cameras"].items()}
+    lists = [entry["scans"], entry["no_scans"]]
     for camera in cameras.values():
         if len(camera.frames) != len(camera.crc32):
             raise ValueError("frames and checksums differ in number")
+        if len(camera.native_size) != 2 or not _all_counts(camera.native_size, least=1):
+            raise ValueError("the size of the original images is not one")
+        lists += [camera.frames, camera.crc32]
+    if not all(isinstance(numbers, list) and _all_counts(numbers) for numbers in lists):
+        raise ValueError("its frames, scans or checksums are not lists of numbers")
     return Drive(cameras, entry["scans"], entry["no_scans"])
+
+
+def _all_counts(numbers: list, least: int = 0) -> bool:
+    """Whether all are whole numbers that a file name of ten digits can hold."""
+    return all(type(number) is int and least <= number < MOST for number in numbers)
 
 
 def write_index(root: Path, index: PackIndex) -> None:
@@ -142,7 +157,7 @@ class PackedStore:
         self.height, self.width = self.index.height, self.index.width
         if self.index.dataset != dataset.name:
             raise UserError(f"--data_path {root}: packed from --dataset {self.index.dataset}, not {dataset.name}")
-        self._rows: dict[tuple[str, str], np.ndarray] = {}  # row in the file by frame number, -1: not packed
+        self._rows: dict[tuple[str, str], dict[int, int]] = {}  # row in the file by frame number
         self._files: dict[tuple[str, str], int] = {}
         for folder, drive in self.index.drives.items():
             for side, camera in drive.cameras.items():
@@ -222,23 +237,21 @@ class PackedStore:
     def _add_camera(self, folder: str, side: str, camera: Camera) -> None:
         path = frames_file(self.root, self.dataset, folder, side)
         needed = len(camera.frames) * self.index.frame_bytes
-        there = path.stat().st_size if path.is_file() else 0
+        there = path.stat().st_size if "\0" not in str(path) and path.is_file() else 0
         if there < needed:
             raise UserError(
                 f"{path}: {there} of {needed} bytes are there; the pack is damaged. Run the same "
                 "python -m litemono.prepare pack again: it packs what is incomplete anew"
             )
-        rows = np.full(max(camera.frames, default=-1) + 1, -1, np.int32)
-        rows[camera.frames] = np.arange(len(camera.frames))
-        self._rows[self._name(folder), side] = rows
+        self._rows[self._name(folder), side] = {frame: row for row, frame in enumerate(camera.frames)}
 
     def _name(self, folder: str) -> str:
         """The index's name of a drive: split lists may write odometry sequences as 0 or 00."""
         return self.dataset.folder_name(folder)
 
     def _row(self, folder: str, frame: int, side: str) -> int:
-        rows = self._rows.get((self._name(folder), side))
-        return int(rows[frame]) if rows is not None and 0 <= frame < len(rows) else -1
+        """-1: not packed."""
+        return self._rows.get((self._name(folder), side), {}).get(frame, -1)
 
     def _file(self, folder: str, side: str) -> int:
         """Descriptor of a camera's file, opened when it is first read."""

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import tracemalloc
 from functools import partial
 
 import numpy as np
@@ -120,6 +121,58 @@ def test_calibration_is_copied_as_it_is(pack, kitti_sample):
 def test_native_size_is_the_original_one(pack, kitti_sample):
     first, second = (store.native_size(DRIVE, 5, "l") for store in both(pack, kitti_sample))
     assert first == second == (375, 1242)
+
+
+def set_frame(index: dict, value: object) -> None:
+    camera(index)["frames"][-1] = value
+
+
+def camera(index: dict) -> dict:
+    return index["drives"][DRIVE]["cameras"]["l"]
+
+
+NONSENSE = {
+    "a fraction": lambda index: set_frame(index, 1.5),
+    "nothing": lambda index: set_frame(index, None),
+    "a truth": lambda index: set_frame(index, True),
+    "a text": lambda index: set_frame(index, "x"),
+    "a huge number": lambda index: set_frame(index, 10**13),
+    "a negative number": lambda index: set_frame(index, -1),
+    "a list": lambda index: set_frame(index, [1]),
+    "no list": lambda index: camera(index).update(frames="0123456789"),
+    "a size of one": lambda index: camera(index).update(native_size=[375]),
+    "a height of text": lambda index: index.update(height="192"),
+    "no height": lambda index: index.update(height=0),
+    "a checksum": lambda index: camera(index)["crc32"].__setitem__(0, {}),
+    "scans": lambda index: index["drives"][DRIVE].update(scans=5),
+    "a data set": lambda index: index.update(dataset=["kitti"]),
+    "drives": lambda index: index.update(drives=[1, 2]),
+}
+
+
+@pytest.mark.parametrize("what", NONSENSE)
+def test_an_index_with_values_of_wrong_types_is_named(damaged, what):
+    index = json.loads((damaged / packed.INDEX_FILE).read_text())
+    NONSENSE[what](index)
+    (damaged / packed.INDEX_FILE).write_text(json.dumps(index))
+    with pytest.raises(UserError, match="packed.json: not an index of packed frames"):
+        open_store("kitti", damaged, False, HEIGHT, WIDTH)
+
+
+def test_an_index_nested_too_deeply_is_named(damaged):
+    (damaged / packed.INDEX_FILE).write_text("[" * 200_000)
+    with pytest.raises(UserError, match="packed.json: not an index of packed frames"):
+        open_store("kitti", damaged, False, HEIGHT, WIDTH)
+
+
+def test_a_large_frame_number_costs_no_memory(damaged):
+    index = json.loads((damaged / packed.INDEX_FILE).read_text())
+    set_frame(index, 9_999_999_999)
+    (damaged / packed.INDEX_FILE).write_text(json.dumps(index))
+    tracemalloc.start()
+    store = open_store("kitti", damaged, False, HEIGHT, WIDTH)
+    assert store.has(DRIVE, 9_999_999_999, "l") and tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
 
 
 def test_only_packed_frames_are_there(pack):

@@ -1,0 +1,48 @@
+"""Archives and folders that packing reads from, as they come from elsewhere."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.data.packing.sources import FolderSource, ZipSource, find_frame
+from litemono.utils.errors import UserError
+
+DRIVE = "2011_09_26/2011_09_26_drive_0001_sync"
+
+
+def write_zip(path: Path, name: str, content: bytes = b"x") -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("extension", [".png", ".PNG", ".jpg", ".jpeg", ".JPG", ".JPEG"])
+def test_frames_are_found_under_every_extension(tmp_path, extension):
+    name = f"{DRIVE}/image_02/data/0000000005{extension}"
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_bytes(b"x")
+    for source in (FolderSource(tmp_path), ZipSource(write_zip(tmp_path / "a.zip", name), "")):
+        assert find_frame(KITTI_RAW, [source], DRIVE, "l", 5).name == name
+        source.close()
+
+
+def test_a_zip_whose_names_are_not_utf_8_is_named(tmp_path):
+    path = write_zip(tmp_path / "a.zip", "drive_ä.png")
+    path.write_bytes(path.read_bytes().replace("ä".encode(), b"\xff\xfe"))
+    with pytest.raises(UserError, match=r"a\.zip: not a complete zip.*prepare download"):
+        ZipSource(path, "")
+
+
+def test_a_member_that_would_unpack_to_gigabytes_is_refused_unread(tmp_path):
+    path = write_zip(tmp_path / "a.zip", "0.png", bytes(1000))
+    data = bytearray(path.read_bytes())
+    central = data.rindex(b"PK\x01\x02")
+    data[central + 24 : central + 28] = struct.pack("<I", 3_000_000_000)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"member 0\.png: 3\.0 GB unpacked are no frame or scan; delete it and fetch"):
+        ZipSource(path, "").find("0.png").read()
