@@ -17,7 +17,7 @@ test-slurm: $(READY)
 	LITEMONO_SLURM=1 .venv/bin/python -m pytest tests/slurm
 
 lint: $(READY)
-	.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 $(READY): pyproject.toml envs/cpu.txt envs/common.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \

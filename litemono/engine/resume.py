@@ -130,12 +130,13 @@ def newest_checkpoint(run: Path, processes: Processes, report: Reporter) -> dict
 
 def content_problem(state: dict[str, Any]) -> str | None:
     """Why a file that has its checksum is no checkpoint of a run, by the parts that it lacks."""
-    progress = state.get("progress")
+    progress = state.get("progress", {})
     wanted = {"format": int, "progress": dict, "networks": dict}
     if state.get("format") == FORMAT:  # of other formats restore() tells what to do
         wanted |= {"guard": dict, "optimizers": list}
     wrong = [name for name, kind in wanted.items() if not isinstance(state.get(name), kind)]
-    if not wrong and (type(progress.get("step")) is not int or progress["step"] < 0):
+    step = progress.get("step") if isinstance(progress, dict) else None
+    if not wrong and (not isinstance(step, int) or step < 0):
         wrong = ["progress"]
     return f"it has its checksum, but no {' and no '.join(wrong)} of a run" if wrong else None
 

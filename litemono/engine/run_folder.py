@@ -120,7 +120,7 @@ class RunFolder:
     def _used_by_another_process(self) -> bool:
         status = read_json(self.path / "status.json")
         updated = status.get("updated")
-        if type(updated) not in (int, float):
+        if not isinstance(updated, int | float):
             return False
         itself = (status.get("host"), status.get("pid")) == (socket.gethostname(), os.getpid())
         return not itself and status.get("state") == "running" and time.time() - updated < HEARTBEAT_TIMEOUT

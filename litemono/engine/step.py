@@ -118,8 +118,8 @@ def train_step(
     losses = []
     parts = split_batch(batch, accumulate)
     for i, part in enumerate(parts):
-        exchanged = not isinstance(model, DistributedDataParallel) or i + 1 == len(parts)
-        with contextlib.nullcontext() if exchanged else model.no_sync():
+        without_exchange = isinstance(model, DistributedDataParallel) and i + 1 < len(parts)
+        with model.no_sync() if without_exchange else contextlib.nullcontext():  # type: ignore[operator]
             with autocast(precision, device):
                 output: Forward = model(part)
             with record_function("backward"):

@@ -28,6 +28,7 @@ from litemono.jobs import slurm
 from litemono.utils import cli
 from litemono.utils.atomic_files import may_pass, read_json, write_atomically
 from litemono.utils.errors import UserError
+from litemono.utils.typed_json import well_typed
 
 Result = TypeVar("Result")
 
@@ -50,8 +51,8 @@ def end_or_requeue(status: int, folder: Path) -> int:
         log(f"{describe_exit(status)}; the job was cancelled, or is requeued by Slurm")
         return status
     report = training_report(folder, job_id)
-    if report.get("final"):
-        return int(report["exit"])  # killed while it ended, or srun reported another process
+    if report.get("final") and "exit" in report:
+        return report["exit"]  # killed while it ended, or srun reported another process
     step = retry_while_unavailable(lambda: newest_step(folder))
     if status != PREEMPTED:  # preemption is no failure, however often it happens
         tries = count_try(folder, job_id, step)
@@ -99,7 +100,8 @@ def still_running(job_id: str) -> bool:
 
 def training_report(folder: Path, job_id: str) -> dict[str, Any]:
     """status.json of the run, if this job wrote it; else {}."""
-    report = read_json(folder / "status.json")
+    types = {"job_id": str, "final": bool, "exit": int}
+    report = well_typed(read_json(folder / "status.json"), types)
     return report if report.get("job_id") == job_id else {}
 
 

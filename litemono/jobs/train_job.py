@@ -7,12 +7,14 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from litemono.engine.settings import TrainingConfig
 from litemono.utils import cli
 from litemono.utils.errors import USER_ERRORS
 
-Train = Callable[[TrainingConfig], int]
+Train = Callable[[Any], int]
+"""train(settings) -> exit status, with the settings of its command."""
 
 
 @dataclass

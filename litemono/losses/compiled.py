@@ -56,4 +56,5 @@ def as_in_training(kernels: Kernels, candidates: Tensor, image: Tensor, grad: Te
     warped = candidates.clone().requires_grad_()
     reprojected = photometric_fused.photometric_error(warped, reference, kernels)
     reprojected.backward(grad)
+    assert warped.grad is not None
     return identity, reprojected.detach(), warped.grad

@@ -54,7 +54,8 @@ def end_with_parent() -> None:
     """Let this process end when its parent does, however that ends: its results are no longer wanted."""
 
     def watch() -> None:
-        multiprocessing.parent_process().join()
+        if (parent := multiprocessing.parent_process()) is not None:
+            parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -14,17 +14,25 @@ def well_typed(content: Mapping[str, Any], types: Mapping[str, type], longest: i
 
     float takes whole numbers too; bool is no number. A job's number given as int comes out as text where `types` says str.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for name, kind in types.items():
         value = content.get(name)
         if kind is str and type(value) is int:
             value = str(value) if abs(value) < LARGEST else None
         if isinstance(value, str) and kind is str:
             found[name] = " ".join(value[:longest].split())
-        elif type(value) in (int, float) and kind in (int, float) and _usable(value, kind):
+        elif (
+            kind is bool
+            and isinstance(value, bool)
+            or type(value) in (int, float)
+            and kind in (int, float)
+            and _usable(value, kind)
+        ):
             found[name] = value
     return found
 
 
-def _usable(value: float, kind: type) -> bool:
+def _usable(value: Any, kind: type) -> bool:
+    if kind is bool or type(value) not in (int, float):
+        return kind is bool and isinstance(value, bool)
     return math.isfinite(value) and abs(value) < LARGEST and (kind is float or type(value) is int)
