@@ -32,14 +32,14 @@ def normalised_intrinsics(intrinsics: str, store: FrameStore, line: SplitLine) -
     UserError for a value that the data set cannot answer, and for a camera that cannot be that of the images.
     """
     chosen, dataset = parse_intrinsics(intrinsics), store.dataset
-    if isinstance(chosen, str) and chosen not in dataset.intrinsics:
-        raise UserError(
-            f"--intrinsics {intrinsics}: --dataset {dataset.name} needs the camera as --intrinsics fx,fy,cx,cy in pixels "
-            "of the original images"
-        )
-    if chosen == "published":
-        return dataset.published_intrinsics()
-    if chosen == "calib":
+    if isinstance(chosen, str):
+        if chosen not in dataset.intrinsics:
+            raise UserError(
+                f"--intrinsics {intrinsics}: --dataset {dataset.name} needs the camera as --intrinsics fx,fy,cx,cy in "
+                "pixels of the original images"
+            )
+        if chosen == "published":
+            return dataset.published_intrinsics()
         camera, (height, width) = dataset.calibrated_camera(store.root, line, lambda: store.native_size(*line))
     else:
         camera, (height, width) = chosen, store.native_size(*line)

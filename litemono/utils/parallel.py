@@ -37,8 +37,12 @@ def ordered_map(
 def end_with_parent() -> None:
     """Let this process end when its parent does, however that ends: nobody wants its results any more."""
 
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("end_with_parent() is for worker processes; this one was not started by multiprocessing")
+
     def watch() -> None:
-        multiprocessing.parent_process().join()
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

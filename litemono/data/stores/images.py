@@ -34,7 +34,7 @@ class UnknownRange(ValueError):
 def upright(image: Image.Image) -> Image.Image:
     """The image turned as its EXIF note says. (ImageOps.exif_transpose writes the note anew, and fails on odd ones.)"""
     image.load()
-    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))  # 1: upright
     return image if turn is None else image.transpose(turn)
 
 
