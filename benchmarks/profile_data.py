@@ -161,7 +161,7 @@ def processor_rate(
     loader = Loader(dataset, batches, num_workers, "cpu")
     for loaded in loader.read(dataset.originals if on_gpu and dataset.store.holds_originals else dataset.batch):
         batch: Batch = loaded.on(device)
-        count += len(batch.index)
+        count += len(batch.line)
         if time.perf_counter() - start > SECONDS:
             break
     seconds = (time.process_time() - cpu) / count
@@ -203,7 +203,7 @@ def device_rate(config: TrainConfig, batch: Batch, device: torch.device) -> floa
         step()
         steps += 1
     wait()
-    return steps * len(batch.index) / (time.perf_counter() - start)
+    return steps * len(batch.line) / (time.perf_counter() - start)
 
 
 def show(report: dict[str, object]) -> None:

@@ -249,7 +249,7 @@ def synthetic_batch(case: Case, device: torch.device) -> Batch:
         jitter_order=torch.from_numpy(order),
         baseline=torch.zeros(count),
         depth=torch.empty(count, 0, 0),
-        index=torch.arange(count),
+        line=torch.arange(count),
     )
     if device.type == "cuda":
         batch = Batch(*(tensor.pin_memory() for tensor in batch))

@@ -28,9 +28,9 @@ GROWS_WITH_DEPTH = 0.3  # a useful disparity's correlation with depth is below -
 def check_images(store: FrameStore, lines: list[SplitLine], split_path: Path) -> None:
     """Raise UserError if an image of the test list is not there."""
     missing = find_missing(store, lines, (0,), use_stereo=False)
-    if not missing.count:
+    if not missing.incomplete:
         return
-    text = f"{split_path}: {missing.count} of {len(lines)} test images are missing ({missing.examples[0]})"
+    text = f"{split_path}: {missing.incomplete} of {len(lines)} test images are missing ({missing.examples[0]})"
     if missing.archives:
         text += f"; or extract {', '.join(missing.archives)} ({missing.archive_source})"
     raise UserError(text)

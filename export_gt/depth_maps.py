@@ -7,6 +7,7 @@ cleaner: eleven scans accumulated and checked against stereo; they exist for 652
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from litemono.data.datasets.kitti_raw import KITTI_RAW
-from litemono.data.kitti.paths import CAMERA, calibration_dir, scan_path
+from litemono.data.kitti.paths import CAMERA, PackedScan, calibration_dir, scan_path
 from litemono.data.kitti.velodyne import velodyne_depth
 from litemono.data.splits import WITHOUT_TRUTH, SplitLine
 from litemono.data.stores.arrays import read_picture
@@ -29,7 +30,7 @@ class Source(NamedTuple):
     """Where a split's depth comes from."""
 
     what: str
-    find: Callable[[Path, SplitLine], Path]
+    find: Callable[[Path, SplitLine], Path | PackedScan]
     """The file of a line below the data folder; the path may not exist."""
     depth: Callable[[Path, SplitLine], np.ndarray]
     """(H, W) float32 metres."""
@@ -56,14 +57,14 @@ def check_present(source: Source, root: Path, lines: Sequence[SplitLine]) -> Non
     """Raise UserError if a file that `lines` need is missing: how many, the first, and what to download."""
     missing = [line for line in lines if not source.find(root, line).is_file()]
     if missing:
-        first = ", ".join(str(source.find(root, line).relative_to(root)) for line in missing[:NAMED])
+        first = ", ".join(os.path.relpath(str(source.find(root, line)), root) for line in missing[:NAMED])
         raise UserError(
             f"{len(missing)} of {len(lines)} {source.what}s are missing below --data_path {root} "
             f"({first}{', ...' if len(missing) > NAMED else ''}); {source.remedy({line.folder for line in missing})}"
         )
 
 
-def _scan(root: Path, line: SplitLine) -> Path:
+def _scan(root: Path, line: SplitLine) -> Path | PackedScan:
     return scan_path(root, line.folder, line.frame)
 
 
@@ -86,8 +87,7 @@ def _annotation(root: Path, line: SplitLine) -> Path:
 
 
 def _annotation_depth(root: Path, line: SplitLine) -> np.ndarray:
-    values = read_picture(KITTI_RAW, root, "depth", *line)
-    return values.astype(np.float32) / ANNOTATION.units_per_metre
+    return ANNOTATION.metres(read_picture(KITTI_RAW, root, "depth", *line))
 
 
 def _annotation_remedy(folders: set[str]) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 import cv2
 import matplotlib
 import numpy as np
-import torch
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -30,7 +29,6 @@ from litemono.tasks.monodepth_settings import Model
 from litemono.utils import cli
 from litemono.utils.atomic_files import replacing
 from litemono.utils.errors import UserError
-from networks import weights
 
 RUN = "street"
 SHOWN = 4  # test images in the closing picture
@@ -156,6 +154,10 @@ def training_flags(config: DemoConfig) -> list[object]:
 
 def save_untrained(config: DemoConfig, folder: Path) -> None:
     """The network with fresh random weights, as training starts from."""
+    import torch
+
+    from networks import weights
+
     torch.manual_seed(config.seed)
     net = networks.create(config.model, height=config.height, width=config.width)
     weights.save_folder(folder, net, None)
@@ -228,7 +230,7 @@ def draw(config: DemoConfig, world: RenderedWorld, path: Path) -> None:
     titles = ("image", f"{config.model}: depth", "lidar")
     figure, axes = plt.subplots(len(chosen), 3, figsize=(12, 1.35 * len(chosen)), squeeze=False, layout="constrained")
     for row, index in zip(axes, chosen, strict=True):
-        line, measured = lines[index], truth[index]
+        line, measured = lines[int(index)], truth[index]
         image = np.asarray(Image.open(KITTI_RAW.frame_path(world.folder, *line, ".png")))
         disparity = np.load(config.output / "pictures" / f"{line.frame:010d}_disp.npy")[0, 0]
         disparity = cv2.resize(disparity, measured.shape[::-1])

@@ -92,7 +92,7 @@ def findings(config: DoctorConfig) -> Iterator[Finding]:
         if dataset.default_split is None and not config.split:
             yield check_unsplit(dataset, config.data_path)
         for split in config.split or dataset.checked_splits:
-            yield check_split(config, split)
+            yield check_split(config, config.data_path, split)
     yield from check_slurm()
 
 
@@ -118,7 +118,7 @@ def has_code_for(architecture: str, wheel: Iterable[str]) -> bool:
     """Code for sm_80 runs on sm_86 too: same major number, minor not larger; compute_N (PTX) on all that are newer."""
 
     def number(name: str) -> tuple[int, int]:
-        digits = re.search(r"(\d+)", name)[1]
+        digits = re.findall(r"\d+", name)[0]
         return int(digits[:-1]), int(digits[-1])
 
     wanted = number(architecture)
@@ -232,18 +232,18 @@ def check_unsplit(dataset: Dataset, root: Path) -> Finding:
         lines = [line for which in ("train", "val") for line in dataset.lines(root, None, which, ids)[0]]
         report = find_missing(store, lines, ids, use_stereo=False)
         problems = [*report.examples, *report.mixed_sizes]
-        return Finding(not problems, "data", f"{found}; {problems[0]}" if problems else found)
+        return Finding(not problems, "data", f"{found}; {problems[0]}" if problems else found or f"{root} is there")
     except (UserError, OSError) as error:
         return Finding(False, "data", str(error))
 
 
-def check_split(config: DoctorConfig, split: str) -> Finding:
-    """Every frame of the split's lists (with the neighbours that training needs) is on disk."""
+def check_split(config: DoctorConfig, root: Path, split: str) -> Finding:
+    """Every frame of the split's lists (with the neighbours that training needs) is below `root`."""
     from litemono.data.missing_frames import find_missing
     from litemono.data.stores.folder import open_originals
 
     try:
-        store = open_originals(config.dataset, config.data_path, config.png)
+        store = open_originals(config.dataset, root, config.png)
         counts, examples, archives = [], [], []
         for which in SPLIT_KINDS:
             try:
@@ -256,7 +256,7 @@ def check_split(config: DoctorConfig, split: str) -> Finding:
             if which == "val" and store.dataset.depth is not None:
                 store.dataset.depth.check(store.root, report.present)
             counts.append(f"{len(report.present)} of {len(lines)} {which}")
-            if report.count:
+            if report.incomplete:
                 examples += report.examples
                 archives += report.archives
             examples += report.mixed_sizes

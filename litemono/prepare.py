@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -250,13 +251,13 @@ def verify(config: VerifyConfig) -> int:
     return 1 if any(bad) else 0
 
 
-COMMANDS = {
+COMMANDS: dict[type, Callable[[Any], int | None]] = {
     DownloadConfig: download,
     PackConfig: pack,
     VerifyConfig: verify,
     WeightsConfig: fetch_weights,
 }
-Command = (
+Command: Any = (  # tyro takes a union, which no type[...] can describe
     Annotated[DownloadConfig, tyro.conf.subcommand("download")]
     | Annotated[PackConfig, tyro.conf.subcommand("pack")]
     | Annotated[VerifyConfig, tyro.conf.subcommand("verify")]

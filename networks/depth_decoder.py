@@ -71,4 +71,5 @@ def initialise_decoder(module: nn.Module) -> None:
     """Depth and pose decoders start from truncated normal weights and zero biases."""
     if isinstance(module, nn.Conv2d):
         nn.init.trunc_normal_(module.weight, std=0.02)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
+from torch import Tensor
 
 from networks.depth_net import create
 from networks.pose import RESNETS, create_pose
 from networks.registry import SPECS
 
-Test = Callable[[Mapping[str, object], Mapping[str, object]], bool]  # (wanted, given): files.fits or files.equal
+Test = Callable[[Mapping[str, Tensor], Mapping[str, object]], bool]  # (wanted, given): state_files.fits or .equal
 
 
 def depth_variants(content: Mapping[str, object], part: str, test: Test) -> list[str]:

@@ -115,7 +115,8 @@ def _six_channel_state(pose: PoseNet, file: Path) -> dict[str, Tensor]:
     difference = state_files.compare(one_image, state)
     if difference:
         raise NetworkError(f"{file} is not an ImageNet ResNet-{pose.num_layers}: {difference}")
-    return {**state, "conv1.weight": torch.cat([state["conv1.weight"]] * 2, dim=1) / 2}
+    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}  # all, as `compare` says
+    return {**tensors, "conv1.weight": torch.cat([tensors["conv1.weight"]] * 2, dim=1) / 2}
 
 
 def _first_line(error: Exception) -> str:

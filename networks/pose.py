@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 import torch
 from torch import Tensor, nn
@@ -46,7 +48,8 @@ class PoseEncoder(nn.Module):
     def __init__(self, num_layers: int):
         super().__init__()
         # zero_init_last would start every residual branch at zero, which the published training does not.
-        self.encoder = timm.create_model(f"resnet{num_layers}", in_chans=6, zero_init_last=False)
+        # timm adds its layers by name, so that a type checker sees none of them.
+        self.encoder: Any = timm.create_model(f"resnet{num_layers}", in_chans=6, zero_init_last=False)
         # In every published file, but never run: without a gradient distributed training need not look for one.
         self.encoder.fc.requires_grad_(False)
 

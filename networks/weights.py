@@ -51,7 +51,8 @@ def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo:
     }
     contents[ENCODER] |= {"height": int(depth.height), "width": int(depth.width), "use_stereo": bool(use_stereo)}
     if pose is not None:
-        contents |= {POSE_ENCODER: {**_plain_tensors(pose.encoder)}, POSE_DECODER: {**_plain_tensors(pose.decoder)}}
+        contents[POSE_ENCODER] = {**_plain_tensors(pose.encoder)}
+        contents[POSE_DECODER] = {**_plain_tensors(pose.decoder)}
 
     partial, replaced = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "replaced"))
     try:
@@ -88,12 +89,15 @@ def load_depth(folder: Path, name: str, height: int | None = None, width: int | 
 
 def stored_size(folder: Path) -> tuple[int | None, int | None]:
     """(height, width) in pixels that the weights were trained at; None where encoder.pth does not say."""
-    content = _read(Path(folder) / ENCODER)
-    sizes = [content.get(name) for name in ("height", "width")]
-    for size in sizes:
-        if not (size is None or isinstance(size, int)):
-            raise NetworkError(f"{Path(folder) / ENCODER}: the stored input size is {size!r}, not a number of pixels")
-    return sizes[0], sizes[1]
+    file = Path(folder) / ENCODER
+    content = _read(file)
+    return _pixels(file, content.get("height")), _pixels(file, content.get("width"))
+
+
+def _pixels(file: Path, size: object) -> int | None:
+    if not (size is None or isinstance(size, int)):
+        raise NetworkError(f"{file}: the stored input size is {size!r}, not a number of pixels")
+    return size
 
 
 def load_into(folder: Path, depth: DepthNet, pose: PoseNet | None) -> None:

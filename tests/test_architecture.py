@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGES = ("litemono", "networks", "evaluate", "export_gt")
-COMMANDS = ("train", "finetune", "submit", "status", "prepare", "predict", "doctor")
+COMMANDS = ("train", "finetune", "submit", "status", "prepare", "predict", "doctor", "demo")
 
 
 def modules() -> dict[str, Path]:

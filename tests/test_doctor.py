@@ -53,11 +53,11 @@ def split(tmp_path) -> Path:
 
 
 def test_a_whole_split_is_fine_and_a_missing_frame_is_named(split):
-    config = DoctorConfig(data_path=split, png=True)
-    finding = check_split(config, str(split))
+    config = DoctorConfig(png=True)
+    finding = check_split(config, split, str(split))
     assert finding.good and "8 of 8 train, 3 of 3 val" in finding.text
     next(split.rglob("image_02/**/0000000004.png")).unlink()
-    finding = check_split(config, str(split))
+    finding = check_split(config, split, str(split))
     assert finding.good is False and "5 of 8 train" in finding.text and "no /" in finding.text
 
 
@@ -65,13 +65,13 @@ def test_a_validation_scan_that_training_would_stumble_over_is_named(split):
     scan = scan_path(split, DRIVE, 5)
     scan.parent.mkdir(parents=True)
     scan.write_bytes(bytes(15))
-    finding = check_split(DoctorConfig(data_path=split, png=True), str(split))
+    finding = check_split(DoctorConfig(png=True), split, str(split))
     assert finding.good is False and "0000000005.bin" in finding.text
 
 
 def test_the_first_missing_frame_and_its_archive_are_named(split):
     (split / "train_files.txt").write_text(f"{DRIVE} 40 l\n")
-    finding = check_split(DoctorConfig(data_path=split), str(split))
+    finding = check_split(DoctorConfig(), split, str(split))
     assert finding.good is False
     assert "0000000040.jpg or .png; archives: 2011_09_26_drive_0001_sync.zip (" in finding.text
 
@@ -84,7 +84,7 @@ def test_frames_that_are_no_images_are_named(split, monkeypatch, how):
         frame.symlink_to(split / "not" / "mounted.png")
     else:
         frame.write_bytes(b"" if how == "empty" else b"<html>404</html>")
-    finding = check_split(DoctorConfig(data_path=split, png=True), str(split))
+    finding = check_split(DoctorConfig(png=True), split, str(split))
     assert finding.good is False and "5 of 8 train" in finding.text and f"{frame}: " in finding.text
     monkeypatch.setattr(slurm, "available", lambda: False)
     found = doctor.findings(DoctorConfig(data_path=frame.parent, dataset="frames"))
@@ -101,7 +101,7 @@ def test_videos_with_images_of_several_sizes_are_bad(tmp_path, monkeypatch):
 
 def test_a_list_that_cannot_be_read_is_bad(split):
     (split / "train_files.txt").write_text("garbage\n")
-    assert check_split(DoctorConfig(data_path=split, png=True), str(split)).good is False
+    assert check_split(DoctorConfig(png=True), split, str(split)).good is False
 
 
 def test_videos_need_no_split(split, monkeypatch):
@@ -112,8 +112,8 @@ def test_videos_need_no_split(split, monkeypatch):
 
 
 def test_a_split_or_folder_that_is_not_there_is_a_finding_not_a_crash(split):
-    assert check_split(DoctorConfig(data_path=split), "no_such_split").good is False
-    assert check_split(DoctorConfig(data_path=split / "nowhere"), "eigen").good is False
+    assert check_split(DoctorConfig(), split, "no_such_split").good is False
+    assert check_split(DoctorConfig(), split / "nowhere", "eigen").good is False
 
 
 def test_a_full_disk_and_exhausted_inodes_are_bad(tmp_path, monkeypatch):

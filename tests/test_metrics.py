@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litemono.geometry import disp_to_depth
-from litemono.metrics import METRIC_NAMES, Errors, compute_errors, train_depth_errors
+from litemono.metrics import METRIC_NAMES, Errors, compute_errors
+from litemono.tasks.train_metrics import train_depth_errors
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ class Batch(NamedTuple):
     jitter_order: Tensor  # (B, F, 4) int64: the order in which these four apply
     baseline: Tensor  # (B,) float32 x of the other camera's stereo_T, of the flipped image; 0 without stereo
     depth: Tensor  # (B, h, w) float32 metres, 0 = unknown, of the flipped image; (B, 0, 0) if not asked for
-    index: Tensor  # (B,) int64 line of the split
+    line: Tensor  # (B,) int64 line of the split, from 0
 
     def on(self, device: torch.device | str) -> Batch:
         """The batch with its frames on `device`; never waits for a GPU."""

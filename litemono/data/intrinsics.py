@@ -36,14 +36,14 @@ def normalised_intrinsics(intrinsics: str, store: FrameStore, line: SplitLine) -
     source = f"--intrinsics {intrinsics}" if own is None else f"the camera that {line.folder} states"
     if own is not None:
         chosen = own
-    if isinstance(chosen, str) and chosen not in dataset.intrinsics:
-        raise UserError(
-            f"--intrinsics {intrinsics}: --dataset {dataset.name} needs the camera as --intrinsics fx,fy,cx,cy in pixels "
-            f"of the original images{dataset.own_camera_help}"
-        )
-    if chosen == "published":
-        return dataset.published_intrinsics()
-    if chosen == "calib":
+    if isinstance(chosen, str):
+        if chosen not in dataset.intrinsics:
+            raise UserError(
+                f"--intrinsics {intrinsics}: --dataset {dataset.name} needs the camera as --intrinsics fx,fy,cx,cy in "
+                f"pixels of the original images{dataset.own_camera_help}"
+            )
+        if chosen == "published":
+            return dataset.published_intrinsics()
         camera, (height, width) = dataset.calibrated_camera(store.root, line, lambda: store.native_size(*line))
     else:
         camera, (height, width) = chosen, store.native_size(*line)

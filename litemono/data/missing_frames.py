@@ -22,7 +22,7 @@ class MissingFrames(NamedTuple):
     """Result of find_missing."""
 
     present: list[SplitLine]  # lines that have all their frames
-    count: int  # lines that have not
+    incomplete: int  # lines that have not
     examples: list[str]  # the first ten absent or broken frames: where they were looked for, or what is wrong
     archives: list[str]  # the published archives that hold them
     archive_source: str  # where those are to be had
@@ -109,9 +109,9 @@ def check_frames(
         )
     if not report.present:
         raise UserError(f"{split_path}: none of its {len(lines)} samples has all its frames{_details(report)}")
-    if not report.count:
+    if not report.incomplete:
         return report.present
-    text = f"{split_path}: {report.count} of {len(lines)} samples lack frames"
+    text = f"{split_path}: {report.incomplete} of {len(lines)} samples lack frames"
     if not skip_missing:
         raise UserError(f"{text}; get them, or train without these samples: --skip_missing{_details(report)}")
     print(f"warning: {text} and are left out{_details(report)}", file=sys.stderr)

@@ -97,9 +97,9 @@ class TripletDataset:
         images = [self.store.read_original(*frame) for _, index in keys for frame in self.frames_of(index)]
         runs = []
         for _, same in groupby(images, key=np.shape):
-            same = list(same)
-            for first in range(0, len(same), RUN):
-                part = same[first : first + RUN]
+            alike = list(same)
+            for first in range(0, len(alike), RUN):
+                part = alike[first : first + RUN]
                 run = torch.empty((len(part), *part[0].shape), dtype=torch.uint8, pin_memory=pin)
                 np.stack(part, out=run.numpy())
                 runs.append(run)

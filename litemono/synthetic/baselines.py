@@ -30,7 +30,7 @@ def flat_road(height: int, width: int, metres: float) -> np.ndarray:
 
 def mean_errors(truths: Sequence[np.ndarray], guess: Guess, metres: float, *, median_scaling: bool) -> Errors:
     """Mean over images by the protocol of Eigen et al.: Garg crop, 80 m. truths: (H, W) metres each, 0 = unknown."""
-    scores = [image_errors(truth, guess(*truth.shape, metres), median_scaling) for truth in truths]
+    scores = [image_errors(truth, guess(truth.shape[0], truth.shape[1], metres), median_scaling) for truth in truths]
     return Errors(*np.mean([score for score in scores if score is not None], axis=0).tolist())
 
 

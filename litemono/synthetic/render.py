@@ -52,7 +52,7 @@ def camera_windows(
 
 def sweep_windows(objects: Objects, pose: np.ndarray, columns: int) -> list[tuple[slice, slice] | None]:
     """The same for a full turn of a scanner (x forward, y left), whose column k looks to azimuth pi - 2 pi (k+0.5)/columns."""
-    windows = []
+    windows: list[tuple[slice, slice] | None] = []
     for corners in _to_camera(_corners(objects), pose):
         middle = corners[:, :2].mean(axis=0)
         away, radius = np.hypot(*middle), np.hypot(*(corners[:, :2] - middle).T).max()
@@ -175,11 +175,11 @@ def _ground(street: Street, points, direction, footprint) -> np.ndarray:
     x, s = points[:, 0], points[:, 2]
     middle, slope = street.centre_line(s)
     d = ((x - middle) / np.sqrt(1 + slope * slope)).astype(np.float32)
-    normal = np.broadcast_to(np.float32([0, -1, 0]), points.shape)
+    normal = np.broadcast_to(np.array([0, -1, 0], np.float32), points.shape)
     spread = _spread(normal, direction, footprint)
     away = np.abs(d)
     kind = np.where(away < ROAD, ID["asphalt"], np.where(away < PAVEMENT, ID["pavement"], ID["grass"]))
-    tile = np.float32([5.0, 3.2, 3.0])[np.searchsorted([ROAD, PAVEMENT], away)]
+    tile = np.array([5.0, 3.2, 3.0], np.float32)[np.searchsorted([ROAD, PAVEMENT], away)]
     colour = lookup(kind, x / tile, s / tile, np.log2(spread / (tile / SIZE) + 1e-6))[:, :3]
     patches = lookup(np.full(len(x), ID["asphalt"]), (x + s) / 83, (x - s) / 61, np.log2(spread / (70 / SIZE) + 1e-6))
     colour = colour * (0.45 + 1.5 * patches[:, :1])
@@ -202,7 +202,7 @@ def _stripe(offset, width, footprint) -> np.ndarray:
 def _sky(direction, pixel: float) -> np.ndarray:
     length = np.linalg.norm(direction, axis=1)
     up = np.clip(-direction[:, 1] / length, 0, 1)
-    blue = HAZE + (np.float32([0.35, 0.55, 0.85]) - HAZE) * np.minimum(up * 2.2, 1)[:, None]
+    blue = HAZE + (np.array([0.35, 0.55, 0.85], np.float32) - HAZE) * np.minimum(up * 2.2, 1)[:, None]
     bearing = np.arctan2(direction[:, 0], direction[:, 2])
     level = np.full(len(up), np.log2(pixel * SIZE / 1.5), np.float32)
     clouds = lookup(np.full(len(up), ID["clouds"]), bearing / 1.5, up / 0.6, level)[:, :1]

@@ -102,15 +102,17 @@ class Street:
 
     def centre_line(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """x of the centre line and its slope dx/dz at z = s."""
-        x = sum(size * np.sin(s / length + phase) for size, length, phase in self.bends)
-        slope = sum(size / length * np.cos(s / length + phase) for size, length, phase in self.bends)
+        x, slope = np.zeros_like(s), np.zeros_like(s)
+        for size, length, phase in self.bends:
+            x = x + size * np.sin(s / length + phase)
+            slope = slope + size / length * np.cos(s / length + phase)
         return x, slope
 
     def place(self, s: float, d: float) -> tuple[float, float, float]:
         """World x, z and heading of the street point (s, d)."""
-        x, slope = self.centre_line(np.float64(s))
-        heading = np.arctan(slope)
-        return x + d * np.cos(heading), s - d * np.sin(heading), heading
+        x, slope = self.centre_line(np.asarray(s, np.float64))
+        heading = float(np.arctan(slope))
+        return float(x + d * np.cos(heading)), float(s - d * np.sin(heading)), heading
 
     def camera(self, frame: int) -> np.ndarray:
         """T_world_cam (4, 4) of camera 2 (x right, y down, z forward)."""
@@ -210,8 +212,8 @@ def _street_furniture(builder: Builder, rng: np.random.Generator, side: float) -
                 *at, size, str(rng.choice(["planks", "concrete"])), tile=(1.5, 1.5), tint=PAINTS[rng.integers(7)]
             )
         else:
-            size = rng.uniform(1.0, 1.6)
-            builder.add(*at, (size, size * 0.9, size), "leaves", tile=(1.5, 1.5), is_round=True)
+            width = rng.uniform(1.0, 1.6)
+            builder.add(*at, (width, width * 0.9, width), "leaves", tile=(1.5, 1.5), is_round=True)
         s += rng.uniform(6, 11)
 
 

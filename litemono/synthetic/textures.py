@@ -153,7 +153,7 @@ def atlas() -> list[np.ndarray]:
     """Mip levels of every texture: level l is (len(NAMES), SIZE/2^l, SIZE/2^l, 4) float32, down to one texel."""
     rng = np.random.default_rng(20230618)
     drawn = {**_ground(rng), **_plain(rng), **_walls(rng), **_cars(rng)}
-    levels = [np.stack([drawn[name] for name in NAMES]).astype(np.float32)]
+    levels: list[np.ndarray] = [np.stack([drawn[name] for name in NAMES]).astype(np.float32)]
     while levels[-1].shape[1] > 1:
         last = levels[-1]
         levels.append((last[:, ::2, ::2] + last[:, 1::2, ::2] + last[:, ::2, 1::2] + last[:, 1::2, 1::2]) / 4)

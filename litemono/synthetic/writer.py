@@ -28,7 +28,7 @@ import numpy as np
 from PIL import Image
 
 from litemono.data.datasets.kitti_raw import KITTI_RAW
-from litemono.data.kitti.paths import scan_path
+from litemono.data.kitti.paths import scan_name
 from litemono.data.settings import default_workers
 from litemono.data.splits import SplitLine
 from litemono.synthetic.render import Camera, camera_windows, cast, published_camera, shade, sweep_windows
@@ -315,14 +315,14 @@ def _write_frame(folder: Path, settings: Settings, which: tuple[int, int]) -> No
     annotation = folder / drive_name(number) / "proj_depth" / "groundtruth" / "image_02" / f"{frame:010d}.png"
     _save(Image.fromarray(units), annotation, compress_level=3)
     if number >= settings.drives - 2:
-        path = scan_path(folder, drive_name(number), frame)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scan(settings, number, frame).tofile(path)
+        scan_file = folder / drive_name(number) / scan_name(frame)
+        scan_file.parent.mkdir(parents=True, exist_ok=True)
+        scan(settings, number, frame).tofile(scan_file)
 
 
 def _save(picture: Image.Image, path: Path, **options: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, **options)
+    picture.save(path, None, **options)  # in the format of its suffix
 
 
 # ---------------------------------------------------------------- command

@@ -28,10 +28,11 @@ from litemono.engine.precision import HALF, to_channels_last
 from litemono.engine.settings import Precision
 from litemono.engine.task import Advice, Best, Forward, Mean, ParameterGroup, TaskData, Validated
 from litemono.losses.compiled import fused_kernels
-from litemono.metrics import METRIC_NAMES, train_depth_errors
+from litemono.metrics import METRIC_NAMES
 from litemono.tasks.frames import advice, frame_data, parameter_groups
 from litemono.tasks.monodepth_model import DepthPoseModel, Output
 from litemono.tasks.monodepth_settings import TrainConfig
+from litemono.tasks.train_metrics import train_depth_errors
 from litemono.utils.colormap import magma
 from networks import weights
 

@@ -32,7 +32,7 @@ def parse(
 
     default: where to take what the flags leave open, instead of the dataclass's own defaults.
     """
-    return tyro.cli(
+    return tyro.cli(  # type: ignore[call-overload]  # its overloads know no optional default
         config_type,
         prog=prog,
         description=description,

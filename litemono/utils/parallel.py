@@ -43,7 +43,7 @@ def ordered_map(
             future.cancel()
 
 
-def fork_context() -> multiprocessing.context.BaseContext:
+def fork_context() -> multiprocessing.context.ForkContext:
     """For workers that need nothing that was not imported here; UserError on a system without fork (Windows)."""
     if "fork" not in multiprocessing.get_all_start_methods():
         raise UserError(f"{sys.platform} cannot fork processes, which this command needs; run it on Linux or in WSL")
@@ -53,9 +53,12 @@ def fork_context() -> multiprocessing.context.BaseContext:
 def end_with_parent() -> None:
     """Let this process end when its parent does, however that ends: its results are no longer wanted."""
 
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("end_with_parent() is for worker processes; this one was not started by multiprocessing")
+
     def watch() -> None:
-        if (parent := multiprocessing.parent_process()) is not None:
-            parent.join()
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

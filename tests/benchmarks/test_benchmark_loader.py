@@ -131,7 +131,7 @@ def test_a_pack_of_all_of_kitti_is_opened_and_shuffled_with_flat_memory(tmp_path
     before = resident_mb()
     drives_seen = set()
     for _ in range(250):  # 3000 samples, 3.3 GB of frames
-        drives_seen |= {dataset.lines[i].folder for i in next(loaded).index.tolist()}
+        drives_seen |= {dataset.lines[i].folder for i in next(loaded).line.tolist()}
     assert len(drives_seen) == drives
     # A dozen batches of 13 MB may wait at any moment; a store that keeps what it reads would have grown by 3300 MB.
     assert resident_mb() - before < 200

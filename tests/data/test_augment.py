@@ -33,7 +33,7 @@ def random_batch(batch: int = 4, frames: int = 3, height: int = 64, width: int =
         jitter_order=torch.from_numpy(np.stack([draw.order for draw in draws])),
         baseline=torch.linspace(-0.1, 0.1, batch),
         depth=torch.empty(batch, 0, 0),
-        index=torch.arange(batch),
+        line=torch.arange(batch),
     )
 
 

@@ -32,7 +32,7 @@ def test_a_sample_holds_the_stored_frames_in_the_order_of_frame_ids(tmp_path):
     expected = [data.store.read(DRIVE, n, side) for n, side in ((2, "l"), (1, "l"), (3, "l"), (2, "r"))]
     assert sample.frames.dtype == torch.uint8
     np.testing.assert_array_equal(sample.frames.permute(0, 2, 3, 1), expected)
-    assert (sample.depth.shape, sample.index.item()) == ((0, 0), 1)
+    assert (sample.depth.shape, sample.line.item()) == ((0, 0), 1)
 
 
 def test_types_and_shapes_of_a_batch_are_the_documented_ones(parity):
@@ -161,7 +161,7 @@ def test_missing_frames_are_counted_and_shown_with_their_archives(tmp_path):
     lines = [SplitLine(DRIVE, n, "l") for n in (0, 1, 28, 29)] + [SplitLine("my/drive", n, "l") for n in range(20)]
     report = find_missing(store, lines, NEIGHBOURS, False)
     assert report.present == lines[1:3]
-    assert report.count == 22
+    assert report.incomplete == 22
     assert len(report.examples) == 10 and "no " in report.examples[0]
     assert report.archives == ["2011_09_26_drive_0001_sync.zip"]
 
@@ -179,9 +179,9 @@ def test_missing_frames_stop_the_run_with_the_way_out(tmp_path, capsys):
 
 def test_the_other_camera_is_looked_for_when_stereo_is_asked(tmp_path):
     store = open_store("kitti", write_drive(tmp_path, range(3)), True, 32, 64)
-    assert find_missing(store, [SplitLine(DRIVE, 1, "l")], NEIGHBOURS, False).count == 0
+    assert find_missing(store, [SplitLine(DRIVE, 1, "l")], NEIGHBOURS, False).incomplete == 0
     report = find_missing(store, [SplitLine(DRIVE, 1, "l")], NEIGHBOURS, True)
-    assert report.count == 1 and "image_03" in report.examples[0]
+    assert report.incomplete == 1 and "image_03" in report.examples[0]
 
 
 @pytest.mark.parametrize("skip", [True, False])

@@ -42,7 +42,7 @@ def batch(size: int = 4) -> Batch:
         jitter_order=torch.tensor([2, 0, 3, 1]).repeat(size, 3, 1),
         baseline=torch.zeros(size),
         depth=torch.zeros(size, 0, 0),
-        index=torch.arange(size),
+        line=torch.arange(size),
     )
 
 
@@ -324,7 +324,7 @@ def test_nothing_in_a_step_asks_the_device_for_a_number(untrained, monkeypatch):
 
 def test_parts_are_consecutive_and_whole():
     parts = split_batch(batch(4), 2)
-    assert [part.index.tolist() for part in parts] == [[0, 1], [2, 3]]
+    assert [part.line.tolist() for part in parts] == [[0, 1], [2, 3]]
 
 
 @pytest.mark.parametrize("accumulate", [1, 2, 4])

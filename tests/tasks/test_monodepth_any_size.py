@@ -25,7 +25,7 @@ def views(all_frames: bool, batch: int = 2) -> Views:
             jitter_order=torch.tensor([2, 0, 3, 1]).repeat(batch, 3, 1),
             baseline=torch.zeros(batch),
             depth=torch.zeros(batch, 0, 0),
-            index=torch.arange(batch),
+            line=torch.arange(batch),
         ),
         torch.device("cpu"),
         (0, 1, 2),

@@ -78,6 +78,12 @@ class Picture(NamedTuple):
     units_per_metre: int | None = None
     """Of depth: its number for one metre; 0 is no measurement."""
 
+    def metres(self, values: np.ndarray) -> np.ndarray:
+        """Depth (H, W) float32 metres from the numbers in the PNG, (H, W).  ValueError for a kind that is no depth."""
+        if self.units_per_metre is None:
+            raise ValueError(f"pictures of {self.archive} have no units_per_metre, so they are no depth")
+        return values.astype(np.float32) / self.units_per_metre
+
 
 class Dataset(ABC):
     """One data set. Instances keep no state, and processes and threads share them."""
@@ -152,6 +158,7 @@ class Dataset(ABC):
 class PackableDataset(Dataset):
     """A data set of numbered frames in drives or sequences that `litemono.prepare` packs from archives."""
 
+    default_split: ClassVar[str]
     published_test_split: ClassVar[str | None] = None
     """The test images by which weights trained on its published splits are judged, if in a split of their own."""
     scans: ClassVar[Scans | None] = None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from litemono.data.datasets.base import Camera, PackableDataset, Picture, Size
+from litemono.data.datasets.base import Camera, PackableDataset, Picture, ScanFile, Size
 from litemono.data.kitti import calibration, paths, velodyne
 from litemono.data.kitti.paths import CAMERA, PackedScan
 from litemono.data.splits import SplitLine
@@ -57,7 +57,7 @@ class VelodyneDepth:
         points = velodyne.scan_points(raw, where)
         return points[velodyne.in_view(paths.calibration_dir(root, folder), points)].tobytes()
 
-    def problem(self, scan: Path | PackedScan) -> str | None:
+    def problem(self, scan: ScanFile) -> str | None:
         if isinstance(scan, Path):
             size = scan.stat().st_size
             if not size or size % velodyne.POINT_BYTES:

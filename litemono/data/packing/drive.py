@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from litemono.data.datasets.base import Scans
 from litemono.data.packing.requirements import FrameKey
 from litemono.data.packing.sources import Member, Origin, Source, find_frame, find_scan
 from litemono.data.stores.folder import resized
@@ -97,8 +98,9 @@ def _append_frames(job: Job, side: str, members: dict[int, Member], tick: Tick) 
         file.truncate(kept * job.index.frame_bytes)
         for frame, member in sorted(members.items(), key=lambda item: (item[1].order, item[0])):
             pixels, size = _read_image(member, job.index)
-            camera = camera or Camera(size)
-            if size != tuple(camera.native_size):
+            if camera is None:
+                camera = Camera(size)
+            elif size != tuple(camera.native_size):
                 raise UserError(
                     f"{member.where}: {size[1]}x{size[0]} pixels, but other frames of this camera have "
                     f"{camera.native_size[1]}x{camera.native_size[0]}; a drive has one camera"
@@ -109,6 +111,7 @@ def _append_frames(job: Job, side: str, members: dict[int, Member], tick: Tick) 
             tick()
         file.flush()
         os.fsync(file.fileno())
+    assert camera is not None, "members has at least one frame"
     if not frames_are_whole(path, kept * job.index.frame_bytes, camera.crc32[kept:], job.index.frame_bytes):
         raise UserError(f"{path}: {OTHER_BYTES}")
     return camera
@@ -140,26 +143,28 @@ def _cut(job: Job, side: str) -> None:
 
 def _add_scans(job: Job, sources: list[Source], tick: Tick) -> tuple[list[int], list[int]]:
     """The scans that are packed afterwards, and those that no source has.  KITTI itself lacks a few."""
-    found = {frame: find_scan(job.origin.dataset, sources, job.folder, frame) for frame in job.scans}
+    kind = job.origin.dataset.scans
+    if kind is None:
+        return [], []
+    found = {frame: find_scan(kind, sources, job.folder, frame) for frame in job.scans}
     there = {frame: member for frame, member in found.items() if member is not None}
     absent = set(job.done.no_scans) | (set(found) - set(there))
     if there:
-        _write_scans(job, there, tick)
+        _write_scans(job, kind, there, tick)
     return sorted({*job.done.scans, *there}), sorted(absent - set(there))
 
 
-def _write_scans(job: Job, members: dict[int, Member], tick: Tick) -> None:
+def _write_scans(job: Job, kind: Scans, members: dict[int, Member], tick: Tick) -> None:
     """A new zip with the packed scans and more, each thinned to what depth maps need; it replaces the old one at once."""
-    all_scans = job.origin.dataset.scans
-    path = all_scans.pack_path(job.root, job.folder)
+    path = kind.pack_path(job.root, job.folder)
     with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as target:
         if job.done.scans:
             with zipfile.ZipFile(path) as old:
-                for name in map(all_scans.member, job.done.scans):
+                for name in map(kind.member, job.done.scans):
                     target.writestr(_entry(name), old.read(name))
         for frame, member in sorted(members.items(), key=lambda item: (item[1].order, item[0])):
-            content = all_scans.thinned(job.root, job.folder, member.read(), member.where)
-            target.writestr(_entry(all_scans.member(frame)), content)
+            content = kind.thinned(job.root, job.folder, member.read(), member.where)
+            target.writestr(_entry(kind.member(frame)), content)
             tick()
     if not zip_is_whole(path):
         raise UserError(f"{path}: {OTHER_BYTES}")

@@ -12,7 +12,7 @@ import re
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 import requests
 import urllib3
@@ -20,6 +20,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from litemono.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 TIMEOUT_S = 60.0
 RETRIES = Retry(
@@ -32,6 +35,7 @@ RETRIES = Retry(
 # Reading on over a gap is cheaper than a new request up to about this many bytes.
 SKIP_BYTES = 4 << 20
 PIECE_BYTES = 1 << 16
+Stream = io.BufferedReader | urllib3.BaseHTTPResponse
 PARTS_REMEDY = "fetch the archives first (python -m litemono.prepare download) and pack from their folder"
 
 
@@ -118,7 +122,7 @@ class RemoteFile(io.RawIOBase):
         self._size = size_of(address)
         self._session = _session()
         self._position = 0
-        self._stream: BinaryIO | urllib3.BaseHTTPResponse | None = None
+        self._stream: Stream | None = None
         self._stream_position = 0
 
     def readable(self) -> bool:
@@ -133,17 +137,17 @@ class RemoteFile(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         if whence == io.SEEK_END and self._size is None:
             raise UserError(f"{self.name}: the server does not tell the file's size; {PARTS_REMEDY}")
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size or 0}[whence]
         self._position = max(0, base + offset)
         return self._position
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         """Some bytes at the position, 0 at the end; a request that brings a byte starts the retries anew."""
+        target = memoryview(buffer).cast("B")
         retries = RETRIES
         while self._size is None or self._position < self._size:
             try:
-                self._go_to_position()
-                content = self._stream.read1(len(buffer))
+                content = self._stream_at_position().read1(len(target))
                 if not content and self._size is not None:
                     raise urllib3.exceptions.ProtocolError("the file ends early")
             except urllib3.exceptions.HTTPError as error:
@@ -154,7 +158,7 @@ class RemoteFile(io.RawIOBase):
                     raise _unreadable(self.name, error) from None
                 retries.sleep()
                 continue
-            buffer[: len(content)] = content
+            target[: len(content)] = content
             self._position += len(content)
             self._stream_position = self._position
             return len(content)
@@ -166,24 +170,28 @@ class RemoteFile(io.RawIOBase):
             self._session.close()
         super().close()
 
-    def _go_to_position(self) -> None:
+    def _stream_at_position(self) -> Stream:
         """Raises urllib3's HTTPError where the connection breaks."""
-        if self._stream is None or not 0 <= self._position - self._stream_position <= self._skip_bytes:
+        stream = self._stream
+        if stream is None or not 0 <= self._position - self._stream_position <= self._skip_bytes:
             self._hang_up()
-            self._open()
+            stream = self._open()
         while self._stream_position < self._position:
-            skipped = self._stream.read1(min(PIECE_BYTES, self._position - self._stream_position))
+            skipped = stream.read1(min(PIECE_BYTES, self._position - self._stream_position))
             if not skipped:
                 raise urllib3.exceptions.ProtocolError("the file ends early")
             self._stream_position += len(skipped)
+        return stream
 
-    def _open(self) -> None:
+    def _open(self) -> Stream:
+        """A stream from the position, or from a little before it."""
         path = local_path(self.name)
         try:
             if path is not None:
-                self._stream, self._stream_position = path.open("rb"), self._position
-                self._stream.seek(self._position)
-                return
+                file = path.open("rb")
+                self._stream, self._stream_position = file, self._position
+                file.seek(self._position)
+                return file
             response = _request(self._session, "GET", self.name, self._position)
         except (NotThere, OSError):
             raise UserError(f"{self.name}: is no longer there") from None
@@ -193,6 +201,7 @@ class RemoteFile(io.RawIOBase):
             response.close()
             raise UserError(f"{self.name}: the server does not send parts of files; {PARTS_REMEDY}")
         self._stream, self._stream_position = response.raw, start
+        return response.raw
 
     def _hang_up(self) -> None:
         if self._stream is not None:

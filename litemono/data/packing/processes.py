@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
 from litemono.data.packing.drive import Job, Result, pack_drive
@@ -19,8 +19,8 @@ class Finished(NamedTuple):
     """One drive's end."""
 
     job: Job
-    result: Result | None
-    problem: str | None
+    outcome: Result | str
+    """The packed drive, or what went wrong."""
     fatal: bool  # the next drive would fail the same way
 
 
@@ -30,18 +30,20 @@ def run_jobs(jobs: list[Job], num_workers: int, tick: Callable[[], None]) -> Ite
     A process packs one drive and ends; when this process dies, they end after their current frame.
     """
     context = fork_context()
-    waiting, running = list(jobs), {}
+    waiting = list(jobs)
+    running: dict[Connection, tuple[Job, BaseProcess]] = {}
     stopping = False
     try:
         while running or (waiting and not stopping):
             while waiting and len(running) < num_workers and not stopping:
                 job = waiting.pop(0)
                 receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(job, sender), daemon=True)
+                process: BaseProcess = context.Process(target=_work, args=(job, sender), daemon=True)
                 process.start()
                 sender.close()
                 running[receiver] = job, process
-            for receiver in wait(list(running), timeout=0.5):
+            ready = wait(list(running), timeout=0.5)
+            for receiver in [receiver for receiver in running if receiver in ready]:
                 job, process = running[receiver]
                 finished = _receive(receiver, job, process, tick)
                 if finished is not None:
@@ -57,24 +59,22 @@ def run_jobs(jobs: list[Job], num_workers: int, tick: Callable[[], None]) -> Ite
             receiver.close()
 
 
-def _receive(
-    receiver: Connection, job: Job, process: multiprocessing.Process, tick: Callable[[], None]
-) -> Finished | None:
+def _receive(receiver: Connection, job: Job, process: BaseProcess, tick: Callable[[], None]) -> Finished | None:
     try:
         message = receiver.recv()
     except EOFError:
         process.join()
         reason = f"its process died (exit status {process.exitcode}); usual reason: too little memory (--num_workers 1)"
-        return Finished(job, None, f"{job.folder}: {reason}", False)
+        return Finished(job, f"{job.folder}: {reason}", False)
     if message is None:
         tick()
         return None
-    result, problem, fatal = message
-    return Finished(job, result, problem, fatal)
+    outcome, fatal = message
+    return Finished(job, outcome, fatal)
 
 
 def _work(job: Job, sender: Connection) -> None:
-    """In a process of its own: sends None for each frame, then (result, problem, fatal)."""
+    """In a process of its own: sends None for each frame, then (outcome, fatal) of Finished."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, lambda *_: _stop())
     parent = os.getppid()
@@ -85,15 +85,15 @@ def _work(job: Job, sender: Connection) -> None:
         sender.send(None)
 
     try:
-        sender.send((pack_drive(job, tick), None, False))
+        sender.send((pack_drive(job, tick), False))
     except UserError as error:
-        sender.send((None, str(error), False))
+        sender.send((str(error), False))
     except BrokenPipeError:  # the parent has ended
         _stop()
     except OSError as error:
         full = error.errno in DISK_FULL
         reason = "the disk is full, or your quota on it" if full else f"cannot write: {error.strerror or error}"
-        sender.send((None, f"{job.folder}: {reason} ({job.root})", full))
+        sender.send((f"{job.folder}: {reason} ({job.root})", full))
 
 
 def _stop() -> None:

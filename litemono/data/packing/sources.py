@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from litemono.data.datasets.base import EXTENSIONS, PackableDataset
+from litemono.data.datasets.base import EXTENSIONS, PackableDataset, Scans
 from litemono.data.packing import http, requirements
 from litemono.utils.errors import UserError
 
@@ -48,7 +48,9 @@ class Member(NamedTuple):
 class Source(Protocol):
     """A tree in the data set's layout."""
 
-    path: Path | str
+    @property
+    def path(self) -> Path | str: ...
+
     remedy: str  # what to do about a damaged file of it
 
     def find(self, name: str) -> Member | None:
@@ -168,17 +170,16 @@ class Origin:
 
     def _open(self, zips: Sequence[Path | str]) -> list[Source]:
         folders = [FolderSource(self.root)] if isinstance(self.root, Path) else []
-        return [self._open_zip(path) for path in zips] + folders
+        return [*map(self._open_zip, zips), *folders]
 
     def _open_zip(self, path: Path | str) -> ZipSource:
         if isinstance(path, Path):
             return ZipSource(path, self.dataset.archive_top)
-        for address in requirements.addresses(self.root, path):
+        addresses = requirements.addresses(str(self.root), path)
+        for address in addresses:
             with contextlib.suppress(http.NotThere):
                 return ZipSource(address, self.dataset.archive_top)
-        raise UserError(
-            f"{requirements.addresses(self.root, path)[0]}: there is no such archive; is the address right?"
-        )
+        raise UserError(f"{addresses[0]}: there is no such archive; is the address right?")
 
     def _there(self, names: Sequence[str]) -> list[Path | str]:
         """The archives of these names; on disk also one folder down, as KITTI's server has them."""
@@ -198,7 +199,7 @@ def find_frame(
     return next(filter(None, (source.find(name) for source in sources for name in names)), None)
 
 
-def find_scan(dataset: PackableDataset, sources: Sequence[Source], folder: str, frame: int) -> Member | None:
+def find_scan(scans: Scans, sources: Sequence[Source], folder: str, frame: int) -> Member | None:
     """The scan of a frame in the first source that has it."""
-    name = f"{folder}/{dataset.scans.member(frame)}"
+    name = f"{folder}/{scans.member(frame)}"
     return next(filter(None, (source.find(name) for source in sources)), None)

@@ -62,14 +62,14 @@ def pack_split(
     with progress_bar(
         sum(len(job.frames) + len(job.scans) for job in jobs), "frames and scans", console=console
     ) as tick:
-        for job, result, problem, _ in run_jobs(jobs, options.num_workers, tick):
-            if problem is not None:
-                problems.append(problem)
+        for job, outcome, _ in run_jobs(jobs, options.num_workers, tick):
+            if isinstance(outcome, str):
+                problems.append(outcome)
                 continue
-            index.drives[job.folder] = result.drive
+            index.drives[job.folder] = outcome.drive
             packed.write_index(root, index)
             pending.discard(job.folder)
-            console.print(f"{job.folder}: {len(job.frames) - result.absent} frames", highlight=False)
+            console.print(f"{job.folder}: {len(job.frames) - outcome.absent} frames", highlight=False)
             if options.delete_zips:
                 own = {job.folder: wanted[job.folder]}
                 if not make_jobs(index, root, origin, own, options.skip_missing):  # nothing was passed over
@@ -117,12 +117,13 @@ def open_index(root: Path, dataset: PackableDataset, height: int, width: int) ->
             f"--output {root}: holds frames of --dataset {index.dataset} at --size {index.size}, not {dataset.name} at "
             f"{width}x{height}; choose another --output"
         )
+    scans = dataset.scans
     for folder, drive in index.drives.items():
         for side, camera in list(drive.cameras.items()):
             path = packed.frames_file(root, dataset, folder, side)
             if not path.is_file() or path.stat().st_size < len(camera.frames) * index.frame_bytes:
                 del drive.cameras[side]
-        if drive.scans and not packed.zip_is_whole(dataset.scans.pack_path(root, folder)):
+        if scans is not None and drive.scans and not packed.zip_is_whole(scans.pack_path(root, folder)):
             drive.scans = []
     return index
 
@@ -195,4 +196,5 @@ def _delete_zips(origin: Origin, finished: set[str], pending: set[str]) -> None:
     """Delete the zips of finished drives, except those that other drives still need."""
     needed = {path for folder in pending for path in origin.zips(folder)}
     for path in {path for folder in finished for path in origin.zips(folder)} - needed:
-        path.unlink(missing_ok=True)
+        if isinstance(path, Path):  # there is nothing to delete behind an address
+            path.unlink(missing_ok=True)

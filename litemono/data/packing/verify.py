@@ -52,12 +52,11 @@ def verify(
     dataset: the store's. `tick` is called after each frame.
     """
     report = Report()
-    check = _checksum_problem if isinstance(store, PackedStore) else _decoding_problem if deep else _header_problem
     keys = [(folder, frame, side) for folder, drive in need.items() for side, frame in sorted(drive.frames)]
     report.frames = len(keys)
     with ThreadPoolExecutor(num_workers) as threads:  # decoding and checksums run outside Python's lock
         present = [key for key in keys if store.has(*key)]
-        for key, problem in zip(present, threads.map(lambda key: check(store, key), present), strict=True):
+        for key, problem in zip(present, threads.map(lambda key: _problem(store, key, deep), present), strict=True):
             if problem is not None:
                 report.damaged[key[0]].append(problem)
             tick()
@@ -71,21 +70,15 @@ def verify(
     return report
 
 
-def _checksum_problem(store: PackedStore, key: tuple[str, int, str]) -> str | None:
-    return store.check(*key)
-
-
-def _decoding_problem(store: FrameStore, key: tuple[str, int, str]) -> str | None:
+def _problem(store: FrameStore, key: tuple[str, int, str], deep: bool) -> str | None:
+    """What is wrong with a frame that is there: by its checksum if it is packed, else by decoding it or its first bytes."""
+    if isinstance(store, PackedStore):
+        return store.check(*key)
     try:
-        store.read(*key)
-    except UserError as error:
-        return str(error)
-    return None
-
-
-def _header_problem(store: FrameStore, key: tuple[str, int, str]) -> str | None:
-    try:
-        store.look(*key)
+        if deep:
+            store.read(*key)
+        else:
+            store.look(*key)
     except UserError as error:
         return str(error)
     return None

@@ -60,4 +60,4 @@ class SizedStore(FrameStore, Protocol):
         """Write the same pixels into `planes`, (3, height, width) uint8."""
 
     def read_original(self, folder: str, frame: int, side: str) -> np.ndarray:
-        """(h, w, 3) uint8 RGB from which resample.resize makes what `read` gives; only where `holds_originals`."""
+        """(h, w, 3) uint8 RGB from which resample.resize makes what `read` gives; packed frames are that already."""

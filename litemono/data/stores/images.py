@@ -38,7 +38,7 @@ class UnknownRange(ValueError):
 def upright(image: Image.Image) -> Image.Image:
     """The image turned as its EXIF note says. (ImageOps.exif_transpose writes the note anew, and fails on odd ones.)"""
     image.load()
-    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))  # 1: upright
     return image if turn is None else image.transpose(turn)
 
 
@@ -69,10 +69,7 @@ def _has_16_bits(image: Image.Image) -> bool:
 
 def _highest(image: Image.Image) -> int:
     """Of all colours; alpha is none."""
-    bands = zip(
-        image.getbands(), image.getextrema() if len(image.getbands()) > 1 else [image.getextrema()], strict=True
-    )
-    return max(int(high) for band, (_, high) in bands if band != "A")
+    return max(int(np.asarray(image.getchannel(band)).max()) for band in image.getbands() if band != "A")
 
 
 def unreadable(where: object, error: BaseException, remedy: str) -> UserError:

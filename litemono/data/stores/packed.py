@@ -17,6 +17,7 @@ import json
 import os
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def _drive(entry: dict) -> Drive:
     return Drive(cameras, entry["scans"], entry["no_scans"])
 
 
-def _all_counts(numbers: list, least: int = 0) -> bool:
+def _all_counts(numbers: Sequence[object], least: int = 0) -> bool:
     """Whether all are whole numbers that a file name of ten digits can hold."""
     return all(type(number) is int and least <= number < MOST for number in numbers)
 
@@ -174,9 +175,12 @@ class PackedStore:
         if row < 0:
             raise self._not_packed(folder, frame, side)
         file = self._file(folder, side)
-        if os.preadv(file, [planes], row * self.index.frame_bytes) != self.index.frame_bytes:
+        if os.preadv(file, [planes.data], row * self.index.frame_bytes) != self.index.frame_bytes:
             path = frames_file(self.root, self.dataset, folder, side)
             raise UserError(f"{path}: ends before frame {frame}; was it changed while it is in use?")
+
+    def read_original(self, folder: str, frame: int, side: str) -> np.ndarray:
+        return self.read(folder, frame, side)  # what the pack was made from is not in it
 
     def read_array(self, kind: str, folder: str, frame: int, side: str) -> np.ndarray:
         return read_picture(self.dataset, self.root, kind, folder, frame, side)
@@ -213,7 +217,7 @@ class PackedStore:
         stored = self.index.drives[self._name(folder)].cameras[side].crc32[row]
         planes = np.empty((3, self.height, self.width), np.uint8)
         self.read_planes(folder, frame, side, planes)
-        if zlib.crc32(planes) != stored:
+        if zlib.crc32(planes.data) != stored:
             path = frames_file(self.root, self.dataset, folder, side)
             return f"{path}: frame {frame} (row {row}) is damaged; delete this file and pack again"
         return None
