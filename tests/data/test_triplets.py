@@ -51,7 +51,7 @@ def test_types_and_shapes_of_a_batch_are_the_documented_ones(parity):
         "jitter_order": ((2, 2, 4), torch.int64),
         "baseline": ((2,), torch.float32),
         "depth": ((2, 375, 1242), torch.float32),
-        "index": ((2,), torch.int64),
+        "line": ((2,), torch.int64),
     }
 
 
