@@ -1,3 +1,3 @@
 """Self-supervised monocular depth with Lite-Mono: training, and everything around it."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

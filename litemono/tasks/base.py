@@ -8,10 +8,11 @@
     validate(networks, batch)  named metrics of a batch, as parts of means; `best` says which of them choose weights
     pictures(shown)            named images for TensorBoard
     save(networks, folder)     weights in the format of the task's field
+    advice(device, precision)  what --profile suggests where a step is slow
 
 The definitions are in litemono/engine/task.py, because the engine imports nothing of litemono/tasks.
 """
 
-from litemono.engine.task import Batch, Best, Forward, Mean, ParameterGroup, Task, TaskData, Validated
+from litemono.engine.task import Advice, Batch, Best, Forward, Mean, ParameterGroup, Task, TaskData, Validated
 
-__all__ = ["Batch", "Best", "Forward", "Mean", "ParameterGroup", "Task", "TaskData", "Validated"]
+__all__ = ["Advice", "Batch", "Best", "Forward", "Mean", "ParameterGroup", "Task", "TaskData", "Validated"]
