@@ -15,16 +15,21 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("LITEMONO_SHARED", ROOT.parent / "shared"))
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers (`pytest -n 2 --dist loadgroup`): a file stays in one, and so does the Slurm cluster, first.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """With several workers (`pytest -n 2 --dist loadgroup`) a file stays in one, and so does the Slurm cluster.
 
     What a file's tests share is then made once, and one worker computes while the other waits for Slurm.
     """
-    for item in items:
-        slurm = "slurm" in item.path.relative_to(ROOT).parts
-        item.add_marker(pytest.mark.xdist_group("slurm" if slurm else str(item.path)))
-    items.sort(key=lambda item: "slurm" not in item.path.relative_to(ROOT).parts)
+    item.add_marker(pytest.mark.xdist_group("slurm" if uses_slurm(item) else str(item.path)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The Slurm tests come first: they take the longest."""
+    items.sort(key=lambda item: not uses_slurm(item))
+
+
+def uses_slurm(item: pytest.Item) -> bool:
+    return "slurm" in item.path.relative_to(ROOT).parts
 
 
 def beside_checkout(name: str) -> Path:
