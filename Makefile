@@ -11,7 +11,7 @@ demo: $(READY)
 	.venv/bin/python -m litemono.demo
 
 test: $(READY)
-	.venv/bin/python -m pytest -n 2 --dist loadgroup
+	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder
 
 test-slurm: $(READY)
 	LITEMONO_SLURM=1 .venv/bin/python -m pytest tests/slurm

@@ -15,21 +15,24 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("LITEMONO_SHARED", ROOT.parent / "shared"))
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """With several workers (`pytest -n 2 --dist loadgroup`) a file stays in one, and so does the Slurm cluster.
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """With several workers (`pytest -n 2`) a file stays in one of them, and so do all Slurm tests: there is one cluster.
 
     What a file's tests share is then made once, and one worker computes while the other waits for Slurm.
     """
-    item.add_marker(pytest.mark.xdist_group("slurm" if uses_slurm(item) else str(item.path)))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.split("::")[0]
+            return "slurm" if path.startswith("tests/slurm/") else path
+
+    return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The Slurm tests come first: they take the longest."""
-    items.sort(key=lambda item: not uses_slurm(item))
-
-
-def uses_slurm(item: pytest.Item) -> bool:
-    return "slurm" in item.path.relative_to(ROOT).parts
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/slurm/"))
 
 
 def beside_checkout(name: str) -> Path:
