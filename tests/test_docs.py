@@ -72,7 +72,7 @@ def test_the_task_of_the_docs_learns_and_resumes(tmp_path, capsys):
     exec(running, space)
     assert space["status"] == 0
     assert json.loads((tmp_path / "mean/status.json").read_text())["state"] == "finished"
-    assert 0.5 < torch.load(tmp_path / "mean/models/last/net.pth")["weight"].item() < 4
+    assert 0.5 < torch.load(tmp_path / "mean/models/last/net.pth", weights_only=True)["weight"].item() < 4
     exec(running, space)
     assert "already finished" in capsys.readouterr().out
 

@@ -142,7 +142,7 @@ def test_pixels_outside_the_range_of_depths_do_not_count(world, tmp_path, capsys
         Image.fromarray(np.full((64, 128), 100 * 256, np.uint16)).save(path)
     assert invoke(main, capsys, *flags(copy, tmp_path)).code == 0
     assert {value for _, value in scalars(tmp_path / "run/train", "loss")} == {0.0}
-    weights = torch.load(tmp_path / "run/models/last/depth.pth")
+    weights = torch.load(tmp_path / "run/models/last/depth.pth", weights_only=True)
     assert all(value.isfinite().all() for value in weights.values())
 
 
