@@ -24,6 +24,8 @@ from litemono.tasks.monodepth import Monodepth
 from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("one_thread")  # as the processes it is compared with: sums have one order
+
 
 def torchrun(processes: int, arguments: list[str]) -> subprocess.CompletedProcess:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
