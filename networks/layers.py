@@ -19,8 +19,17 @@ Result = TypeVar("Result")
 
 
 def normalise(image: Tensor, by: Normalisation) -> Tensor:
-    """(B, C, H, W) in [0, 1] -> (image - mean) / std, the same constants for all channels."""
-    return (image - by.mean) / by.std
+    """(B, C, H, W) in [0, 1] -> (image - mean) / std."""
+    if isinstance(by.mean, float) and isinstance(by.std, float):
+        return (image - by.mean) / by.std
+    # Numbers instead of tensors: a tensor would have to be copied to the image's device in every pass.
+    means, stds = _per_channel(by.mean), _per_channel(by.std)
+    channels = zip(image.unbind(1), means, stds, strict=True)
+    return torch.stack([(channel - mean) / std for channel, mean, std in channels], dim=1)
+
+
+def _per_channel(value: float | tuple[float, float, float]) -> tuple[float, float, float]:
+    return (value, value, value) if isinstance(value, float) else value
 
 
 def full_precision(layer: Callable[[Tensor], Result], x: Tensor) -> Result:

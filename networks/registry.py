@@ -45,10 +45,11 @@ class InputRule:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """(image - mean) / std of images in [0, 1], one constant for all channels. Networks apply it themselves."""
+    """(image - mean) / std of images in [0, 1]. Networks apply it themselves."""
 
-    mean: float
-    std: float
+    mean: float | tuple[float, float, float]
+    """One for all channels, or for red, green and blue."""
+    std: float | tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,9 @@ class WeightsFormat:
     """
 
     files: tuple[tuple[str, str], ...]
-    """(attribute of the network, file name). The first file also has the entries height, width and use_stereo."""
+    """(attribute of the network, file name)."""
+    settings: str | None = None
+    """JSON file with height, width, use_stereo and attention; None: the first file has the first three beside its tensors."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,10 @@ class NetworkSpec:
     """Outputs: scale s has 1/2^s of the input's height and width."""
     weights: WeightsFormat
     constructor: str
-    """Function of the module: constructor(spec, height, width, drop_path) -> torch.nn.Module, with fresh weights."""
+    """Function of the module: constructor(spec, height, width, drop_path) -> torch.nn.Module, with fresh weights. It also
+    takes attention=KIND where `attentions` has a choice."""
+    attentions: tuple[str, ...] = ()
+    """Kinds of attention that the network can be made with, the usual one first (attention.py); empty: no choice."""
 
     def load_constructor(self) -> Callable[..., Any]:
         """The constructor. Imports torch."""
@@ -87,7 +93,30 @@ class NetworkSpec:
 
 
 MONODEPTH2 = Normalisation(mean=0.45, std=0.225)  # Lite-Mono's depth encoder and all pose encoders
+HALF = Normalisation(mean=0.5, std=0.5)  # DPT
+IMAGENET = Normalisation(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # MiDaS
 ENCODER_AND_DECODER = WeightsFormat((("encoder", "encoder.pth"), ("decoder", "depth.pth")))
+
+ONE_FILE = WeightsFormat((("published", "model.pt"),), settings="network.json")
+"""DPT and MiDaS. model.pt is a plain state dict in the published names, so their own code loads it."""
+
+VIT_ATTENTIONS = ("softmax", "performer", "memory-compressed-2", "memory-compressed-3")
+
+
+def _relative(name: str, family: str, normalisation: Normalisation, constructor: str, **more: Any) -> NetworkSpec:
+    """Networks that predict inverse depth up to scale and shift, at one scale."""
+    return NetworkSpec(
+        name=name,
+        family=family,
+        input=InputRule(multiple=32, smallest=32),
+        normalisation=normalisation,
+        output="relative",
+        scales=(0,),
+        weights=ONE_FILE,
+        constructor=constructor,
+        **more,
+    )
+
 
 SPECS = {
     spec.name: spec
@@ -105,13 +134,19 @@ SPECS = {
             )
             for name in VARIANTS
         ),
+        *(
+            _relative(name, "dpt", HALF, "create_dpt", attentions=VIT_ATTENTIONS)
+            for name in ("dpt-hybrid", "dpt-large", "dpt-tiny")
+        ),
+        _relative("midas-v21", "midas", IMAGENET, "create_midas_v21"),
+        _relative("midas-small", "midas", IMAGENET, "create_midas_small"),
     )
 }
 
 
-def names() -> list[str]:
-    """Names of all depth networks."""
-    return [*SPECS]
+def names(output: Output | None = None) -> list[str]:
+    """Names of the depth networks: all, or those that predict `output`."""
+    return [name for name, spec in SPECS.items() if output in (None, spec.output)]
 
 
 def get(name: str) -> NetworkSpec:

@@ -55,6 +55,12 @@ def parity_supervised() -> Path:
 
 
 @pytest.fixture(scope="session")
+def parity_networks() -> Path:
+    """Golden numbers of published supervised networks."""
+    return beside_checkout("parity_networks")
+
+
+@pytest.fixture(scope="session")
 def kitti_sample() -> Path:
     """40 frames of a real KITTI drive."""
     return beside_checkout("kitti_sample")

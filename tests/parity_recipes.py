@@ -57,3 +57,32 @@ def triplet(seed: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray,
 def model_input(height: int, width: int) -> Tensor:
     """(1, 3, H, W) float32: what every model_*.npz was computed from."""
     return torch.from_numpy(block_image(100, 3, height, width, 16, 0.2)).float()[None]
+
+
+LAST_CONVOLUTIONS = ("scratch.output_conv.4", "segmentation_head.0")
+
+
+def network_weight(key: str, shape: tuple[int, ...], facts: dict, prefix: str) -> np.ndarray:
+    """A tensor of the networks kit (parity_networks README, section 2); facts: the network's entry of networks.json."""
+    n = np.random.default_rng(zlib.crc32((prefix + key).encode())).standard_normal(shape)
+    module, _, last = key.rpartition(".")
+    if last == "running_mean":
+        return 0.05 * n
+    if last == "running_var":
+        return 1 + 0.1 * np.abs(n)
+    if module in LAST_CONVOLUTIONS:
+        if last == "bias":
+            return np.full(shape, float(facts["last_bias_B"]))
+        return facts["last_conv_A"] * (n - n.mean()) / np.sqrt(math.prod(shape[1:]))
+    if last in ("cls_token", "pos_embed", "null_k", "null_v"):
+        return 0.5 * n
+    if last == "projection_matrix":
+        return n
+    if last == "bias":
+        return 0.05 * n
+    if len(shape) == 1:
+        return (0.5 if module.endswith(("bn3", "norm3")) else 1) + 0.1 * n
+    if key.endswith(("act_postprocess1.4.weight", "act_postprocess2.4.weight")) and shape[2] == shape[3] > 1:
+        return n / np.sqrt(shape[0])
+    gain = facts["weight_gain_G"] if len(shape) == 4 else 1
+    return n * np.sqrt(gain / math.prod(shape[1:]))

@@ -1,0 +1,36 @@
+"""From relative inverse depth to metres, as DPT does. Ranftl et al. 2021, section 4."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the constants are read without torch
+    from torch import Tensor
+
+SMALLEST_INVERSE_DEPTH = 1e-8  # 1/metres
+
+
+@dataclass(frozen=True)
+class MetricHead:
+    """Depth = 1 / max(scale r + shift, 1e-8) in metres, r: inverse depth up to scale and shift."""
+
+    scale: float
+    """1/metres per unit of r."""
+    shift: float
+    """1/metres. At r = 0 depth is 1 / shift."""
+
+    def inverse_depth(self, relative: Tensor) -> Tensor:
+        """Any shape -> 1/metres, at least 1e-8; float32 where `relative` is in half precision, which would lose the shift."""
+        import torch
+
+        exact = relative.to(torch.promote_types(relative.dtype, torch.float32))
+        return (self.scale * exact + self.shift).clamp(min=SMALLEST_INVERSE_DEPTH)
+
+    def __call__(self, relative: Tensor) -> Tensor:
+        """Any shape -> metres."""
+        return 1 / self.inverse_depth(relative)
+
+
+METRIC_HEADS = {"kitti": MetricHead(0.00006016, 0.00579), "nyu": MetricHead(0.000305, 0.1378)}
+"""The constants of the DPT-Hybrid weights that were fine-tuned on KITTI (r = 0 is 172.7 m) and on NYUv2 (7.26 m)."""
