@@ -32,7 +32,7 @@ from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError, require
 
 # What is measured unless the flags say otherwise.
-MODELS = {"cuda": tuple(networks.names()), "cpu": ("lite-mono",)}
+MODELS = {"cuda": tuple(networks.names("disparity")), "cpu": ("lite-mono",)}
 SIZES = {"cuda": ("640x192", "1024x320"), "cpu": ("640x192",)}
 BATCHES = {"cuda": (1, 12, 48), "cpu": (1, 12)}
 # A CPU takes fp16 too, but without units for it some fifteen times as long as fp32.

@@ -78,6 +78,7 @@ class DptEncoder(nn.Module):
         super().__init__()
         self.normalisation = normalisation
         self.taken = variant.taken
+        self.side = variant.trained_at // PATCH  # tokens in a row or column of the position code
         # The attention variants come from code that resizes the position code with aligned corners (guillesanbri/DPT).
         self.aligned_positions = attention != SOFTMAX
         self.model = vision_transformer(variant, drop_path)
@@ -119,11 +120,9 @@ class DptEncoder(nn.Module):
         """(1, 1 + h w, dim): position code of the class token and of h x w others, bilinear between those that were trained."""
         code = self.model.pos_embed
         of_class, of_grid = code[:, :1], code[:, 1:]
-        side = round(of_grid.shape[1] ** 0.5)
-        if grid != (side, side):
-            of_grid = of_grid.mT.unflatten(2, (side, side))
-            of_grid = F.interpolate(of_grid, grid, mode="bilinear", align_corners=self.aligned_positions).flatten(2).mT
-        return torch.cat([of_class, of_grid], dim=1)
+        of_grid = of_grid.mT.unflatten(2, (self.side, self.side))
+        of_grid = F.interpolate(of_grid, grid, mode="bilinear", align_corners=self.aligned_positions)
+        return torch.cat([of_class, of_grid.flatten(2).mT], dim=1)
 
 
 def vision_transformer(variant: DptVariant, drop_path: float) -> VisionTransformer:

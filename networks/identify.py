@@ -7,19 +7,31 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from networks.depth_net import create
+from networks.attention import kind_of
+from networks.depth_net import DepthNet, create
 from networks.pose import RESNETS, create_pose
-from networks.registry import SPECS
+from networks.registry import SPECS, NetworkSpec
 
 Test = Callable[[Mapping[str, Tensor], Mapping[str, object]], bool]  # (wanted, given): state_files.fits or .equal
 
 
 def depth_variants(content: Mapping[str, object], part: str, test: Test) -> list[str]:
-    """Networks whose `part` ("encoder" or "decoder") passes `test` with `content`: one, none, or two with one decoder."""
-    names = [spec.name for spec in SPECS.values() if part in dict(spec.weights.files)]
+    """Networks whose `part` passes `test` with `content`: one, none, or two with one decoder.
+
+    part: "encoder", "decoder" or "published", as in the networks' weights formats.
+    """
+    attention = kind_of(content)
+    specs = [spec for spec in SPECS.values() if part in dict(spec.weights.files)]
+    for spec in specs:
+        spec.load_constructor()  # libraries that cannot be imported with another default device
     with torch.device("meta"):
-        nets = {name: create(name, height=192, width=640) for name in names}
+        nets = {spec.name: _with_attention(spec, attention) for spec in specs}
     return [name for name, net in nets.items() if test(getattr(net, part).state_dict(), content)]
+
+
+def _with_attention(spec: NetworkSpec, attention: str) -> DepthNet:
+    """The network, with that attention if it can have it."""
+    return create(spec.name, height=192, width=640, attention=attention if attention in spec.attentions else None)
 
 
 def pose_layers(content: Mapping[str, object], part: str, test: Test) -> list[int]:

@@ -1,4 +1,7 @@
-"""Weights folders in the published format: encoder.pth, depth.pth and, for training, pose_encoder.pth and pose.pth.
+"""Weights folders in the formats of the published networks.
+
+Lite-Mono: encoder.pth, depth.pth and, for training, pose_encoder.pth and pose.pth. DPT and MiDaS: model.pt, a plain state dict
+that the published code loads, and network.json with what it does not hold; a published file is read in place of such a folder.
 
 Reading is strict: every tensor of the network must be in the file under its name and in its shape, and nothing else.
 ImageNet starting points are in imagenet.py and offered here too.
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import shutil
 from pathlib import Path
@@ -15,7 +19,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from networks import identify, registry, state_files
+from networks import dpt_layouts, identify, registry, state_files
+from networks.attention import SOFTMAX, kind_of
 from networks.depth_net import DepthNet, create
 from networks.errors import NetworkError, may_pass
 from networks.imagenet import fetch_pose_imagenet, load_imagenet_encoder, load_pose_imagenet
@@ -28,6 +33,7 @@ __all__ = [
     "load_imagenet_encoder",
     "load_into",
     "load_pose_imagenet",
+    "recognise",
     "save_folder",
     "stored_size",
 ]
@@ -35,6 +41,8 @@ __all__ = [
 ENCODER, DECODER = (file for _, file in registry.ENCODER_AND_DECODER.files)
 POSE_ENCODER, POSE_DECODER = "pose_encoder.pth", "pose.pth"
 SIZE_ENTRIES = ("height", "width", "use_stereo")  # in encoder.pth beside the tensors
+FIRST_FILES = {spec.weights.files[0]: spec.weights for spec in registry.SPECS.values()}
+SETTINGS_FILES = [weights.settings for weights in FIRST_FILES.values() if weights.settings]
 
 
 def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo: bool = False) -> None:
@@ -46,10 +54,13 @@ def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo:
     folder = Path(folder).absolute()
     if not _may_be_replaced(folder):
         raise NetworkError(f"{folder} is there and holds something else than weights; choose another folder")
-    contents: dict[str, dict[str, object]] = {
-        file: {**_plain_tensors(getattr(depth, part))} for part, file in depth.spec.weights.files
-    }
-    contents[ENCODER] |= {"height": int(depth.height), "width": int(depth.width), "use_stereo": bool(use_stereo)}
+    format = depth.spec.weights
+    contents = {file: _published_tensors(depth, part) for part, file in format.files}
+    settings = {"height": int(depth.height), "width": int(depth.width), "use_stereo": bool(use_stereo)}
+    if format.settings is None:
+        contents[format.files[0][1]] |= settings
+    else:
+        contents[format.settings] = {"network": depth.name, "attention": depth.attention, **settings}
     if pose is not None:
         contents[POSE_ENCODER] = {**_plain_tensors(pose.encoder)}
         contents[POSE_DECODER] = {**_plain_tensors(pose.decoder)}
@@ -75,23 +86,61 @@ def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo:
 
 
 def load_depth(folder: Path, name: str, height: int | None = None, width: int | None = None) -> DepthNet:
-    """The depth network `name` with the weights in `folder`, for the size they were trained at unless one is given."""
-    folder = Path(folder)
+    """The depth network `name` with the weights in `folder`, for the size they were trained at unless one is given.
+
+    folder: also a published file of DPT or MiDaS. Its attention is recognised by its tensors.
+    """
+    folder, spec = Path(folder), registry.get(name)
+    first = _place(folder, spec.weights.files[0][1])
+    _check_place(folder, spec)
+    _check_exists(first)
     stored_height, stored_width = stored_size(folder)
     height = stored_height if height is None else height
     width = stored_width if width is None else width
     if height is None or width is None:
-        raise NetworkError(f"{folder / ENCODER} does not say its input size; give --height and --width")
-    depth = create(name, height=height, width=width)
+        file = folder if folder.is_file() else folder / (spec.weights.settings or spec.weights.files[0][1])
+        raise NetworkError(f"{file} does not say its input size; give --height and --width")
+    attention = kind_of(_tensors(first)) if spec.attentions else None
+    depth = create(name, height=height, width=width, attention=attention)
     load_into(folder, depth, None)
     return depth
 
 
+def recognise(place: Path) -> list[str]:
+    """The depth networks that the weights in a folder, or in a published file, fit by names and shapes."""
+    place = Path(place)
+    paths = [_place(place, file) for _, file in FIRST_FILES]
+    return next((names for path in paths if path.is_file() and (names := _networks_of(_tensors(path)))), [])
+
+
+def _networks_of(content: dict[str, object]) -> list[str]:
+    """The networks whose first file this is."""
+    found = (identify.depth_variants(content, part, state_files.equal) for part, _ in FIRST_FILES)
+    return next((names for names in found if names), [])
+
+
 def stored_size(folder: Path) -> tuple[int | None, int | None]:
-    """(height, width) in pixels that the weights were trained at; None where encoder.pth does not say."""
-    file = Path(folder) / ENCODER
-    content = _read(file)
+    """(height, width) in pixels that the weights were trained at; None where the folder does not say."""
+    folder = Path(folder)
+    file = next((folder / name for name in SETTINGS_FILES if (folder / name).is_file()), None)
+    if file is not None:
+        content = _settings(file)
+    elif folder.is_file() or _has_weights(folder, but_not=ENCODER):
+        return None, None
+    else:
+        file = folder / ENCODER
+        content = _read(file)
     return _pixels(file, content.get("height")), _pixels(file, content.get("width"))
+
+
+def _settings(file: Path) -> dict[str, object]:
+    try:
+        content = json.loads(file.read_text())
+    except (OSError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        raise NetworkError(f"{file} is damaged; restore it, or delete it and give --height and --width")
+    return content
 
 
 def _pixels(file: Path, size: object) -> int | None:
@@ -108,7 +157,7 @@ def load_into(folder: Path, depth: DepthNet, pose: PoseNet | None) -> None:
 def load_available(folder: Path, depth: DepthNet, pose: PoseNet | None) -> list[str]:
     """The same with those of the files that are in `folder`, as the start of a training; returns the absent ones.
 
-    Published folders have encoder.pth and depth.pth alone. Raises NetworkError where not even encoder.pth is there.
+    Published folders have encoder.pth and depth.pth alone. Raises NetworkError where not even the first file is there.
     """
     folder = Path(folder)
     modules = _modules(depth, pose)
@@ -124,38 +173,81 @@ def _modules(depth: DepthNet, pose: PoseNet | None) -> dict[str, nn.Module]:
 
 
 def _load(folder: Path, modules: dict[str, nn.Module], depth: DepthNet, pose: PoseNet | None) -> None:
-    what = depth.name + (f" with a ResNet-{pose.num_layers} pose net" if pose else "")
-    parts = [(module, folder / name, _tensors(folder / name)) for name, module in modules.items()]
-    state_files.load_exactly(parts, what, _what_fits_instead)
+    _check_place(folder, depth.spec)
+    attention = "" if depth.attention in (None, SOFTMAX) else f" with {depth.attention} attention"
+    what = depth.name + attention + (f" with a ResNet-{pose.num_layers} pose net" if pose else "")
+    parts = [(module, path := _place(folder, name), _tensors(path)) for name, module in modules.items()]
+    state_files.load_exactly(parts, what, lambda path, content: _what_fits_instead(path, content, depth))
+
+
+def _place(folder: Path, file: str) -> Path:
+    """Where that file of the folder is; a published file is its own folder."""
+    return folder if folder.is_file() else folder / file
+
+
+def _check_place(folder: Path, spec: registry.NetworkSpec) -> None:
+    """Raise NetworkError, naming the network, where the weights are in the format of another."""
+    files = spec.weights.files
+    if (folder.is_file() and len(files) > 1) or _has_weights(folder, but_not=files[0][1]):
+        names = recognise(folder)
+        if names:
+            raise NetworkError(f"{folder}: {_say(names)}")
+
+
+def _has_weights(folder: Path, *, but_not: str) -> bool:
+    """Whether a folder has weights in another format than that whose first file is `but_not`."""
+    first_files = [file for _, file in FIRST_FILES if (folder / file).is_file()]
+    return bool(first_files) and but_not not in first_files
+
+
+def _say(names: list[str]) -> str:
+    return f"these are {' or '.join(names)} weights: --model {names[0]}"
 
 
 def _tensors(path: Path) -> dict[str, object]:
     content = {name: value for name, value in _read(path).items() if name not in SIZE_ENTRIES}
-    return state_files.plain_names(content)
+    return dpt_layouts.main_layout(state_files.plain_names(content))
 
 
 def _read(path: Path) -> dict[str, object]:
     """Named tensors and size entries."""
-    if not path.is_file():
-        if (path.parent / ENCODER).is_file():
-            raise NetworkError(f"{path.parent} has no {path.name}; needed here are {ENCODER} {DECODER} and, for training, "
-                               f"{POSE_ENCODER} {POSE_DECODER}")  # fmt: skip
-        raise NetworkError(
-            f"{path.parent} has no {path.name}; give the folder of one epoch's weights, such as RUN/models/weights_29"
-        )
+    _check_exists(path)
     content = state_files.read(path)
     beside = {name: content[name] for name in SIZE_ENTRIES if name in content}  # of a wrapper such as "state_dict"
     return {**beside, **state_files.unwrapped(content)}
 
 
-def _what_fits_instead(path: Path, content: dict[str, object]) -> str:
+def _check_exists(path: Path) -> None:
+    if path.is_file():
+        return
+    if path.name != ENCODER and (path.parent / ENCODER).is_file():
+        raise NetworkError(f"{path.parent} has no {path.name}; needed here are {ENCODER} {DECODER} and, for training, "
+                           f"{POSE_ENCODER} {POSE_DECODER}")  # fmt: skip
+    raise NetworkError(
+        f"{path.parent} has no {path.name}; give the folder of one epoch's weights, such as RUN/models/weights_29"
+    )
+
+
+def _what_fits_instead(path: Path, content: dict[str, object], depth: DepthNet) -> str:
     """Which flag would make the file fit, in words, or nothing."""
-    part = "encoder" if path.name in (ENCODER, POSE_ENCODER) else "decoder"
-    if path.name in (ENCODER, DECODER):
-        names = identify.depth_variants(content, part, state_files.equal)
-        return f"these are {' or '.join(names)} weights: --model {names[0]}" if names else ""
-    layers = identify.pose_layers(content, part, state_files.equal)
-    return f"these belong to a ResNet-{layers[0]} pose net: --num_layers {layers[0]}" if layers else ""
+    if path.name in (POSE_ENCODER, POSE_DECODER):
+        part = "encoder" if path.name == POSE_ENCODER else "decoder"
+        layers = identify.pose_layers(content, part, state_files.equal)
+        return f"these belong to a ResNet-{layers[0]} pose net: --num_layers {layers[0]}" if layers else ""
+    parts = {file: part for part, file in depth.spec.weights.files}
+    own = parts.get(path.name)  # a published file may have any name
+    names = identify.depth_variants(content, own, state_files.equal) if own else _networks_of(content)
+    if depth.name in names:
+        return f"these weights have {kind_of(content)} attention: --attention {kind_of(content)}"
+    return _say(names) if names else ""
+
+
+def _published_tensors(depth: DepthNet, part: str) -> dict[str, object]:
+    """A part's state under the names of the code that has such a network."""
+    tensors = _plain_tensors(getattr(depth, part))
+    if depth.attention in (None, SOFTMAX):
+        return {**tensors}
+    return {**dpt_layouts.scriptable_layout(tensors)}
 
 
 def _plain_tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -170,7 +262,10 @@ def _plain_tensors(module: nn.Module) -> dict[str, Tensor]:
 
 def _write(path: Path, content: dict[str, object]) -> None:
     data = io.BytesIO()  # a full disk speaks for itself only where torch is not between
-    torch.save(content, data)
+    if path.suffix == ".json":
+        data.write(json.dumps(content, indent=2).encode())
+    else:
+        torch.save(content, data)
     with path.open("wb") as file:
         file.write(data.getbuffer())
         file.flush()
@@ -181,7 +276,8 @@ def _may_be_replaced(folder: Path) -> bool:
     """Nothing, a link, an empty folder or a weights folder: never somebody's other files."""
     if folder.is_symlink() or not folder.exists():
         return True
-    return folder.is_dir() and ((folder / ENCODER).is_file() or not any(folder.iterdir()))
+    holds_weights = any((folder / file).is_file() for _, file in FIRST_FILES)
+    return folder.is_dir() and (holds_weights or not any(folder.iterdir()))
 
 
 def _remove(path: Path) -> None:

@@ -25,7 +25,7 @@ from networks import registry
 if TYPE_CHECKING:  # a type checker cannot read the registry
     Model = str
 else:
-    Model = Literal[tuple(networks.names())]
+    Model = Literal[tuple(networks.names("disparity"))]
 
 # The published schedule: (max, min, cycle in epochs) for the depth networks, then for the pose networks.
 DEFAULT_RATES = (Rate(1e-4, 5e-6, 31.0), Rate(1e-4, 1e-5, 31.0))

@@ -124,7 +124,7 @@ def test_macs_are_those_counted_on_the_published_networks(parity):
     """But for the position code, which we project by rows and columns and the published network pixel by pixel."""
     facts = json.loads((parity / "facts.json").read_text())
     pose = facts["pose"]["torch_flop_counter_flops_192x640"] / 2
-    for model in networks.names():
+    for model in networks.names("disparity"):
         published = sum(facts["models"][model]["192x640"]["torch_flop_counter_flops"].values()) / 2
         width = VARIANTS[model].widths[0]
         pixels, rows_and_columns = 192 // 4 * 640 // 4, 192 // 4 + 640 // 4

@@ -46,7 +46,7 @@ def backbone(path: Path, name: str = "lite-mono-tiny", drop: tuple[str, ...] = (
     return path
 
 
-@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("name", networks.names("disparity"))
 def test_an_imagenet_backbone_fills_the_encoder_and_reports_what_it_ignored(tmp_path, name, recwarn):
     net = create(name)
     decoder = copy.deepcopy(net.decoder)

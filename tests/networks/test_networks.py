@@ -63,7 +63,7 @@ def signature(module: nn.Module) -> list[list]:
 # --- equal to the published networks ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("name", networks.names("disparity"))
 def test_tensors_have_the_published_names_shapes_types_and_order(parity, name):
     published = json.loads((parity / "state_dict_keys.json").read_text())["modules"][name]
     net = networks.create(name, height=192, width=640)
@@ -72,11 +72,11 @@ def test_tensors_have_the_published_names_shapes_types_and_order(parity, name):
 
 
 def test_the_four_published_variants_are_listed(facts):
-    assert networks.names() == ["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"]
-    assert set(networks.names()) == set(facts["models"])
+    assert networks.names("disparity") == ["lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m"]
+    assert set(networks.names("disparity")) == set(facts["models"])
 
 
-@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("name", networks.names("disparity"))
 def test_structure_is_the_published_one(facts, name):
     fact = facts["models"][name]
     net = networks.create(name, height=192, width=640, drop_path=0.2)
@@ -97,7 +97,7 @@ def dilations(net: networks.DepthNet) -> list[list[int]]:
     return [[block.ddwconv.conv.dilation[0] for block in [*stage][:-1]] for stage in net.encoder.stages]
 
 
-@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("name", networks.names("disparity"))
 def test_dilations_follow_the_input_size(facts, name):
     published = facts["models"][name]["dilations"]
     for height, width in SIZES:
@@ -126,7 +126,7 @@ class Run(NamedTuple):
     maps: dict[str, torch.Tensor]
 
 
-CASES = [f"{name}_{height}x{width}" for height, width in SIZES for name in networks.names()]
+CASES = [f"{name}_{height}x{width}" for height, width in SIZES for name in networks.names("disparity")]
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -228,7 +228,7 @@ def test_initial_weights_have_the_published_statistics(facts):
         assert abs(values.std().item() - std) <= error + 1e-12, f"{key}: spread {values.std():.4g}, published {std:.4g}"
 
 
-@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("name", networks.names("disparity"))
 def test_every_initial_tensor_follows_its_rule(name):
     torch.manual_seed(1)
     net = networks.create(name, height=192, width=640)
@@ -264,7 +264,12 @@ def test_the_seed_decides_the_initial_weights():
 
 
 @settings(max_examples=8, deadline=None)
-@given(name=st.sampled_from(networks.names()), height=MULTIPLES_OF_32, width=MULTIPLES_OF_32, batch=st.integers(1, 2))
+@given(
+    name=st.sampled_from(networks.names("disparity")),
+    height=MULTIPLES_OF_32,
+    width=MULTIPLES_OF_32,
+    batch=st.integers(1, 2),
+)
 def test_any_multiple_of_32_gives_three_disparities_between_0_and_1(name, height, width, batch):
     net = networks.create(name, height=height, width=width).eval()
     assert (net.name, net.height, net.width) == (name, height, width)

@@ -88,7 +88,7 @@ def test_what_was_saved_is_loaded_to_the_last_bit(folder, nets):
         assert all(torch.equal(p, q) for p, q in zip(depth.eval()(image), nets[0].eval()(image), strict=True))
 
 
-@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("name", networks.names("disparity"))
 def test_every_variant_survives_the_round_trip(tmp_path, name):
     net = create(name)
     weights.save_folder(tmp_path / "w", net, None)
@@ -269,10 +269,10 @@ def test_files_that_do_not_say_their_size_need_one(folder):
 # --- reading: what is refused, and how -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stored", networks.names())
+@pytest.mark.parametrize("stored", networks.names("disparity"))
 def test_weights_of_another_variant_are_recognised(tmp_path, stored):
     weights.save_folder(tmp_path / "w", create(stored), None)
-    wrong = next(name for name in networks.names() if name != stored)
+    wrong = next(name for name in networks.names("disparity") if name != stored)
     with pytest.raises(NetworkError, match=f"encoder.pth: these are {stored} weights: --model {stored}$"):
         weights.load_depth(tmp_path / "w", wrong)
 
