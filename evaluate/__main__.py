@@ -235,9 +235,10 @@ def _result_path(config: EvaluateConfig, trained: TrainedDepth | None, split_nam
         size, stored = (trained.net.height, trained.net.width), stored_size(config.load_weights)
         other = size if None not in stored and size != stored else None
     name = results.file_name(split_name, protocol, config.post_process, other)
-    if config.load_weights is not None:
+    if config.load_weights is not None and config.load_weights.is_dir():
         return config.load_weights / name
-    return config.load_pred.with_name(f"{config.load_pred.stem}_{name}")
+    file = config.load_weights or config.load_pred
+    return file.with_name(f"{file.stem}_{name}")
 
 
 def _imagenet_backbone(settings: dict[str, Any]) -> bool | None:

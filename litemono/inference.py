@@ -21,8 +21,10 @@ from networks.depth_net import DepthNet
 
 def run_settings(folder: Path) -> dict[str, Any]:
     """The settings of the run that wrote the weights, from the config.json beside them or in the run folder; {} for
-    weights from elsewhere."""
+    weights from elsewhere, also in a published file of DPT or MiDaS."""
     folder = Path(folder)
+    if weights.is_published_file(folder):
+        return {}
     if not folder.is_dir():
         what = "is a file, not the folder that holds it" if folder.is_file() else "there is no such folder"
         raise UserError(f"--load_weights {folder}: {what}; give one like RUN/models/last")
@@ -56,7 +58,8 @@ class TrainedDepth(NamedTuple):
     """config.json of the run it comes from, {} if unknown."""
 
     def disparity(self, images: np.ndarray, flip: bool = False) -> Tensor:
-        """Inverse depth in 1/metres (up to the monocular scale), (B, H, W) float32 on the device.
+        """Inverse depth in 1/metres (up to the monocular scale), (B, H, W) float32 on the device; that of a network that
+        predicts relative depth is up to scale and shift.
 
         images: (B, H, W, 3) uint8 RGB at the network's size; flip: mirror them left to right first.
         """
@@ -66,18 +69,24 @@ class TrainedDepth(NamedTuple):
     @torch.inference_mode()
     def disparity_of(self, batch: Tensor) -> Tensor:
         """The same for (B, 3, H, W) in [0, 1] that is already on the device."""
+        if self.net.spec.output == "relative":
+            return self.net(batch)[0][:, 0].float()
         return disp_to_depth(self.net(batch)[0], self.min_depth, self.max_depth)[0][:, 0]
 
 
 def load_trained(
     folder: Path, model: str | None, device: torch.device, height: int | None = None, width: int | None = None
 ) -> TrainedDepth:
-    """The network in a weights folder, ours or published.
+    """The network in a weights folder or published file.
 
-    model: None means the run's own, lite-mono for weights from elsewhere; height, width: None means as trained.
+    model: None means the run's own. For weights from elsewhere it means the network that model.pt or a published file fits by
+    its tensors, and lite-mono for a folder with encoder.pth. height, width: None means as trained.
     """
     settings = run_settings(folder)
-    name = model or settings.get("model", {}).get("model") or ModelConfig.model
+    name = model or settings.get("model", {}).get("model")
+    if name is None:
+        by_content = [] if (Path(folder) / weights.ENCODER).is_file() else weights.recognise(folder)
+        name = by_content[0] if by_content else ModelConfig.model
     net = weights.load_depth(folder, name, height, width)
     apply_precision("fp32")  # as published numbers are; cuDNN would round to TF32
     loss = {"min_depth": LossConfig.min_depth, "max_depth": LossConfig.max_depth, **settings.get("loss", {})}

@@ -6,6 +6,11 @@ any_size.py            images of sizes that a network cannot compute at
 lite_mono.py           Lite-Mono's encoder: dilated blocks (CDC), attention blocks (LGFI)
 lite_mono_variants.py  the numbers of its variants
 depth_decoder.py       features -> disparity at three scales
+dpt.py, midas.py       DPT and MiDaS: encoders by timm, names of the published files
+fusion.py              their decoder: features -> relative inverse depth
+attention.py           performer and memory-compressed attention for DPT
+metric_head.py         relative inverse depth -> metres
+dpt_layouts.py         the two layouts of names in DPT's files
 pose.py                two frames -> camera motion
 layers.py              what several of them share
 weights.py             the published file formats, read strictly and written atomically

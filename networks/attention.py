@@ -43,6 +43,8 @@ class PerformerAttention(nn.Module):
 class RandomFeatures(nn.Module):
     """Attention of q, k, v (B, heads, N, d) through m random features; in float32 where they are in half precision."""
 
+    projection_matrix: Tensor
+
     def __init__(self, width: int, features: int):
         super().__init__()
         self.register_buffer("projection_matrix", orthogonal_rows(features, width))
@@ -81,8 +83,7 @@ class MemoryCompressedAttention(nn.Module):
         self.heads, self.factor = heads, factor
         self.null_k = nn.Parameter(torch.zeros(1, 1, dim))
         self.null_v = nn.Parameter(torch.zeros(1, 1, dim))
-        self.compress_fn = nn.Module()
-        self.compress_fn.conv = nn.Conv1d(dim, dim, factor, stride=factor, groups=heads)
+        self.compress_fn = nn.ModuleDict({"conv": nn.Conv1d(dim, dim, factor, stride=factor, groups=heads)})
         self.to_qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.to_out = nn.Linear(dim, dim)
 
@@ -97,7 +98,7 @@ class MemoryCompressedAttention(nn.Module):
     def _compressed(self, tokens: Tensor, null: Tensor) -> Tensor:
         """(B, N, C) -> (B, 1 + ceil(N / factor), C); zeros in front make N a multiple of the factor."""
         tokens = F.pad(tokens, (0, 0, -tokens.shape[1] % self.factor, 0))
-        compressed = self.compress_fn.conv(tokens.mT).mT
+        compressed = self.compress_fn["conv"](tokens.mT).mT
         return torch.cat([null.to(compressed.dtype).expand(len(tokens), -1, -1), compressed], dim=1)
 
 

@@ -7,7 +7,7 @@ layout of names.
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -81,7 +81,7 @@ class DptEncoder(nn.Module):
         self.side = variant.trained_at // PATCH  # tokens in a row or column of the position code
         # The attention variants come from code that resizes the position code with aligned corners (guillesanbri/DPT).
         self.aligned_positions = attention != SOFTMAX
-        self.model = vision_transformer(variant, drop_path)
+        self.model: Any = vision_transformer(variant, drop_path)
         replace_attention(self.model.blocks, attention, variant.dim, variant.heads)
         for unused in (self.model.norm, self.model.head):
             unused.requires_grad_(False)
@@ -91,7 +91,7 @@ class DptEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         maps, features = self._embed(normalise(image, self.normalisation))
-        grid = features.shape[-2:]
+        grid = (features.shape[-2], features.shape[-1])
         tokens = torch.cat([self.model.cls_token.expand(len(image), -1, -1), features.flatten(2).mT], dim=1)
         tokens = tokens + self.positions(grid)
         taken = []
@@ -108,12 +108,13 @@ class DptEncoder(nn.Module):
         """Feature maps of the ResNet, if there is one, and the tokens' (B, dim, H/16, W/16)."""
         embed = self.model.patch_embed
         if isinstance(embed, HybridEmbed):
-            image = embed.backbone.stem(image)
+            backbone: Any = embed.backbone
+            image = backbone.stem(image)
             maps = []
-            for stage in embed.backbone.stages:
+            for stage in backbone.stages:
                 image = stage(image)
                 maps.append(image)
-            return maps[:2], embed.proj(embed.backbone.norm(image))
+            return maps[:2], embed.proj(backbone.norm(image))
         return [], embed.proj(image)
 
     def positions(self, grid: tuple[int, int]) -> Tensor:
@@ -127,12 +128,11 @@ class DptEncoder(nn.Module):
 
 def vision_transformer(variant: DptVariant, drop_path: float) -> VisionTransformer:
     """timm's transformer: vit_base_r50_s16_384, vit_large_patch16_384 and smaller ones."""
-    options = {}
+    options: dict[str, Any] = {"patch_size": PATCH}
     if variant.stages:
-        bottleneck = variant.widths[0]
         backbone = ResNetV2(
-            variant.stages,
-            channels=tuple(bottleneck << stage for stage in range(len(variant.stages))),
+            list(variant.stages),
+            channels=tuple(variant.widths[0] << stage for stage in range(len(variant.stages))),
             num_classes=0,
             global_pool="",
             stem_chs=variant.stem,
@@ -148,7 +148,7 @@ def vision_transformer(variant: DptVariant, drop_path: float) -> VisionTransform
         depth=variant.taken[-1] + 1,
         num_heads=variant.heads,
         drop_path_rate=drop_path,
-        **{"patch_size": PATCH, **options},
+        **options,
     )
 
 

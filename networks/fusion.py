@@ -32,11 +32,17 @@ class FusionDecoder(nn.Module):
     def __init__(self, encoder_widths: tuple[int, ...], layout: FusionLayout):
         super().__init__()
         self.head_corners_aligned = layout.head_corners_aligned
-        for n, (width_in, width) in enumerate(zip(encoder_widths, layout.widths, strict=True), 1):
-            self.add_module(f"layer{n}_rn", nn.Conv2d(width_in, width, 3, padding=1, bias=False))
-        for n, width in enumerate(layout.widths, 1):
-            next_width = layout.widths[max(0, n - 2)] if layout.projects else None
-            self.add_module(f"refinenet{n}", Fusion(width, next_width, layout.rectified_skip))
+        laterals = [
+            nn.Conv2d(width_in, width, 3, padding=1, bias=False)
+            for width_in, width in zip(encoder_widths, layout.widths, strict=True)
+        ]
+        next_widths = (layout.widths[0], *layout.widths[:-1])
+        fusions = [
+            Fusion(width, next_width if layout.projects else None, layout.rectified_skip)
+            for width, next_width in zip(layout.widths, next_widths, strict=True)
+        ]
+        self.layer1_rn, self.layer2_rn, self.layer3_rn, self.layer4_rn = laterals
+        self.refinenet1, self.refinenet2, self.refinenet3, self.refinenet4 = fusions
         self.refinenet4.resConfUnit1.requires_grad_(False)  # in the published files, and never used
         half = layout.widths[0] // 2
         # The gaps in the numbers are layers without parameters.

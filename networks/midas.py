@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 from torch import Tensor, nn
 
@@ -15,7 +17,7 @@ from networks.registry import NetworkSpec, Normalisation
 
 def create_midas_v21(spec: NetworkSpec, height: int, width: int, drop_path: float) -> FusionNet:
     """The large network, on ResNeXt-101 32x8d."""
-    net = timm.create_model("resnext101_32x8d", pretrained=False, num_classes=0, drop_path_rate=drop_path)
+    net: Any = timm.create_model("resnext101_32x8d", pretrained=False, num_classes=0, drop_path_rate=drop_path)
     encoder = StageEncoder(
         [
             nn.Sequential(net.conv1, net.bn1, net.act1, net.maxpool, net.layer1),
@@ -31,7 +33,7 @@ def create_midas_v21(spec: NetworkSpec, height: int, width: int, drop_path: floa
 
 def create_midas_small(spec: NetworkSpec, height: int, width: int, drop_path: float) -> FusionNet:
     """The small network, on EfficientNet-Lite3."""
-    net = timm.create_model("tf_efficientnet_lite3", pretrained=False, drop_path_rate=drop_path)
+    net: Any = timm.create_model("tf_efficientnet_lite3", pretrained=False, drop_path_rate=drop_path)
     blocks = net.blocks
     encoder = StageEncoder(
         [

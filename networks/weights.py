@@ -28,6 +28,7 @@ from networks.pose import PoseNet
 
 __all__ = [
     "fetch_pose_imagenet",
+    "is_published_file",
     "load_available",
     "load_depth",
     "load_imagenet_encoder",
@@ -111,6 +112,11 @@ def recognise(place: Path) -> list[str]:
     place = Path(place)
     paths = [_place(place, file) for _, file in FIRST_FILES]
     return next((names for path in paths if path.is_file() and (names := _networks_of(_tensors(path)))), [])
+
+
+def is_published_file(place: Path) -> bool:
+    """Whether weights are given as one file, not as a folder or as a part of one."""
+    return place.is_file() and place.name not in (ENCODER, DECODER, POSE_ENCODER, POSE_DECODER)
 
 
 def _networks_of(content: dict[str, object]) -> list[str]:

@@ -12,9 +12,11 @@ import matplotlib.colors
 import numpy as np
 import pytest
 import torch
+from parity_recipes import fill
 from PIL import Image, ImageOps
 from tiny_kitti import assert_refused, invoke, snapshot, write_weights
 
+import networks
 from litemono import predict
 from litemono.data.stores import images
 from litemono.predict import main
@@ -257,3 +259,18 @@ def test_a_place_that_may_not_be_looked_at_ends_the_command_with_one_sentence(ru
 
     monkeypatch.setattr("pathlib.Path.is_file", forbidden)
     assert_refused(run("--input", tmp_path / "a.png"), "Permission denied", str(tmp_path))
+
+
+def test_a_published_file_of_a_network_of_relative_depth_is_recognised(capsys, tmp_path):
+    """Its inverse depth is at least 0 and has no unit, so it is not brought to a range of depths."""
+    net = networks.create("dpt-tiny", height=64, width=96).eval()
+    fill(net.encoder)
+    fill(net.decoder)
+    torch.save(net.published.state_dict(), tmp_path / "dpt_tiny-midas.pt")
+    photo = picture(tmp_path / "a.png", size=(96, 64))
+    flags = ("--load_weights", tmp_path / "dpt_tiny-midas.pt", "--input", photo, "--save_npy")
+    assert_refused(invoke(main, capsys, *flags), "does not say its input size; give --height and --width")
+    assert invoke(main, capsys, *flags, "--height", 64, "--width", 96).code == 0
+    image = torch.from_numpy(np.array(Image.open(photo))).permute(2, 0, 1)[None] / 255
+    with torch.no_grad():
+        np.testing.assert_allclose(np.load(tmp_path / "a_disp.npy"), net(image)[0].numpy(), atol=1e-4)

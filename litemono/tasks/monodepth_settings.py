@@ -60,7 +60,10 @@ class ModelConfig:
     folders lack the pose network's; its encoder then starts from --weights_init."""
 
 
-MODEL_HELP = f"{', '.join(networks.names())}. Default: the run's own; {ModelConfig.model} for other weights."
+MODEL_HELP = (
+    f"{', '.join(networks.names())}. Default: the run's own; for other weights {ModelConfig.model}, or what a file of DPT or "
+    "MiDaS fits."
+)
 """Of --model where weights are used, not trained."""
 
 
