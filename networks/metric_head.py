@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # the constants are read without torch
     from torch import Tensor
 
 SMALLEST_INVERSE_DEPTH = 1e-8  # 1/metres
+FLOAT32_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,7 @@ class MetricHead:
 
     def inverse_depth(self, relative: Tensor) -> Tensor:
         """Any shape -> 1/metres, at least 1e-8; float32 where `relative` is in half precision, which would lose the shift."""
-        import torch
-
-        exact = relative.to(torch.promote_types(relative.dtype, torch.float32))
+        exact = relative if relative.dtype.itemsize >= FLOAT32_BYTES else relative.float()
         return (self.scale * exact + self.shift).clamp(min=SMALLEST_INVERSE_DEPTH)
 
     def __call__(self, relative: Tensor) -> Tensor:

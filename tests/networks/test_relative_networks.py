@@ -169,3 +169,55 @@ def test_maps_are_the_published_ones(parity_networks, filled, kit, size):
                 steps = tuple(slice(None, None, stride) for stride in facts[f"depth_{where}"]["stored_stride"])
                 golden = goldens[f"{size}/depth_{where}"]
                 assert_l2_close(head(maps["output"])[steps], golden, 1e-4, f"{size} metres on {where}")
+
+
+# --- training and other sizes ----------------------------------------------------------------------------------------
+
+TRAINABLE = [("dpt-tiny", kind) for kind in registry.VIT_ATTENTIONS] + [("midas-small", None)]
+
+
+@pytest.mark.parametrize("name, attention", TRAINABLE)
+def test_every_tensor_that_is_trained_gets_a_gradient(name, attention):
+    """DistributedDataParallel stops where one does not. The classifier and an unused unit of the files are not trained."""
+    torch.manual_seed(0)
+    net = networks.create(name, height=64, width=96, attention=attention).train()
+    net.decoder.heads[0].bias.data.fill_(10)  # the last ReLU lets everything through
+    net(torch.rand(2, 3, 64, 96))[0].square().mean().backward()
+    lacking = [
+        n for n, p in net.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.isfinite().all())
+    ]
+    assert not lacking
+    frozen = {n.rsplit(".", 2)[0] for n, p in net.named_parameters() if not p.requires_grad}
+    unit = "decoder.refinenet4.resConfUnit1"
+    assert frozen == {unit} | ({"encoder.model"} if name == "dpt-tiny" else set())
+
+
+def test_the_position_code_of_the_trained_size_is_used_as_it_is():
+    net = networks.create("dpt-tiny", height=192, width=192)
+    code = net.encoder.model.pos_embed
+    assert torch.equal(net.encoder.positions((12, 12)), code)
+    wide = net.encoder.positions((12, 40))
+    assert wide.shape == (1, 1 + 12 * 40, 192) and torch.equal(wide[:, 0], code[:, 0])
+
+
+@pytest.mark.parametrize("name", ["dpt-tiny", "midas-small"])
+def test_images_of_any_size_have_maps_of_that_size(name):
+    net = networks.create(name, height=70, width=101).eval()
+    with torch.no_grad():
+        (inverse_depth,) = net(torch.rand(2, 3, 70, 101))
+    assert inverse_depth.shape == (2, 1, 70, 101) and (inverse_depth >= 0).all()
+
+
+def test_drop_path_is_for_training_only():
+    torch.manual_seed(0)
+    net = networks.create("dpt-tiny", height=64, width=64, drop_path=0.9)
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert not torch.equal(net.train()(image)[0], net(image)[0])
+        assert torch.equal(net.eval()(image)[0], net(image)[0])
+
+
+def test_reading_the_published_names_leaves_frozen_norms_in_eval_mode():
+    net = networks.create("midas-small", height=64, width=64).train()
+    net.encoder.eval()
+    assert net.published.state_dict() and not net.encoder.training and net.decoder.training
