@@ -28,11 +28,10 @@ class DptVariant(NamedTuple):
     """The numbers of a variant."""
 
     dim: int
-    depth: int
-    """Transformer blocks; those behind the last of `taken` are left out."""
     heads: int
     taken: tuple[int, ...]
-    """Blocks, counted from 0, whose tokens become feature maps: the last two of the four for a hybrid, else all."""
+    """Transformer blocks, counted from 0, whose tokens become feature maps: the last two of the four for a hybrid, else all.
+    The last of them is the network's last block."""
     widths: tuple[int, int, int, int]
     """Of the feature maps at 1/4, 1/8, 1/16 and 1/32."""
     fused: int = 256
@@ -48,11 +47,11 @@ class DptVariant(NamedTuple):
 
 
 VARIANTS = {
-    "dpt-hybrid": DptVariant(768, 12, 12, taken=(8, 11), widths=(256, 512, 768, 768), stages=(3, 4, 9)),
-    "dpt-large": DptVariant(1024, 24, 16, taken=(5, 11, 17, 23), widths=(256, 512, 1024, 1024)),
+    "dpt-hybrid": DptVariant(768, 12, taken=(8, 11), widths=(256, 512, 768, 768), stages=(3, 4, 9)),
+    "dpt-large": DptVariant(1024, 16, taken=(5, 11, 17, 23), widths=(256, 512, 1024, 1024)),
     # Ours: small enough for tests and for training on a CPU.
     "dpt-tiny": DptVariant(
-        192, 4, 3, taken=(1, 3), widths=(128, 256, 192, 192), fused=64, stages=(1, 1, 1), stem=32, trained_at=192, classes=0
+        192, 3, taken=(1, 3), widths=(128, 256, 192, 192), fused=64, stages=(1, 1, 1), stem=32, trained_at=192, classes=0
     ),
 }  # fmt: skip
 

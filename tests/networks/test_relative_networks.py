@@ -49,8 +49,8 @@ class Case(NamedTuple):
         return scriptable_layout(state) if self.scriptable else state
 
 
-BASE = DptVariant(768, 12, 12, taken=(2, 5, 8, 11), widths=(96, 192, 384, 768))
-SHORT = DptVariant(768, 12, 12, taken=(2, 5), widths=(256, 512, 768, 768), stages=(3, 4, 9))
+BASE = DptVariant(768, 12, taken=(2, 5, 8, 11), widths=(96, 192, 384, 768))
+SHORT = DptVariant(768, 12, taken=(2, 5), widths=(256, 512, 768, 768), stages=(3, 4, 9))
 CASES = {
     "dpt_hybrid": Case("dpt-hybrid"),
     "dpt_base": Case("dpt-large", variant=BASE),
