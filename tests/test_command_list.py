@@ -55,7 +55,6 @@ def test_an_unknown_command_is_refused_with_the_nearest_name(litemono, typed, ad
 
 def test_the_version_is_that_of_the_package(litemono):
     assert litemono("--version").out == f"litemono {__version__}\n"
-    assert f'\nversion = "{__version__}"\n' in (ROOT / "pyproject.toml").read_text()
 
 
 @pytest.mark.parametrize("name", COMMANDS)
