@@ -212,7 +212,7 @@ def _escaped(text: str) -> str:
 
 
 def main() -> None:
-    cli.run(tables, TablesConfig, "evaluate.tables")
+    cli.run(tables, TablesConfig, "python -m evaluate.tables")
 
 
 if __name__ == "__main__":

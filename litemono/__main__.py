@@ -1,38 +1,69 @@
-"""litemono COMMAND, or python -m litemono COMMAND: every command of the project, in the order of a run's life."""
+"""litemono COMMAND, or python -m litemono COMMAND: every command of the project, in the order of a project's life.
+
+`litemono train ...` is `python -m litemono.train ...`. Nothing here imports a command before it is asked for, so the list and
+a wrong name are answered without torch.
+"""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from litemono import __version__
+
+
+class Entry(NamedTuple):
+    """A command."""
+
+    module: str
+    """Its main() reads sys.argv."""
+    summary: str
+
 
 COMMANDS = {
-    "demo": ("litemono.demo", "the whole story on a small rendered street"),
-    "doctor": ("litemono.doctor", "is this machine, its GPU, the data and the cluster fit to train?"),
-    "prepare": ("litemono.prepare", "download, pack and verify KITTI; fetch ImageNet weights"),
-    "train": ("litemono.train", "self-supervised training from video"),
-    "finetune": ("litemono.finetune", "supervised training with ground truth"),
-    "submit": ("litemono.submit", "either of them as a Slurm job"),
-    "status": ("litemono.status", "what my runs are doing"),
-    "export-gt": ("export_gt.__main__", "ground truth of a test split"),
-    "evaluate": ("evaluate.__main__", "depth errors on a test split"),
-    "predict": ("litemono.predict", "depth pictures of images"),
+    "doctor": Entry("litemono.doctor", "check this machine, its GPU, the data and the cluster"),
+    "prepare": Entry("litemono.prepare", "download, pack and verify KITTI; fetch ImageNet weights"),
+    "demo": Entry("litemono.demo", "render a small street, train on it, evaluate, show depth pictures"),
+    "synthetic": Entry("litemono.synthetic.writer", "render a street in KITTI's layout, with exact depth"),
+    "train": Entry("litemono.train", "train from video, without labels"),
+    "finetune": Entry("litemono.finetune", "train with ground truth in metres"),
+    "submit": Entry("litemono.submit", "queue train or finetune as a Slurm job that resumes until it is finished"),
+    "status": Entry("litemono.status", "list runs: state, progress, speed, time to go"),
+    "export-gt": Entry("export_gt.__main__", "make the ground-truth file of a test split"),
+    "evaluate": Entry("evaluate.__main__", "measure depth errors on a test split"),
+    "tables": Entry("evaluate.tables", "set the results of all runs beside the paper's"),
+    "predict": Entry("litemono.predict", "turn images into depth pictures"),
 }
 
 
 def main() -> None:
-    name = sys.argv[1] if len(sys.argv) > 1 else ""
-    if name in ("", "-h", "--help"):
-        print("usage: litemono COMMAND [flags]; litemono COMMAND --help explains the flags\n")
-        for command, (_, summary) in COMMANDS.items():
-            print(f"  {command:<10} {summary}")
+    """List the commands, or run the one that is named. Exit status 2 for a name that is not a command's."""
+    prog = "litemono" if Path(sys.argv[0]).name == "litemono" else "python -m litemono"
+    given = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if given in ("-h", "--help"):
+        print(listing(prog))
         return
+    if given == "--version":
+        print(f"litemono {__version__}")
+        return
+    name = given.replace("_", "-")  # export_gt is also the name of its package
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1) or ["--help"]
-        print(f"litemono: error: there is no command {name}; try litemono {near[0]}", file=sys.stderr)
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        advice = f"did you mean {prog} {near[0]}?" if near else f"{prog} lists all of them"
+        print(f"{prog}: error: there is no command {given}; {advice}", file=sys.stderr)
         sys.exit(2)
-    del sys.argv[1]
-    importlib.import_module(COMMANDS[name][0]).main()
+    sys.argv = [f"{prog} {name}", *sys.argv[2:]]  # cli.run shows this name in help and errors
+    importlib.import_module(COMMANDS[name].module).main()
+
+
+def listing(prog: str) -> str:
+    """The usage line and a line for each command."""
+    width = max(map(len, COMMANDS))
+    rows = (f"  {name:<{width}}  {entry.summary}" for name, entry in COMMANDS.items())
+    return "\n".join((f"usage: {prog} COMMAND [FLAGS]", "", *rows, "", f"{prog} COMMAND --help explains its flags."))
 
 
 if __name__ == "__main__":

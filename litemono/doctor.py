@@ -297,7 +297,7 @@ def check_slurm() -> Iterator[Finding]:
 
 
 def main() -> None:
-    cli.run(doctor, DoctorConfig, "litemono.doctor")
+    cli.run(doctor, DoctorConfig, "python -m litemono.doctor")
 
 
 if __name__ == "__main__":

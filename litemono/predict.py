@@ -182,7 +182,7 @@ def _write_all(
 
 
 def main() -> None:
-    cli.run(predict, PredictConfig, "litemono.predict")
+    cli.run(predict, PredictConfig, "python -m litemono.predict")
 
 
 if __name__ == "__main__":

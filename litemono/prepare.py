@@ -274,7 +274,7 @@ def prepare(config: DownloadConfig | PackConfig | VerifyConfig | WeightsConfig) 
 
 
 def main() -> None:
-    cli.run(prepare, Command, "litemono.prepare")
+    cli.run(prepare, Command, "python -m litemono.prepare")
 
 
 if __name__ == "__main__":

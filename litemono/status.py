@@ -281,7 +281,7 @@ def cells(run: Run, best: float | None) -> dict[str, Text]:
 
 
 def main() -> None:
-    cli.run(status, StatusConfig, "litemono.status")
+    cli.run(status, StatusConfig, "python -m litemono.status")
 
 
 if __name__ == "__main__":

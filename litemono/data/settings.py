@@ -66,5 +66,8 @@ class DataConfig(FramesConfig):
 
 def check_data(data: FramesConfig) -> None:
     """Raise UserError for a folder that is not there and impossible numbers."""
-    require(data.data_path.is_dir(), f"--data_path {data.data_path}: no such folder")
+    require(
+        data.data_path.is_dir(),
+        f"--data_path {data.data_path}: no such folder; {registry.ways_to_data(data.dataset)}",
+    )
     require(data.threads >= 0, f"--num_workers {data.num_workers}: must not be negative")

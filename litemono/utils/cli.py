@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -50,11 +51,24 @@ def exit_status(error: BaseException) -> int:
     return INTERRUPTED if isinstance(error, KeyboardInterrupt) else CRASHED
 
 
+def as_typed(prog: str) -> str:
+    """`prog`, such as "python -m litemono.train", or "litemono train" where the user typed that.
+
+    litemono/__main__.py then leaves the typed name in sys.argv[0]. What follows the module in `prog` is kept.
+    """
+    typed = sys.argv[0]
+    if not typed.startswith(("litemono ", "python -m litemono ")):
+        return prog
+    return re.sub(r"^(python -m )?[\w.]+", typed, prog, count=1)
+
+
 def run(function: Callable[[Config], object], config_type: type[Config], prog: str) -> None:
     """Parse, call, and leave: `function`'s docstring is the head of --help; it may return an exit status.
 
-    An error that the user can correct is printed as one sentence on stderr; the exit status is then 2.
+    prog: the command as `python -m` starts it. An error that the user can correct is printed as one sentence on stderr; the
+    exit status is then 2.
     """
+    prog = as_typed(prog)
     try:
         config = parse(config_type, prog, inspect.cleandoc(function.__doc__ or ""))
         status = function(config)

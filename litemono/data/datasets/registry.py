@@ -52,6 +52,18 @@ def flag(name: str) -> str:
     return "" if name == DEFAULT.name else f"--dataset {name} "
 
 
+def ways_to_data(name: str) -> str:
+    """Where --data_path names no folder: what to type next."""
+    folder = "give --data_path the folder that has the data"
+    dataset = get(name)
+    if not isinstance(dataset, PackableDataset):
+        return folder
+    if dataset.fetched_by_hand:
+        return f"{folder}; {dataset.fetched_by_hand}"
+    fetch = f"python -m litemono.prepare download {flag(name)}--output zips"
+    return f"{folder}, fetch it ({fetch}), or try a rendered street first (python -m litemono.demo)"
+
+
 def check_flags(name: str, intrinsics: str, use_stereo: bool, root: Path | None = None) -> None:
     """UserError where the data set, or its data at `root`, does not fit --intrinsics or --use_stereo."""
     dataset = get(name)

@@ -31,7 +31,7 @@ def open_originals(dataset: str, root: Path | str, png: bool) -> FolderStore | p
     """The frames at `root` as they are stored: image files, or a pack at whatever size it was made."""
     kind, root = registry.get(dataset), Path(root)
     if not root.is_dir():
-        raise UserError(f"--data_path {root}: there is no such folder")
+        raise UserError(f"--data_path {root}: there is no such folder; {registry.ways_to_data(dataset)}")
     if isinstance(kind, PackableDataset) and packed.is_pack(root):
         return packed.PackedStore(kind, root)
     return FolderStore(kind, root, png)
