@@ -9,14 +9,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
+from litemono.depth_map import DepthMap, Kind
 from litemono.engine.precision import apply_precision
 from litemono.geometry import disp_to_depth
+from litemono.losses.registry import LOSSES
 from litemono.tasks.monodepth_settings import LossConfig, ModelConfig
 from litemono.utils.errors import UserError
 from networks import weights
 from networks.depth_net import DepthNet
+
+LEAST_DEPTH = 1e-3  # metres, of a network that predicts metres
 
 
 def run_settings(folder: Path) -> dict[str, Any]:
@@ -57,6 +63,28 @@ class TrainedDepth(NamedTuple):
     settings: dict[str, Any]
     """config.json of the run it comes from, {} if unknown."""
 
+    @property
+    def kind(self) -> Kind:
+        """What its disparity is known up to. Metric: a network of metres, or one that was trained to predict metres."""
+        if self.net.spec.output == "relative":
+            return "relative"
+        loss = LOSSES.get(str(self.settings.get("loss", {}).get("loss")))
+        trained_in_metres = loss is not None and loss.prediction == "metric"
+        return "metric" if trained_in_metres or self.net.spec.output == "metric" else "up-to-scale"
+
+    @property
+    def depth_range(self) -> tuple[float, float] | None:
+        """Least and largest depth that its disparity in (0, 1) stands for; None where it has no such range."""
+        return (self.min_depth, self.max_depth) if self.net.spec.output == "disparity" else None
+
+    def depth_map(self, disparity: Tensor, height: int, width: int) -> DepthMap:
+        """One of `disparity`'s results, (H, W), for an image of this size in pixels."""
+        return DepthMap(at_image_size(disparity, height, width), self.kind, self.depth_range)
+
+    def at_network_size(self, image: Image.Image) -> np.ndarray:
+        """An RGB image -> (H, W, 3) uint8, Lanczos-resized as in training."""
+        return np.asarray(image.resize((self.net.width, self.net.height), Image.Resampling.LANCZOS))
+
     def disparity(self, images: np.ndarray, flip: bool = False) -> Tensor:
         """Inverse depth in 1/metres (up to the monocular scale), (B, H, W) float32 on the device; that of a network that
         predicts relative depth is up to scale and shift.
@@ -69,9 +97,25 @@ class TrainedDepth(NamedTuple):
     @torch.inference_mode()
     def disparity_of(self, batch: Tensor) -> Tensor:
         """The same for (B, 3, H, W) in [0, 1] that is already on the device."""
+        finest = self.net(batch)[0][:, 0].float()
         if self.net.spec.output == "relative":
-            return self.net(batch)[0][:, 0].float()
-        return disp_to_depth(self.net(batch)[0], self.min_depth, self.max_depth)[0][:, 0]
+            return finest
+        if self.net.spec.output == "metric":
+            return 1 / finest.clamp(min=LEAST_DEPTH)
+        return disp_to_depth(finest, self.min_depth, self.max_depth)[0]
+
+
+def require_finite(disparities: Tensor, weights: object) -> None:
+    """UserError where a network predicts NaN or infinity, as weights of a diverged training do."""
+    if not disparities.isfinite().all():
+        raise UserError(f"{weights}: these weights predict values that are not finite")
+
+
+def at_image_size(disparity: Tensor, height: int, width: int) -> np.ndarray:
+    """(H, W) at the network's size -> (height, width) float32, bilinear between pixel centres."""
+    return (
+        F.interpolate(disparity[None, None], (height, width), mode="bilinear", align_corners=False)[0, 0].cpu().numpy()
+    )
 
 
 def load_trained(

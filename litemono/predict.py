@@ -11,26 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
 import tyro
-from PIL import Image
 
 from litemono.data.datasets.frames import IMAGE_SUFFIXES, natural_key
 from litemono.data.settings import default_workers
-from litemono.data.stores.images import NOT_AN_IMAGE, to_rgb, unreadable, upright
+from litemono.data.stores.images import read_image
+from litemono.depth_map import LONGEST_JPEG
 from litemono.tasks.monodepth_settings import MODEL_HELP
 from litemono.utils import cli
 from litemono.utils.atomic_files import replacing
-from litemono.utils.colormap import magma
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import ordered_map
 from litemono.utils.progress import track
 
 if TYPE_CHECKING:  # torch is imported after the flags are right
-    import torch
-
     from litemono.inference import TrainedDepth
 
 RESULT = "_disp"  # ends the stem of what is written: NAME_disp.jpeg, NAME_disp.npy, as published
-MOST_PIXELS = 65500  # of a JPEG's width or height
 
 
 @dataclass(frozen=True)
@@ -120,33 +116,20 @@ def find_images(source: Path, ext: str | None) -> list[Path]:
     return list(by_stem.values())
 
 
-def read_picture(path: Path, height: int, width: int) -> Picture:
+def read_picture(path: Path, trained: TrainedDepth) -> Picture:
     """Upright by its EXIF note, RGB, Lanczos-resized as in training."""
-    try:
-        with Image.open(path) as file:
-            image = to_rgb(upright(file))
-    except NOT_AN_IMAGE as error:
-        raise unreadable(path, error, "replace it or take it out of --input") from None
-    if max(image.size) > MOST_PIXELS:
+    image = read_image(path, "replace it or take it out of --input")
+    if max(image.size) > LONGEST_JPEG:
         raise UserError(
-            f"{path}: {image.width}x{image.height} pixels; a JPEG, which its picture is to be, ends at {MOST_PIXELS}"
+            f"{path}: {image.width}x{image.height} pixels; a JPEG, which its picture is to be, ends at {LONGEST_JPEG}"
         )
-    pixels = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
-    return Picture(path, (image.height, image.width), pixels)
-
-
-def colour(disparity: torch.Tensor, height: int, width: int) -> np.ndarray:
-    """(H, W) disparity -> (height, width, 3) uint8 colours."""
-    import torch.nn.functional as F
-
-    full = F.interpolate(disparity[None, None], (height, width), mode="bilinear", align_corners=False)
-    return magma(full[0, 0].cpu().numpy())
+    return Picture(path, (image.height, image.width), trained.at_network_size(image))
 
 
 def _read_ahead(paths: list[Path], trained: TrainedDepth, config: PredictConfig) -> Iterator[Picture | UserError]:
     def read(path: Path) -> Picture | UserError:
         try:
-            return read_picture(path, trained.net.height, trained.net.width)
+            return read_picture(path, trained)
         except UserError as error:
             return error
 
@@ -167,17 +150,17 @@ def _write_all(
     pictures: Iterator[Picture], trained: TrainedDepth, output: Path, config: PredictConfig
 ) -> Iterator[Path]:
     """Write each picture's results; yields the picture's path when they are there."""
+    from litemono.inference import require_finite
+
     while batch := list(islice(pictures, config.batch_size)):
         disparities = trained.disparity(np.stack([picture.pixels for picture in batch]))
-        if not disparities.isfinite().all():
-            raise UserError(f"--load_weights {config.load_weights}: these weights predict values that are not finite")
+        require_finite(disparities, f"--load_weights {config.load_weights}")
         for picture, disparity in zip(batch, disparities, strict=True):
             stem = output / f"{picture.path.stem}{RESULT}"
             if config.save_npy:
                 with replacing(stem.with_name(f"{stem.name}.npy")) as file:
                     np.save(file, disparity[None, None].cpu().numpy(), allow_pickle=False)
-            with replacing(stem.with_name(f"{stem.name}.jpeg")) as file:
-                Image.fromarray(colour(disparity, *picture.size)).save(file, format="JPEG")
+            trained.depth_map(disparity, *picture.size).save(stem.with_name(f"{stem.name}.jpeg"))
             yield picture.path
 
 

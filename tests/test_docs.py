@@ -15,6 +15,7 @@ import pytest
 import torch
 from conftest import ROOT
 from PIL import Image
+from tiny_kitti import write_weights
 
 SECTIONS = {
     "A network": ["networks/plain.py", "networks/registry.py"],
@@ -158,6 +159,21 @@ def test_the_task_trains_and_the_same_command_resumes_it(checkout):
     script.write_text(script.read_text().replace("max_steps=2", "max_steps=3"))
     done = python(checkout, "train_mean_colour.py")
     assert "resumed at step 2" in done.stdout and status(run) == ("finished", 3), done.stderr
+
+
+def test_the_python_example_runs_in_the_order_of_the_page(tmp_path, monkeypatch):
+    weights = write_weights(tmp_path / "runs/mytrain/models/last")
+    (weights / "config.json").write_text(json.dumps({"model": {"model": "lite-mono-tiny"}, "loss": {}}))
+    photo = np.random.default_rng(0).integers(0, 256, (50, 90, 3), dtype=np.uint8)
+    Image.fromarray(photo).save(tmp_path / "street.jpg")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(block, names)
+    assert Image.open("street_depth.png").size == (90, 50)
+    assert [np.load(f"depth_{number}.npy").shape for number in range(4)] == [(50, 90)] * 4
 
 
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/extending.md"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -33,6 +34,15 @@ LEAST_WHITE = 2**14
 
 class UnknownRange(ValueError):
     """Which number is white?"""
+
+
+def read_image(path: Path, remedy: str) -> Image.Image:
+    """A file as 8-bit RGB, upright by its EXIF note. UserError, which ends with `remedy`, for a file that is no image."""
+    try:
+        with Image.open(path) as file:
+            return to_rgb(upright(file))
+    except NOT_AN_IMAGE as error:
+        raise unreadable(path, error, remedy) from None
 
 
 def upright(image: Image.Image) -> Image.Image:
