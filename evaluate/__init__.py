@@ -1,8 +1,24 @@
-"""Depth predictions against ground truth: the protocol behind every published KITTI number.
+"""Depth predictions against ground truth: the protocols behind published numbers.
 
-protocol.py     which pixels count, scaling, errors of one image and of a split
-predictions.py  disparities from a network or a file
-results.py      the settings and figures of one evaluation, as printed and as JSON
-tables.py       python -m evaluate.tables: our runs beside the paper
-__main__.py     the evaluate command
+protocol.py          a protocol is data; the published ones by name
+windows.py           the crops
+alignment.py         bringing predictions to metres
+metrics.py           every metric by name, and means over images or pixels
+scoring.py           one prediction against its ground truth
+scores.py            a whole set, on threads
+predictions.py       disparities from a network or one array
+network.py           the network and its run's settings
+prediction_files.py  predictions of other programs, by name
+truth.py             ground truth: a file, or a folder of KITTI, TUM, Sintel, NYU
+names.py             which prediction belongs to which ground truth
+map_files.py         one map in a file
+intervals.py         bootstrap intervals
+direction.py         depth given as disparity, and the other way round
+compare.py           paired difference to another result
+results.py           the settings and figures of one evaluation, as printed and as JSON
+settings.py          the flags
+inputs.py            what they name: images, ground truth, predictions
+evaluation.py        from checked flags to table and JSON
+tables.py            python -m evaluate.tables: our runs beside the paper
+__main__.py          the evaluate command
 """

@@ -7,22 +7,25 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluate.protocol import merge_flipped, resize_disparity, valid_pixels
+from evaluate.alignment import PredictionKind
+from evaluate.scores import Job
+from evaluate.scoring import merge_flipped
 from litemono.data.missing_frames import find_missing
 from litemono.data.splits import SPLITS, SplitLine
 from litemono.data.stores.base import FrameStore, SizedStore
-from litemono.inference import TrainedDepth
 from litemono.utils.atomic_files import may_pass, replacing
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import ordered_map
 
+if TYPE_CHECKING:
+    from litemono.inference import TrainedDepth
+
 BENCHMARK, EIGEN_IMAGES = "eigen_benchmark", 697
 BENCHMARK_IDS = SPLITS / "benchmark" / "eigen_to_benchmark_ids.npy"
-JUDGED, SAMPLED = 50, 2000  # images, and pixels of each, whose ranks are compared with the depth's
-GROWS_WITH_DEPTH = 0.3  # a useful disparity's correlation with depth is below -0.5, noise is near 0
 
 
 def check_images(store: FrameStore, lines: list[SplitLine], split_path: Path) -> None:
@@ -60,28 +63,35 @@ def from_network(
             yield from disparity
 
 
-def from_file(path: Path, count: int, split_name: str = "") -> np.ndarray:
-    """(count, H, W) scaled disparities, as --save_pred writes them or in another program's form.
+def from_file(path: Path, count: int, split_name: str, kind: PredictionKind) -> list[np.ndarray]:
+    """(H, W) for each image, from one array of all of them as --save_pred writes them or in another program's form.
 
     An .npy is mapped, not read at once; an .npz may hold one array. Also (count, 1, H, W), (count, H, W, 1), and Eigen's
     697 for the 652 of eigen_benchmark. UserError says what else is in the file.
     """
     try:
-        disparities = one_channel(only_array(np.load(path, mmap_mode="r")))
-        if disparities.ndim != 3 or not disparities.size or disparities.dtype.kind != "f" or disparities.itemsize > 8:
-            raise ValueError(f"shape {disparities.shape}, type {disparities.dtype}")
+        maps = one_channel(only_array(np.load(path, mmap_mode="r")))
+        if maps.ndim != 3 or not maps.size or maps.dtype.kind != "f" or maps.itemsize > 8:
+            raise ValueError(f"shape {maps.shape}, type {maps.dtype}")
     except FileNotFoundError:
-        raise UserError(f"--load_pred {path}: there is no such file") from None
+        raise UserError(f"--pred {path}: there is no such file") from None
     except Exception as error:  # what numpy raises for a damaged file depends on where the damage is
         if may_pass(error):
             raise
         raise UserError(
-            f"--load_pred {path}: not an .npy file, or .npz with one array, of disparities (images, height, width) ({error})"
+            f"--pred {path}: not an .npy file, or .npz with one array, of maps (images, height, width) ({error})"
         ) from None
-    disparities = of_benchmark(disparities, split_name)
-    if len(disparities) != count:
-        raise UserError(f"--load_pred {path}: {len(disparities)} disparity maps, but the split has {count} test images")
-    return disparities
+    rows = rows_of(maps, split_name)
+    if len(rows) != count:
+        raise UserError(f"--pred {path}: {len(rows)} {kind} maps, but the split has {count} test images")
+    return [maps[row] for row in rows]
+
+
+def in_order(lines: Sequence[SplitLine], maps: Iterable[np.ndarray]) -> Iterator[Job]:
+    """Of predictions without names: one for each line of the split."""
+    for index, (line, values) in enumerate(zip(lines, maps, strict=True)):
+        hint = "; training diverged, or the file holds something else"
+        yield Job(index, f"prediction {index} ({line})", lambda values=values: values, hint)
 
 
 def only_array(loaded: np.ndarray | np.lib.npyio.NpzFile) -> np.ndarray:
@@ -105,42 +115,11 @@ def one_channel(maps: np.ndarray) -> np.ndarray:
     return maps
 
 
-def of_benchmark(maps: np.ndarray, split_name: str) -> np.ndarray:
-    """Of predictions for Eigen's 697 test images those that eigen_benchmark has ground truth for; others as they are."""
+def rows_of(maps: np.ndarray, split_name: str) -> Sequence[int]:
+    """All, or of predictions for Eigen's 697 test images those that eigen_benchmark has ground truth for."""
     if split_name != BENCHMARK or len(maps) != EIGEN_IMAGES:
-        return maps
-    return maps[np.load(BENCHMARK_IDS)]
-
-
-def depth_correlation(truth: np.ndarray, disparity: np.ndarray, crop: bool) -> float:
-    """Rank correlation (Spearman) of a prediction with the true depth at the pixels that count.
-
-    truth: (H, W) metres; disparity: (h, w). A useful disparity falls with depth: near -1. nan where one is constant.
-    """
-    valid = valid_pixels(truth, crop)
-    values = truth[valid], resize_disparity(disparity, *truth.shape)[valid]
-    step = len(values[0]) // SAMPLED + 1
-    ranks = [np.unique(part[::step], return_inverse=True)[1] for part in values]
-    if any(len(np.unique(rank)) < 2 for rank in ranks):
-        return float("nan")
-    return float(np.corrcoef(*ranks)[0, 1])
-
-
-def checked_direction(
-    path: Path, disparities: Iterable[np.ndarray], truth: Sequence[np.ndarray], crop: bool
-) -> Iterator[np.ndarray]:
-    """The maps; UserError at the end where their numbers grow with the true depth: depths, not disparities."""
-    found = []
-    for index, disparity in enumerate(disparities):
-        yield disparity
-        if index < JUDGED:
-            found.append(depth_correlation(truth[index], disparity.astype(np.float32), crop))
-    found = [value for value in found if np.isfinite(value)]
-    if found and np.median(found) > GROWS_WITH_DEPTH:
-        raise UserError(
-            f"--load_pred {path}: its numbers grow with the true depth (rank correlation {np.median(found):.2f}), so these are "
-            "depths, not disparities; save 1 / depth and evaluate that"
-        )
+        return range(len(maps))
+    return np.load(BENCHMARK_IDS).tolist()
 
 
 @contextmanager

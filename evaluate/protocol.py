@@ -1,102 +1,143 @@
-"""The evaluation protocol of the field: crop, 80 m, median scaling, seven errors (Eigen et al. 2014, Garg et al. 2016).
+"""A protocol is data: which pixels count, how predictions are brought to metres, what is averaged.
 
-Order and number types follow the published code, so that its numbers come out to float precision.
+PRESETS names those of the field.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
-import cv2
-import numpy as np
+from evaluate.windows import Crop
+from litemono.metrics import NINE
 
-from litemono.metrics import MAX_DEPTH, MIN_DEPTH, Errors, compute_errors, valid_pixels
+Alignment = Literal["none", "median", "scale", "lstsq", "scale_shift_disparity", "per_video"]
+Averaging = Literal["image", "pixel"]
+Occluded = Literal["keep", "leave_out"]
+DataSet = Literal["kitti", "tum", "sintel", "nyu", "eth3d"]
 
-EDGE = 0.05  # share of the width on which flip post-processing trusts one of the two predictions
+EIGEN_METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "d1", "d2", "d3")
 
 
-class Protocol(NamedTuple):
-    """Which pixels count and how predictions are scaled."""
+@dataclass(frozen=True)
+class Protocol:
+    """How predictions are judged. The default is the field's: Garg crop, 80 m, median scaling, mean over images."""
 
-    crop: bool = True
-    """Garg crop and 1 mm < depth < 80 m; without it every pixel that has ground truth."""
-    median_scaling: bool = True
-    """Bring each prediction's median to that of its ground truth."""
+    name: str = "eigen"
+    crop: Crop = "garg"
+    min_depth: float = 1e-3
+    """Metres; predictions are raised to it, after the alignment."""
+    cap: float | None = 80.0
+    """Metres; predictions are lowered to it, after the alignment. None: no limit."""
+    cap_truth: bool = True
+    """Leave out pixels whose ground truth is not between min_depth and cap; otherwise every measured pixel counts."""
+    alignment: Alignment = "median"
+    averaging: Averaging = "image"
+    """Each image counts the same, or each pixel of the whole set."""
+    post_process: bool = False
+    """Average with the prediction for the mirrored image; for networks."""
+    occluded: Occluded = "keep"
+    """Sintel's pixels that the other frame does not see (white in occlusions/)."""
     pred_depth_scale: float = 1.0
-    """Factor on predicted depth, before median scaling; 5.4 for networks trained with stereo pairs."""
+    """Factor on predicted depth, before the alignment."""
+    data: tuple[DataSet, ...] = ("kitti",)
+    """The data sets it was published for."""
+    headline: tuple[str, ...] = EIGEN_METRICS
+    """The metrics of its table, in their order."""
+
+    @property
+    def median_scaling(self) -> bool:
+        return self.alignment == "median"
 
 
-class ImageScore(NamedTuple):
-    """Errors of one image and the factor that median scaling applied (None without it)."""
-
-    errors: Errors
-    ratio: float | None
-
-
-class Summary(NamedTuple):
-    """Mean errors over images, and the median and relative spread of the scale ratios."""
-
-    errors: Errors
-    ratio_median: float | None
-    ratio_std: float | None
-    """Standard deviation of ratio / median ratio."""
+def _midas(data: DataSet, cap: float, headline: str, *, cap_truth: bool) -> Protocol:
+    """Zero-shot protocol of Ranftl et al. 2020: scale and shift of inverse depth per image, one number per data set."""
+    return Protocol(
+        f"midas-{data}", "none", cap=cap, cap_truth=cap_truth, alignment="scale_shift_disparity", data=(data,),
+        headline=(headline,),
+    )  # fmt: skip
 
 
-class BadPrediction(ValueError):
-    """A disparity map that no depth can be made of."""
+PRESETS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(),
+        Protocol("eigen-50m", cap=50.0),
+        # Uhrig et al. 2017: improved ground truth, 652 of the 697 images, every annotated pixel
+        Protocol("eigen_benchmark", "none", cap_truth=False),
+        # BTS, AdaBins, ZoeDepth: image and ground truth are cut to 352x1216 before the Garg crop
+        Protocol("bts", "kb-garg", alignment="none", headline=NINE),
+        # The script of BTS and DPT: the same nine, but the window of the full-size ground truth
+        Protocol("eval-with-pngs", "garg", alignment="none", headline=NINE, data=("kitti", "nyu")),
+        Protocol(
+            "kitti-devkit", "none", cap=None, cap_truth=False, alignment="none",
+            headline=("silog", "sq_error_rel", "abs_rel", "irmse", "imae", "rmse", "mae"),
+        ),
+        _midas("kitti", 80.0, "bad_125", cap_truth=False),
+        _midas("tum", 10.0, "bad_125", cap_truth=False),
+        _midas("nyu", 10.0, "bad_125", cap_truth=True),
+        _midas("sintel", 72.0, "abs_rel", cap_truth=True),
+        _midas("eth3d", 72.0, "abs_rel", cap_truth=True),
+        # Ke et al. 2024, KITTI: 352x1216 and Eigen's crop; depth fitted by scale and shift
+        Protocol(
+            "marigold", "kb-eigen", min_depth=1e-5, alignment="lstsq", data=("kitti", "nyu", "eth3d"),
+            headline=("abs_rel", "d1"),
+        ),
+        # Yang et al. 2024, zero-shot table: inverse depth fitted by scale and shift
+        Protocol(
+            "depth-anything", "none", alignment="scale_shift_disparity", data=("kitti", "nyu", "sintel", "eth3d"),
+            headline=("abs_rel", "d1"),
+        ),
+    )
+}  # fmt: skip
+
+ALIGNMENT_WORDS: dict[str, str] = {
+    "none": "no alignment",
+    "median": "median scaling per image",
+    "scale": "least-squares scale of depth per image",
+    "lstsq": "least-squares scale and shift of depth per image",
+    "scale_shift_disparity": "least-squares scale and shift of inverse depth per image",
+    "per_video": "least-squares scale and shift of inverse depth per video",
+}
+CROP_WORDS: dict[str, str] = {
+    "none": "all pixels",
+    "garg": "Garg crop",
+    "eigen": "Eigen crop",
+    "nyu": "NYU crop",
+    "kb": "KB crop",
+    "kb-garg": "Garg crop of the KB crop",
+    "kb-eigen": "Eigen crop of the KB crop",
+}
 
 
-def uses_crop(split_name: str) -> bool:
+def default_protocol(split_name: str) -> Protocol:
     """eigen_benchmark counts every annotated pixel, as published; all other splits the Garg crop up to 80 m."""
-    return split_name != "eigen_benchmark"
+    return PRESETS["eigen_benchmark" if split_name == "eigen_benchmark" else "eigen"]
 
 
-def merge_flipped(disparity: np.ndarray, of_flipped: np.ndarray) -> np.ndarray:
-    """Flip post-processing (Godard et al. 2017): (B, H, W) -> (B, H, W) float64.
-
-    of_flipped: prediction for the mirrored image, mirrored back. The mean of both, except that each is replaced by the
-    other at the border where its own camera saw less.
-    """
-    x = np.linspace(0, 1, disparity.shape[2])
-    left = 1 - np.clip(20 * (x - EDGE), 0, 1)
-    right = left[::-1]
-    return right * disparity + left * of_flipped + (1 - left - right) * (0.5 * (disparity + of_flipped))
+def changed(base: Protocol, **parts: Any) -> Protocol:
+    """`base` with those parts that are not None."""
+    return replace(base, **{name: value for name, value in parts.items() if value is not None})
 
 
-def resize_disparity(disparity: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(H, W) -> (height, width) bilinear, by OpenCV like every published number."""
-    return cv2.resize(disparity, (width, height))
+def changes(protocol: Protocol) -> dict[str, Any]:
+    """The parts in which `protocol` differs from the preset of its name."""
+    preset = asdict(PRESETS[protocol.name])
+    return {name: value for name, value in asdict(protocol).items() if value != preset[name]}
 
 
-def score_image(truth: np.ndarray, disparity: np.ndarray, protocol: Protocol) -> ImageScore | None:
-    """Compare truth (H, W) metres with scaled disparity of any size; None where no pixel counts.
-
-    Raises BadPrediction for negative disparity, for one that is not finite at a pixel that counts, and where its median
-    is 0. Another program may mark pixels that do not count as nan.
-    """
-    valid = valid_pixels(truth, protocol.crop)
-    if not valid.any():
-        return None
-    counted = resize_disparity(disparity, *truth.shape)[valid]
-    if not np.isfinite(counted).all() or (disparity < 0).any():
-        raise BadPrediction("its disparity has values that are negative or not finite")
-    with np.errstate(divide="ignore"):
-        depth = 1 / counted
-    truth, depth = truth[valid], depth * protocol.pred_depth_scale
-    ratio = None
-    if protocol.median_scaling:
-        ratio = np.median(truth) / np.median(depth)
-        if ratio == 0:
-            raise BadPrediction("half of its disparity or more is 0")
-        depth *= ratio
-    return ImageScore(compute_errors(truth, depth.clip(MIN_DEPTH, MAX_DEPTH)), ratio)
-
-
-def summarise(scores: list[ImageScore]) -> Summary:
-    """Mean over images, each counting the same however many pixels it has; `scores` must not be empty."""
-    errors = Errors(*np.array([score.errors for score in scores], dtype=np.float64).mean(axis=0).tolist())
-    ratios = np.array([score.ratio for score in scores if score.ratio is not None], dtype=np.float64)
-    if not len(ratios):
-        return Summary(errors, None, None)
-    median = float(np.median(ratios))
-    return Summary(errors, median, float(np.std(ratios / median)))
+def in_words(protocol: Protocol) -> str:
+    """One line: everything that decides the numbers."""
+    limit = "no cap" if protocol.cap is None else f"cap {protocol.cap:g} m"
+    if not protocol.cap_truth:
+        limit += " on predictions, every measured pixel counts"
+    parts = [CROP_WORDS[protocol.crop], limit, ALIGNMENT_WORDS[protocol.alignment]]
+    if protocol.pred_depth_scale != 1:
+        parts.append(f"depth times {protocol.pred_depth_scale:g}")
+    parts.append(f"mean over {protocol.averaging}s")
+    if protocol.post_process:
+        parts.append("flip post-processing")
+    if protocol.occluded == "leave_out":
+        parts.append("occluded pixels left out")
+    name = protocol.name + (" (changed)" if changes(protocol) else "")
+    return f"protocol {name}: {', '.join(parts)}"

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Table as PrintedTable
 
-from evaluate.protocol import Protocol, Summary
+from evaluate.intervals import group_numbers, intervals
+from evaluate.metrics import METRICS, NAMES, Table
+from evaluate.names import Key, video_of
+from evaluate.protocol import EIGEN_METRICS, PRESETS, Protocol, changes, default_protocol, in_words
+from evaluate.scoring import Summary
 from litemono.metrics import Errors
 from litemono.utils.atomic_files import replacing
 
@@ -20,7 +27,7 @@ NAMED = 10  # skipped images that are printed
 
 @dataclass(frozen=True)
 class Result:
-    """What JSON holds; every field but the last two says how the figures came about."""
+    """What JSON holds: the figures, and how they came about."""
 
     split: str
     """As given: a name in splits/ or the path of a folder."""
@@ -45,52 +52,175 @@ class Result:
     pred_depth_scale: float
     post_process: bool
     metrics: dict[str, float]
+    """The seven of Eigen et al. 2014, under their published names."""
     scale_ratios: dict[str, float] | None
-    """Of median scaling: median, and std of ratio / median."""
+    """Of the alignment: median, and std of ratio / median."""
+    protocol: dict[str, Any] = field(default_factory=dict)
+    """Every part of it; {} in files of earlier versions."""
+    all_metrics: dict[str, float] = field(default_factory=dict)
+    """Each of evaluate.metrics.METRICS."""
+    pred_is: str = "disparity"
+    missing: list[str] = field(default_factory=list)
+    """Images without prediction, left out by --allow_missing."""
+    unused: int = 0
+    """Predictions without ground truth."""
+    pasted: int = 0
+    """Predictions of 352x1216 pixels that were put in their place; ground truth around them did not count."""
+    negative_slopes: int = 0
+    """Images whose fit turned near and far around."""
+    intervals: dict[str, Any] = field(default_factory=dict)
+    """95 % bootstrap intervals of all_metrics: {"images": {name: [low, high]}, "drives": ...}; None of fewer than two."""
+    against: dict[str, Any] | None = None
+    """Paired differences to another result; see evaluate.compare."""
+    per_image: dict[str, list] = field(default_factory=dict)
+    """Columns: image, drive, pixels, and each metric."""
 
 
-def file_name(split_name: str, protocol: Protocol, post_process: bool, size: tuple[int, int] | None) -> str:
+def file_name(split_name: str, protocol: Protocol, size: tuple[int, int] | None) -> str:
     """eval_SPLIT.json, with a suffix for each setting that is not the published one.
 
     size: height and width of the network's input where it is not the one it was trained at.
     """
     suffixes = [] if size is None else [f"_{size[1]}x{size[0]}"]
-    suffixes += ["_pp"] * post_process + ["_unscaled"] * (not protocol.median_scaling)
+    if protocol.name != default_protocol(split_name).name:
+        suffixes.append(f"_{protocol.name}")
+    different = changes(protocol)
+    suffixes += ["_pp"] * protocol.post_process
+    if "alignment" in different:
+        suffixes.append("_unscaled" if protocol.alignment == "none" else f"_{protocol.alignment}")
     if protocol.pred_depth_scale != 1:
         suffixes.append(f"_x{protocol.pred_depth_scale:g}")
+    if "crop" in different:
+        suffixes.append(f"_crop-{protocol.crop}")
+    if "cap" in different:
+        suffixes.append("_uncapped" if protocol.cap is None else f"_{protocol.cap:g}m")
+    suffixes += [f"_per-{protocol.averaging}"] * ("averaging" in different)
     return f"eval_{split_name}{''.join(suffixes)}.json"
 
 
-def figures(summary: Summary) -> tuple[dict[str, float], dict[str, float] | None]:
-    """`metrics` and `scale_ratios` of a Result."""
+def protocol_fields(protocol: Protocol) -> dict[str, Any]:
+    """The fields of a Result that say how predictions were judged."""
+    return {
+        "crop": protocol.crop != "none",
+        "median_scaling": protocol.median_scaling,
+        "pred_depth_scale": protocol.pred_depth_scale,
+        "post_process": protocol.post_process,
+        "protocol": dataclasses.asdict(protocol),
+    }
+
+
+def protocol_in(result: Result) -> Protocol | None:
+    """The protocol of a result that was read from JSON; None for files of earlier versions.
+
+    Raises TypeError or ValueError where it is none.
+    """
+    if not result.protocol:
+        return None
+    parts = {name: tuple(part) if isinstance(part, list) else part for name, part in result.protocol.items()}
+    if parts["name"] not in PRESETS:
+        raise ValueError(f"no protocol {parts['name']}")
+    return Protocol(**parts)
+
+
+def per_image(table: Table, keys: Sequence[Key]) -> dict[str, list]:
+    """The columns of Result.per_image, with seven digits, as many as float32 has. keys: of the table's images."""
+    columns = {
+        name: [float(f"{value:.7g}") for value in column] for name, column in zip(NAMES, table.values.T, strict=True)
+    }
+    images, drives = ["/".join(key) for key in keys], [video_of(key) for key in keys]
+    return {"image": images, "drive": drives, "pixels": table.pixels.astype(int).tolist(), **columns}
+
+
+def both_intervals(table: Table, drives: Sequence[str], protocol: Protocol) -> dict[str, Any]:
+    """Result.intervals. drives: of the table's images."""
+    per_pixel = protocol.averaging == "pixel"
+    return {
+        "images": intervals(table, np.arange(len(drives)), per_pixel),
+        "drives": intervals(table, group_numbers(drives), per_pixel),
+    }
+
+
+def imagenet_backbone(settings: dict[str, Any]) -> bool | None:
+    """From a run's config.json; weights that it started from may themselves have started from ImageNet."""
+    model = settings.get("model", {})
+    return None if not model or model.get("load_weights") else bool(model.get("mypretrain"))
+
+
+def figures(summary: Summary) -> dict[str, Any]:
+    """The fields of a Result that hold figures."""
     ratios = None
     if summary.ratio_median is not None:
         ratios = {"median": summary.ratio_median, "std": summary.ratio_std}
-    return summary.errors._asdict(), ratios
+    return {"metrics": summary.errors._asdict(), "scale_ratios": ratios, "all_metrics": summary.metrics}
 
 
 def write(path: Path, result: Result) -> None:
     with replacing(path) as file:
-        file.write((json.dumps(dataclasses.asdict(result), indent=2) + "\n").encode())
+        file.write((_as_text(dataclasses.asdict(result)) + "\n").encode())
 
 
-def show(result: Result) -> None:
-    """Print the table, the scale ratios and what was left out."""
-    title = f"{result.weights or result.predictions}: {result.split}, {result.evaluated} images"
-    table = Table(title=escape(title))
-    for name in Errors._fields:
-        table.add_column(name, justify="right")
-    table.add_row(*(f"{result.metrics[name]:.3f}" for name in Errors._fields))
+def _as_text(fields: dict[str, Any]) -> str:
+    """JSON for people: each column of per_image on one line."""
+    columns = fields.pop("per_image")
+    lines = ",\n".join(f"    {json.dumps(name)}: {json.dumps(column)}" for name, column in columns.items())
+    return f'{json.dumps(fields, indent=2)[:-2]},\n  "per_image": {{\n{lines}\n  }}\n}}'
+
+
+def read(path: Path) -> Result:
+    """What `write` wrote. Raises OSError, ValueError, TypeError or KeyError where it is something else."""
+    result = Result(**json.loads(path.read_text()))
+    if not all(isinstance(result.metrics[name], float) for name in Errors._fields):
+        raise ValueError("its metrics are no numbers")
+    protocol_in(result)
+    return result
+
+
+def show(result: Result, protocol: Protocol) -> None:
+    """Print the table, the protocol, the scale ratios and what was left out."""
     console = Console(width=None if Console().is_terminal else 100)
-    console.print(table)
-    lines = []
+    console.print(_table(result, protocol))
+    lines = [in_words(protocol), *_interval_lines(result, protocol)]
     if result.scale_ratios:
         lines.append("scale ratios: median {median:.3f}, std/median {std:.3f}".format(**result.scale_ratios))
     else:
         lines.append(f"no median scaling; depth times {result.pred_depth_scale:g}")
+    if result.pasted:
+        lines.append(f"{result.pasted} predictions of 352x1216 put in their place; ground truth around them left out")
+    if result.negative_slopes:
+        lines.append(f"{result.negative_slopes} images have a fit of negative slope: near and far are turned around")
+    if result.missing:
+        lines.append(f"{len(result.missing)} images without prediction left out: {some(result.missing)}")
+    if result.unused:
+        lines.append(f"{result.unused} predictions without ground truth left out")
     if result.skipped:
-        more = ", ..." if len(result.skipped) > NAMED else ""
-        lines.append(
-            f"{len(result.skipped)} images without valid ground truth left out: {', '.join(result.skipped[:NAMED])}{more}"
-        )
+        lines.append(f"{len(result.skipped)} images without valid ground truth left out: {some(result.skipped)}")
     print("\n".join(lines))
+
+
+def _table(result: Result, protocol: Protocol) -> PrintedTable:
+    """The protocol's own metrics, under the names that its papers use; then the others."""
+    title = f"{result.weights or result.predictions}: {result.split}, {result.evaluated} images"
+    table = PrintedTable(title=escape(title))
+    names = Errors._fields if protocol.headline == EIGEN_METRICS else protocol.headline
+    values = result.metrics if protocol.headline == EIGEN_METRICS else result.all_metrics
+    for name in names:
+        unit = METRICS[name].unit if name in METRICS and protocol.headline != EIGEN_METRICS else ""
+        table.add_column(f"{name}\n{unit}" if unit else name, justify="right")
+    table.add_row(*(f"{values[name]:.3f}" for name in names))
+    return table
+
+
+def _interval_lines(result: Result, protocol: Protocol) -> list[str]:
+    lines = []
+    for over, found in result.intervals.items():
+        if found:
+            ends = (f"{name} {found[name][0]:.3f}-{found[name][1]:.3f}" for name in protocol.headline)
+            lines.append(f"95 % interval over {over}: {', '.join(ends)}")
+        else:
+            lines.append(f"no interval over {over}: it takes at least two")
+    return lines
+
+
+def some(names: list[str], count: int = NAMED) -> str:
+    """The first of them, for a message."""
+    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")

@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from evaluate.results import Result
+from evaluate.protocol import changes
+from evaluate.results import Result, protocol_in, read
 from litemono.data.datasets.frames import natural_key
 from litemono.metrics import Errors
 from litemono.utils import cli
@@ -100,7 +101,7 @@ def find_results(runs: Path) -> list[tuple[str, Result]]:
         run = path.parents[2]
         name = run.relative_to(runs) if run != runs else run.absolute().name
         try:
-            results.append((f"{name}/{path.parent.name}", _read(path)))
+            results.append((f"{name}/{path.parent.name}", read(path)))
         except (OSError, ValueError, TypeError, KeyError) as error:
             print(f"warning: {path} is no result of evaluate and is left out ({error})", file=sys.stderr)
     if not results:
@@ -109,13 +110,6 @@ def find_results(runs: Path) -> list[tuple[str, Result]]:
             f"python -m evaluate --load_weights {runs}/RUN/models/last --data_path KITTI_RAW"
         )
     return results
-
-
-def _read(path: Path) -> Result:
-    result = Result(**json.loads(path.read_text()))
-    if not all(isinstance(result.metrics[name], float) for name in Errors._fields):
-        raise ValueError("its metrics are no numbers")
-    return result
 
 
 def make_groups(results: Iterable[tuple[str, Result]]) -> list[Group]:
@@ -150,7 +144,21 @@ def _other_protocol(result: Result) -> list[str]:
         "no median scaling": not result.median_scaling,
         f"depth x{result.pred_depth_scale:g}": result.pred_depth_scale != 1,
     }
-    return [words for words, holds in conditions.items() if holds]
+    return [words for words, holds in conditions.items() if holds] + _other_parts(result)
+
+
+def _other_parts(result: Result) -> list[str]:
+    """The named protocol and its changed parts, where they are not those that files of earlier versions also have."""
+    protocol = protocol_in(result)
+    if protocol is None:
+        return []
+    different = changes(protocol)
+    for name in ("post_process", "pred_depth_scale"):
+        different.pop(name, None)
+    if protocol.alignment == "none":
+        different.pop("alignment", None)
+    named = [] if protocol.name in ("eigen", "eigen_benchmark") else [f"protocol {protocol.name}"]
+    return named + [f"{name} {value}" for name, value in different.items()]
 
 
 def _numbers(metrics: dict[str, float]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""The seven depth errors of Eigen et al. 2014, of numpy arrays and of tensors; for arrays torch is not imported."""
+"""The depth errors that training and evaluate share, of numpy arrays and of tensors; for arrays torch is not imported."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -17,6 +18,9 @@ GARG_COLUMNS = (0.03594771, 0.96405229)
 
 # TensorBoard names of the published trainer, in the order of Errors
 METRIC_NAMES = ("de/abs_rel", "de/sq_rel", "de/rms", "de/log_rms", "da/a1", "da/a2", "da/a3")
+
+
+NINE = ("d1", "d2", "d3", "abs_rel", "sq_rel", "rmse", "rmse_log", "silog", "log10")
 
 
 class Errors(NamedTuple):
@@ -40,10 +44,8 @@ def garg_crop(height: int, width: int) -> tuple[slice, slice]:
     return slice(top, bottom), slice(left, right)
 
 
-def valid_pixels(truth: np.ndarray, crop: bool) -> np.ndarray:
-    """(H, W) bool: the pixels of truth (H, W) metres that count."""
-    if not crop:
-        return truth > 0
+def valid_pixels(truth: np.ndarray) -> np.ndarray:
+    """(H, W) bool: the pixels of truth (H, W) metres that count for Eigen et al.: Garg's crop, up to 80 m."""
     inside = np.zeros(truth.shape, bool)
     inside[garg_crop(*truth.shape)] = True
     return inside & (truth > MIN_DEPTH) & (truth < MAX_DEPTH)
@@ -51,11 +53,7 @@ def valid_pixels(truth: np.ndarray, crop: bool) -> np.ndarray:
 
 def compute_errors(gt: Array, pred: Array) -> Errors:
     """Depths of the valid pixels, (N,) metres, N > 0, already scaled and clamped. a1..a3 count ratios < 1.25^n."""
-    lib: Any = np
-    if not isinstance(gt, np.ndarray):
-        import torch
-
-        lib = torch
+    lib = _library(gt)
     ratio = lib.maximum(gt / pred, pred / gt)
     difference: Any = gt - pred
     log_difference = lib.log(gt) - lib.log(pred)
@@ -73,3 +71,31 @@ def compute_errors(gt: Array, pred: Array) -> Errors:
         a2=share_below(1.25**2),
         a3=share_below(1.25**3),
     )
+
+
+def nine_errors(gt: Array, pred: Array) -> dict[str, Any]:
+    """The errors of supervised papers (BTS, AdaBins, DPT) of the same depths, by name; d1..d3 are Errors' a1..a3.
+
+    silog: 100 times the standard deviation of log pred - log gt over all N pixels; log10: mean |log10 pred - log10 gt|.
+    """
+    seven = compute_errors(gt, pred)._asdict()
+    log_ratio = _log_ratio(gt, pred)
+    spread = log_ratio.std() if isinstance(gt, np.ndarray) else log_ratio.std(correction=0)
+    named = {name.replace("a", "d") if name in ("a1", "a2", "a3") else name: value for name, value in seven.items()}
+    nine = {**named, "silog": 100 * spread, "log10": abs(log_ratio).mean() / math.log(10)}
+    return {name: nine[name] for name in NINE}
+
+
+def _log_ratio(gt: Any, pred: Any) -> Any:
+    """log pred - log gt in float64: in float32 the spread of an almost constant ratio is lost."""
+    lib = _library(gt)
+    double = (lambda values: values.astype(np.float64)) if lib is np else (lambda values: values.double())
+    return lib.log(double(pred)) - lib.log(double(gt))
+
+
+def _library(gt: Any) -> Any:
+    if isinstance(gt, np.ndarray):
+        return np
+    import torch
+
+    return torch

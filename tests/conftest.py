@@ -50,7 +50,7 @@ def parity() -> Path:
 
 @pytest.fixture(scope="session")
 def parity_supervised() -> Path:
-    """Golden numbers of published supervised losses, alignments and metrics."""
+    """Golden numbers of published supervised systems: losses, alignments, metrics, predictions in files."""
     return beside_checkout("parity_supervised")
 
 

@@ -36,7 +36,7 @@ def mean_errors(truths: Sequence[np.ndarray], guess: Guess, metres: float, *, me
 
 def image_errors(truth: np.ndarray, depth: np.ndarray, median_scaling: bool) -> Errors | None:
     """Of one image; None where no pixel counts."""
-    valid = valid_pixels(truth, crop=True)
+    valid = valid_pixels(truth)
     if not valid.any():
         return None
     truth, depth = truth[valid], depth[valid]

@@ -231,6 +231,28 @@ def test_a_real_drive_is_exported_and_evaluated(kitti_sample, tmp_path, command)
     assert 0.2 < metrics["abs_rel"] < 0.8 and 0 < metrics["a1"] < metrics["a2"] < metrics["a3"] < 1
 
 
+def test_a_named_protocol_and_single_flags_are_used_printed_and_stored(evaluate):
+    outcome = evaluate("--png", protocol="eigen-50m", averaging="pixel", crop="none")
+    assert outcome.code == 0, outcome
+    assert (
+        "protocol eigen-50m (changed): all pixels, cap 50 m, median scaling per image, mean over pixels" in outcome.out
+    )
+    found = result(evaluate, "eval_split_eigen-50m_crop-none_per-pixel.json")
+    parts = {"name": "eigen-50m", "crop": "none", "cap": 50, "averaging": "pixel", "alignment": "median"}
+    assert {name: found["protocol"][name] for name in parts} == parts
+    assert evaluate("--png", protocol="kitti-devkit", align="scale_shift_disparity", cap=80).code == 0
+    found = result(evaluate, "eval_split_kitti-devkit_scale_shift_disparity_80m.json")
+    assert found["crop"] is False and found["median_scaling"] is False
+
+
+def test_the_default_protocol_is_that_of_the_split(evaluate):
+    outcome = evaluate("--png")
+    assert "protocol eigen: Garg crop, cap 80 m, median scaling per image, mean over images" in outcome.out
+    by_default = result(evaluate)
+    assert evaluate("--png", protocol="eigen", crop="garg", cap=80, align="median").code == 0
+    assert result(evaluate) == by_default
+
+
 # ---------------------------------------------------------------- bad input
 
 
@@ -251,6 +273,10 @@ def test_wrong_flags_are_refused_and_leave_nothing_behind(ready, evaluate, tmp_p
         ({"gt_path": ready / "split" / "test_files.txt"}, ["test_files.txt", "export_gt"]),
         ({"batch_size": 0}, ["--batch_size 0"]),
         ({"pred_depth_scale": -1}, ["--pred_depth_scale -1"]),
+        ({"protocol": "egien"}, ["--protocol egien", "eigen", "midas-kitti"]),
+        ({"cap": 0}, ["--cap 0"]),
+        ({"crop": "kb"}, ["--crop kb", "48x96", "--protocol"]),
+        ({"protocol": "bts"}, ["--crop kb", "48x96", "--protocol"]),
     ]
     for flags, words in cases:
         assert_refused(evaluate("--png", **flags), *words)

@@ -11,9 +11,9 @@ import torch
 from parity_recipes import fill, model_input
 
 import networks
-from evaluate import protocol
-from evaluate.protocol import Protocol, merge_flipped, score_image, summarise
-from litemono import metrics
+from evaluate import scoring, windows
+from evaluate.protocol import PRESETS, Protocol, default_protocol
+from evaluate.scoring import merge_flipped, score_image, summarise
 from litemono.inference import TrainedDepth
 from litemono.metrics import Errors
 
@@ -36,8 +36,8 @@ def recorded_truth(arrays, index: int) -> np.ndarray:
     "case, chosen",
     [
         ("eval_median_scaling", Protocol()),
-        ("eval_no_median_scaling", Protocol(median_scaling=False)),
-        ("eval_no_median_scale_factor_5p4", Protocol(median_scaling=False, pred_depth_scale=5.4)),
+        ("eval_no_median_scaling", Protocol(alignment="none")),
+        ("eval_no_median_scale_factor_5p4", Protocol(alignment="none", pred_depth_scale=5.4)),
     ],
 )
 def test_errors_on_four_image_sizes_are_the_recorded_ones(recorded, case, chosen):
@@ -60,7 +60,7 @@ def test_errors_on_four_image_sizes_are_the_recorded_ones(recorded, case, chosen
 
 def test_crops_are_the_recorded_ones(recorded):
     for size, box in recorded[0]["crops"].items():
-        rows, columns = metrics.garg_crop(*map(int, size.split("x")))
+        rows, columns = windows.garg_crop(*map(int, size.split("x")))
         assert [rows.start, rows.stop, columns.start, columns.stop] == box, size
 
 
@@ -68,7 +68,7 @@ def test_disparity_is_resized_as_recorded(recorded):
     arrays = recorded[1]
     for index in range(4):
         disparity = arrays["eval_disp_f16"][index].astype(np.float32)
-        resized = protocol.resize_disparity(disparity, *arrays[f"eval_gt{index}_shape"])
+        resized = scoring.resize(disparity, *arrays[f"eval_gt{index}_shape"])
         # OpenCV versions differ in the last bit
         np.testing.assert_allclose(resized.ravel()[::61], arrays[f"eval_resized{index}_every61"], rtol=1e-6)
 
@@ -120,14 +120,18 @@ def test_errors_of_three_pixels_are_those_computed_by_hand():
 def test_the_benchmark_counts_every_annotated_pixel():
     truth = np.zeros((40, 100), np.float32)
     truth[0, 0], truth[20, 50], truth[39, 99] = 10, 90, 10
-    assert metrics.valid_pixels(truth, crop=False).sum() == 3
-    assert metrics.valid_pixels(truth, crop=True).sum() == 0
+    assert scoring.valid_pixels(truth, PRESETS["eigen_benchmark"]).sum() == 3
+    assert scoring.valid_pixels(truth, Protocol()).sum() == 0
     assert score_image(truth, np.ones((8, 20), np.float32), Protocol()) is None
-    assert [protocol.uses_crop(name) for name in ("eigen", "eigen_benchmark", "mine")] == [True, False, True]
+    assert [default_protocol(name).crop == "garg" for name in ("eigen", "eigen_benchmark", "mine")] == [
+        True,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 0.0])
 def test_a_disparity_that_is_no_depth_is_refused(value):
     truth = np.full((40, 100), 10, np.float32)
-    with pytest.raises(protocol.BadPrediction):
+    with pytest.raises(scoring.BadPrediction):
         score_image(truth, np.full((8, 20), value, np.float32), Protocol())

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tiny_kitti import assert_refused, invoke, snapshot
 
+from evaluate.protocol import PRESETS, Protocol
 from evaluate.results import Result
 from evaluate.tables import PAPER, main
 
@@ -113,6 +114,15 @@ def test_other_protocols_are_not_compared_with_the_paper(runs, tables):
     for words in (*changes, "flip post-processing"):
         assert [row[0] for row in rows_under(text, f"lite-mono 640x192, {words}")] == ["big_run/weights_29"]
     assert [row[0] for row in rows_under(text, "lite-mono 320x96, mine (5 images)")] == ["street/weights_1"]
+
+
+def test_named_and_changed_protocols_have_their_own_groups(runs, tables):
+    for name, protocol in (("a", PRESETS["eigen"]), ("b", PRESETS["eigen-50m"]), ("c", Protocol(cap=60.0))):
+        save(runs, f"{name}/models/last/eval_eigen.json", protocol=dataclasses.asdict(protocol))
+    text = tables("--runs", runs, "--format", "markdown").out
+    assert "a/last" in [row[0] for row in rows_under(text, "lite-mono 640x192")]
+    assert [row[0] for row in rows_under(text, "lite-mono 640x192, protocol eigen-50m")] == ["b/last"]
+    assert [row[0] for row in rows_under(text, "lite-mono 640x192, cap 60.0")] == ["c/last"]
 
 
 def test_weights_of_unknown_origin_are_marked(runs, tables):

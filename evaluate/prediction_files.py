@@ -1,0 +1,141 @@
+"""Predictions in files, matched to ground truth by name: a folder of maps, an .npz of named maps, or one map."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from evaluate.alignment import BadPrediction, PredictionKind
+from evaluate.map_files import EXTENSIONS, find_maps, read_map
+from evaluate.names import Key, key_of
+from evaluate.windows import KB_SIZE, kb_crop
+from litemono.utils.atomic_files import may_pass
+from litemono.utils.errors import UserError
+
+PredictionCrop = Literal["auto", "kb", "none"]
+OTHER_SHAPE = 0.1  # a prediction whose width / height differs by more than this share is of another image
+
+
+class NamedMaps(NamedTuple):
+    """Predictions that have names."""
+
+    path: Path
+    names: list[str]
+    keys: list[Key]
+    kind: PredictionKind
+    read: Callable[[int], np.ndarray]
+    """(H, W) float32."""
+
+
+def is_one_array(path: Path) -> bool:
+    """Whether the file is one array of the maps of all images, which has no names. Raises UserError if unreadable."""
+    if path.is_dir() or path.suffix.lower() not in (".npy", ".npz"):
+        return False
+    try:
+        content = np.load(path, mmap_mode="r")
+        if isinstance(content, np.ndarray):
+            return content.ndim != 2
+        with content:
+            return len(content.files) == 1 and content[content.files[0]].ndim > 2
+    except Exception as error:  # the reader of the array says what is wrong
+        if may_pass(error):
+            raise
+        return True
+
+
+def open_named(path: Path, kind: PredictionKind | None, factor: float) -> NamedMaps:
+    """Raises UserError where there are none, or where their kind cannot be seen and --pred_is does not say it."""
+    if not path.exists():
+        raise UserError(f"--pred {path}: there is no such file or folder")
+    if path.suffix.lower() == ".npz" and not path.is_dir():
+        return _archive(path, kind)
+    root = path if path.is_dir() else path.parent
+    files = find_maps(path) if path.is_dir() else [path]
+    if not files or files[0].suffix.lower() not in EXTENSIONS:
+        raise UserError(f"--pred {path}: no predictions there; it needs files of {', '.join(EXTENSIONS)}")
+    kind = _kind(kind, path, {file.suffix.lower() for file in files})
+    names = [str(file.relative_to(root)) for file in files]
+
+    def read(index: int) -> np.ndarray:
+        return read_map(files[index], factor)
+
+    return NamedMaps(path, names, [key_of(name) for name in names], kind, read)
+
+
+def _kind(kind: PredictionKind | None, path: Path, suffixes: set[str]) -> PredictionKind:
+    if kind is None and suffixes != {".png"}:
+        raise UserError(f"--pred {path}: say what its numbers are: --pred_is depth (metres), disparity or relative")
+    return kind or "depth"
+
+
+def _archive(path: Path, kind: PredictionKind | None) -> NamedMaps:
+    try:
+        arrays = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        if may_pass(error):
+            raise
+        raise UserError(f"--pred {path}: not a readable .npz file ({error}); write it again") from None
+    names = list(arrays.files)
+    _check_maps(path, arrays, names)
+
+    def read(index: int) -> np.ndarray:
+        try:
+            values = arrays[names[index]]
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            if may_pass(error):
+                raise
+            raise UserError(f"--pred {path}: its map {names[index]} is damaged ({error}); write it again") from None
+        if values.ndim != 2 or values.dtype.kind not in "fui":
+            raise UserError(f"--pred {path}: its array {names[index]} of shape {values.shape} is not one map")
+        return values.astype(np.float32)
+
+    return NamedMaps(path, names, [key_of(name) for name in names], _kind(kind, path, {".npz"}), read)
+
+
+def _check_maps(path: Path, arrays: np.lib.npyio.NpzFile, names: list[str]) -> None:
+    """Raise UserError if the archive is empty, or its first array holds the maps of several images."""
+    with suppress(OSError, ValueError, zipfile.BadZipFile):  # a damaged map is named when it is read
+        if names and arrays[names[0]].ndim == 2:
+            return
+        some = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+        raise UserError(
+            f"--pred {path}: an archive of {len(names)} arrays{': ' * bool(names)}{some}; it needs one array with the maps of "
+            "all images, or an array (height, width) for each image under its name"
+        )
+
+
+def is_kb_cropped(prediction: np.ndarray, truth: np.ndarray, crop: PredictionCrop) -> bool:
+    """Whether the prediction is of the 352x1216 corner of its image. Raises BadPrediction if it should be and is not."""
+    if crop == "kb" and prediction.shape != KB_SIZE:
+        raise BadPrediction(f"it has {_size(prediction)} pixels, but --pred_crop kb says 352x1216")
+    smaller = prediction.shape == KB_SIZE and truth.shape != KB_SIZE
+    return crop != "none" and smaller and truth.shape[0] >= KB_SIZE[0] and truth.shape[1] >= KB_SIZE[1]
+
+
+def pasted(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A 352x1216 prediction at its place in a map of the truth's size, and the truth without the pixels around it.
+
+    Published code pastes into zeros and scores them, so that without a crop rmse_log is infinite.
+    """
+    window = kb_crop(*truth.shape)
+    whole, inside = np.zeros(truth.shape, prediction.dtype), np.zeros_like(truth)
+    whole[window], inside[window] = prediction, truth[window]
+    return whole, inside
+
+
+def check_shape(prediction: np.ndarray, truth: np.ndarray) -> None:
+    """Raise BadPrediction where the prediction, resized to the truth, would be distorted."""
+    shapes = [shape[1] / shape[0] for shape in (prediction.shape, truth.shape)]
+    if abs(shapes[0] / shapes[1] - 1) > OTHER_SHAPE:
+        raise BadPrediction(
+            f"it has {_size(prediction)} pixels, its ground truth {_size(truth)}: another image or crop"
+        )
+
+
+def _size(array: np.ndarray) -> str:
+    return f"{array.shape[0]}x{array.shape[1]}"
