@@ -16,6 +16,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import machine
 from benchmarks.published_step import (
     PublishedModel,
     pixel_grid,
@@ -23,7 +24,6 @@ from benchmarks.published_step import (
     published_step,
     use_torch_defaults,
 )
-from benchmarks.train_step import machine
 from litemono.demo import DemoConfig, errors_in, render, training_flags
 from litemono.engine.distributed import Processes
 from litemono.engine.lr_schedule import schedule

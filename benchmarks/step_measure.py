@@ -62,7 +62,8 @@ class Measured:
     reserved_mb: float | None = None
     """On a GPU, what torch's allocator took from the driver for it."""
     kept_mb: float | None = None
-    """Tensors kept for the backward pass at their peak: the same on all devices and for all allocators."""
+    """Tensors kept for the backward pass at their peak: the same on all devices and for all allocators. None where the
+    step is a recorded CUDA graph, which keeps them all."""
     ms: dict[str, list[float]] = field(default_factory=dict)
     """Of a whole step and of its parts: milliseconds per call in each round."""
     matmul_tflops: float | None = None
@@ -223,7 +224,8 @@ def build_metered(name: str, inputs: Inputs, measured: Measured) -> Subject:
     subject = build(name, inputs)
     subject.step()
     measured.memory_mb, measured.reserved_mb = meter.read()
-    measured.kept_mb = kept_for_backward(subject) / MB
+    if not subject.recorded:
+        measured.kept_mb = kept_for_backward(subject) / MB
     return subject
 
 

@@ -11,11 +11,11 @@ matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 
-from benchmarks.step_subjects import COMPILED, PUBLISHED, Case, precision_of  # noqa: E402
+from benchmarks.step_subjects import COMPILED, GRAPHED, PUBLISHED, Case, precision_of  # noqa: E402
 from litemono.utils.atomic_files import replacing  # noqa: E402
 
 if TYPE_CHECKING:
-    from benchmarks.train_step import Row
+    from benchmarks.step_rows import Row
 
 COLOURS = {PUBLISHED: "#8c8c8c", "fp32": "#1b4f8f", "tf32": "#3f8fd2", "fp16": "#1f9e77", "bf16": "#e08a1e"}
 BAR, GAP, ENDS = 0.2, 0.16, 0.8  # inches: a bar, the space between cases, title and axis of a batch size
@@ -45,11 +45,9 @@ def draw(path: Path, results: dict[Case, list[Row]], machine: str) -> None:
 
 
 def look(subject: str) -> dict[str, object]:
-    """The colour of its precision; compiled steps are hatched."""
-    return {
-        "facecolor": COLOURS[precision_of(subject)],
-        **({"hatch": "///", "ec": "white"} if COMPILED in subject else {}),
-    }
+    """The colour of its precision; compiled steps are hatched, recorded ones dotted."""
+    hatch = "///" * (COMPILED in subject) + ".." * (GRAPHED in subject)
+    return {"facecolor": COLOURS[precision_of(subject)], **({"hatch": hatch, "ec": "white"} if hatch else {})}
 
 
 def bars(axes: Axes, group: dict[Case, list[Row]], value: object, form: str) -> None:

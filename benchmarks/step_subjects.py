@@ -6,8 +6,9 @@ import copy
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from litemono.data.kitti.calibration import PUBLISHED_INTRINSICS
 from litemono.data.settings import DataConfig
 from litemono.data.triplets import JITTER_HIGH, JITTER_LOW, NO_JITTER
 from litemono.engine.grad_guard import GradGuard
+from litemono.engine.graphed_step import WARM_UP, GraphedStep, optimizer_settings, record_cuda_graph
 from litemono.engine.precision import apply_precision, autocast
 from litemono.engine.settings import OptimConfig, Precision
 from litemono.engine.step import Numbers, TaskModule, train_step, update
@@ -37,7 +39,8 @@ from litemono.tasks.monodepth import Monodepth
 from litemono.tasks.monodepth_settings import ModelConfig, TrainConfig
 
 PUBLISHED = "published"
-COMPILED = " compiled"  # ends the name of a subject of ours that trains with --compile
+# In the names of subjects of ours that train with --compile and --cuda_graph.
+COMPILED, GRAPHED = " compiled", " graphed"
 # A whole step, then its parts on their own.
 STEP, NETWORKS = "step", "networks"
 PARTS = (NETWORKS, "loss", "optimiser", "data")  # data: flip, jitter and pyramid on the device
@@ -87,16 +90,18 @@ class Subject:
     make_parts: Callable[[], dict[str, Work]]
     """PARTS of a step, each on its own; they hold memory that a step does without."""
     parameters: list[Tensor]
+    recorded: bool = False
+    """The step is replayed; autograd is not asked."""
 
 
 def build(name: str, inputs: Inputs) -> Subject:
-    """The subject `name`, PUBLISHED or a precision (COMPILED or not), settled: its next step is a normal one."""
+    """The subject `name`, PUBLISHED or a precision (COMPILED, GRAPHED or not), settled: its next step is a normal one."""
     torch.manual_seed(0)
-    return published(inputs) if name == PUBLISHED else ours(inputs, precision_of(name), name.endswith(COMPILED))
+    return published(inputs) if name == PUBLISHED else ours(inputs, name)
 
 
 def precision_of(name: str) -> Precision:
-    return name.removesuffix(COMPILED)
+    return cast(Precision, name.split()[0])
 
 
 def published(inputs: Inputs) -> Subject:
@@ -129,7 +134,9 @@ def published(inputs: Inputs) -> Subject:
     return Subject(use_torch_defaults, step, make_parts, list(model.parameters()))
 
 
-def ours(inputs: Inputs, precision: Precision, compiled: bool) -> Subject:
+def ours(inputs: Inputs, name: str) -> Subject:
+    precision, compiled, graphed = precision_of(name), COMPILED in name, GRAPHED in name
+
     def enter() -> None:
         apply_precision(precision)
 
@@ -137,14 +144,18 @@ def ours(inputs: Inputs, precision: Precision, compiled: bool) -> Subject:
     task = Monodepth(replace(inputs.settings, loss=replace(inputs.settings.loss, compile=compiled)))
     model = task.build(device, precision)
     module = TaskModule(task, model)
-    optimizers = [adamw(group) for group in task.parameter_groups(model)]
+    recorded = optimizer_settings(device) if graphed else {}
+    optimizers = [adamw(group, recorded) for group in task.parameter_groups(model)]
     freeze(optimizers)
     guard = GradGuard(device, precision)
     spike_factor = inputs.settings.optim.spike_factor
     options = {"device": device, "precision": precision, "accumulate": 1, "spike_factor": spike_factor}
+    take_step = partial(train_step, module, optimizers, guard=guard, **options)
+    if graphed:
+        take_step = GraphedStep(take_step, guard, device, record_cuda_graph)
 
     def step() -> Tensor:
-        return train_step(module, optimizers, inputs.batch, guard, **options).numbers
+        return take_step(inputs.batch).numbers
 
     def make_parts() -> dict[str, Work]:
         views = inputs.views
@@ -172,9 +183,10 @@ def ours(inputs: Inputs, precision: Precision, compiled: bool) -> Subject:
         return parts(networks_alone, loss_alone, update_all, inputs)
 
     enter()
-    for _ in range(SETTLING_STEPS):
-        if not Numbers.read(step().tolist()).skipped_now:
-            return Subject(enter, step, make_parts, list(model.parameters()))
+    for number in range(SETTLING_STEPS):
+        settled = not Numbers.read(step().tolist()).skipped_now
+        if settled and (number > WARM_UP or not graphed):
+            return Subject(enter, step, make_parts, list(model.parameters()), graphed)
     raise RuntimeError(f"{precision}: {SETTLING_STEPS} steps in a row overflowed; their times would mean nothing")
 
 
@@ -189,7 +201,7 @@ def freeze(optimizers: list[torch.optim.Optimizer]) -> None:
     """Updates do all their work and change nothing, so the thousandth step on one batch is like the first."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = 0.0
+            group["lr"] *= 0.0
 
 
 def network_outputs(model: nn.Module, images: Tensor) -> Tensor:

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import datetime
 import itertools
 import json
-import os
-import platform
 import re
 import shlex
-import statistics
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
 import networks
 from benchmarks import step_plot
+from benchmarks.machine import machine
 from benchmarks.step_measure import MEASURED, OUT_OF_MEMORY, Job, Measured, in_own_process, say
-from benchmarks.step_subjects import COMPILED, NETWORKS, PARTS, PUBLISHED, STEP, Case, forward_macs
-from litemono.engine.precision import PRECISIONS, choose_precision
+from benchmarks.step_rows import Row, forward_gmacs, rows, show, targets
+from benchmarks.step_subjects import COMPILED, GRAPHED, PUBLISHED, Case
+from litemono.engine.graphed_step import check_graph
+from litemono.engine.precision import PRECISIONS, choose_precision, slow_precision
 from litemono.engine.settings import Precision
 from litemono.tasks.monodepth_settings import Model
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
-from litemono.utils.device import choose_device
+from litemono.utils.device import choose_device, cpu_features
 from litemono.utils.errors import UserError, require
 
 # What is measured unless the flags say otherwise.
@@ -37,11 +34,6 @@ SIZES = {"cuda": ("640x192", "1024x320"), "cpu": ("640x192",)}
 BATCHES = {"cuda": (1, 12, 48), "cpu": (1, 12)}
 # A CPU takes fp16 too, but without units for it some fifteen times as long as fp32.
 DEFAULT_PRECISIONS = {"cuda": PRECISIONS, "cpu": ("fp32", "bf16")}
-
-# What we aim at: images per second and memory in terms of the published step's, time over the networks' alone.
-SPEED_TARGET = {"cuda": 3.0, "cpu": 1.3}
-MEMORY_TARGET = 0.5
-OVER_FLOOR_TARGET = 0.15
 
 FAILED = 1  # exit status
 
@@ -63,6 +55,8 @@ class StepBenchmarkConfig:
     always, with torch's defaults, by which a GPU may use TF32 in convolutions but not in matrix products."""
     compile: bool = False
     """Our step also with --compile."""
+    cuda_graph: bool = False
+    """Our step also with --cuda_graph."""
     repeats: int = 5
     """Rounds of timing, in which all subjects take turns."""
     memory_limit: float | None = None
@@ -71,27 +65,6 @@ class StepBenchmarkConfig:
     """Write the results to this file, anew after every case."""
     plot: Path | None = None
     """Draw them into this .png, .svg or .pdf file."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One subject in one case. Ratios are medians over the rounds; None: not measured, or nothing to compare with."""
-
-    subject: str
-    measured: Measured
-    images_per_s: float | None = None
-    """Samples (triplets) per second."""
-    ms_per_step: float | None = None
-    speed_ratio: float | None = None
-    """Images per second, in terms of the published step's."""
-    memory_ratio: float | None = None
-    kept_ratio: float | None = None
-    over_floor: float | None = None
-    """(Time of the step) / (time of forward and backward of the networks alone) - 1, in the same precision."""
-    roofline_ms: float | None = None
-    """Three times the forward multiply-adds at the speed of a large matrix product in the same precision."""
-    shares: dict[str, float] | None = None
-    """Times of PARTS on their own, in terms of the step's."""
 
 
 def benchmark(config: StepBenchmarkConfig) -> int:
@@ -105,9 +78,8 @@ def benchmark(config: StepBenchmarkConfig) -> int:
     """
     device = choose_device(config.device)
     cases = list_cases(config, device.type)
-    endings = ("", COMPILED) if config.compile else ("",)
-    subjects = (PUBLISHED, *(name + end for name in list_precisions(config, device) for end in endings))
-    check(config)
+    check(config, device)
+    subjects = (PUBLISHED, *list_ours(config, device))
     report = {"command": shlex.join(["python", "-m", "benchmarks.train_step", *sys.argv[1:]]), **machine(device)}
     save(config, report, device.type, {})
     results: dict[Case, list[Row]] = {}
@@ -154,15 +126,24 @@ def list_precisions(config: StepBenchmarkConfig, device: torch.device) -> list[P
     return [name for name in DEFAULT_PRECISIONS[device.type] if can(name, device)]
 
 
+def list_ours(config: StepBenchmarkConfig, device: torch.device) -> list[str]:
+    """Names of our step in each precision, plain, compiled and recorded as far as asked for."""
+    compiled = ("", COMPILED) if config.compile else ("",)
+    graphed = ("", GRAPHED) if config.cuda_graph else ("",)
+    return ["".join(name) for name in itertools.product(list_precisions(config, device), compiled, graphed)]
+
+
 def can(precision: Precision, device: torch.device) -> bool:
     try:
         choose_precision(precision, device)
     except UserError:
         return False
-    return True
+    return slow_precision(precision, device, cpu_features()) is None
 
 
-def check(config: StepBenchmarkConfig) -> None:
+def check(config: StepBenchmarkConfig, device: torch.device) -> None:
+    if config.cuda_graph:
+        check_graph(device, processes=1)
     require(config.repeats >= 1, f"--repeats {config.repeats}: must be at least 1")
     limit = config.memory_limit
     require(limit is None or limit > 0, f"--memory_limit {limit}: must be positive")
@@ -171,32 +152,6 @@ def check(config: StepBenchmarkConfig) -> None:
         config.plot is None or config.plot.suffix in suffixes,
         f"--plot {config.plot}: must end in {', '.join(suffixes)}",
     )
-
-
-def machine(device: torch.device) -> dict[str, object]:
-    described: dict[str, object] = {
-        "date": datetime.datetime.now().isoformat(timespec="seconds"),
-        "device": device.type,
-        "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "published_precision": "float32, torch's defaults (on a GPU TF32 in convolutions, not in matrix products)",
-    }
-    if device.type == "cuda":
-        described |= {
-            "gpu": torch.cuda.get_device_name(device),
-            "cuda": torch.version.cuda,
-            "cudnn": torch.backends.cudnn.version(),
-        }
-    return described
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo").read_text()
-    match = re.search(r"model name\s*:\s*(.+)", info)
-    return match[1] if match else platform.machine()
 
 
 # ---------------------------------------------------------------- measuring
@@ -220,41 +175,6 @@ def measure_case(case: Case, subjects: tuple[str, ...], kind: str, config: StepB
     return found
 
 
-def rows(case: Case, found: dict[str, Measured]) -> list[Row]:
-    published = found[PUBLISHED]
-    return [row(case, subject, measured, published) for subject, measured in found.items()]
-
-
-def row(case: Case, subject: str, measured: Measured, published: Measured) -> Row:
-    if measured.status != MEASURED:
-        return Row(subject, measured)
-    ms = measured.median(STEP)
-    comparable = published.status == MEASURED
-    tflops = measured.matmul_tflops
-    return Row(
-        subject,
-        measured,
-        images_per_s=1000 * case.batch / ms,
-        ms_per_step=ms,
-        speed_ratio=median_ratio(published.ms[STEP], measured.ms[STEP]) if comparable else None,
-        memory_ratio=measured.memory_mb / published.memory_mb if comparable else None,
-        kept_ratio=measured.kept_mb / published.kept_mb if comparable else None,
-        over_floor=median_ratio(measured.ms[STEP], measured.ms[NETWORKS]) - 1,
-        roofline_ms=None if tflops is None else 3 * 2 * case.batch * forward_gmacs(case) / tflops,
-        shares={part: median_ratio(measured.ms[part], measured.ms[STEP]) for part in PARTS},
-    )
-
-
-def forward_gmacs(case: Case) -> float:
-    """Of one sample."""
-    return forward_macs(case.model, case.width, case.height) / 1e9
-
-
-def median_ratio(above: list[float], below: list[float]) -> float:
-    """Round by round, because what slows the machine for a while slows both."""
-    return statistics.median(a / b for a, b in zip(above, below, strict=True))
-
-
 # ---------------------------------------------------------------- report
 
 
@@ -272,88 +192,6 @@ def save(config: StepBenchmarkConfig, report: dict[str, object], kind: str, resu
         write_atomically(config.json, (json.dumps({**report, "cases": cases}, indent=1) + "\n").encode())
     if config.plot is not None and results:
         step_plot.draw(config.plot, results, f"{report.get('gpu', report['processor'])}, torch {report['torch']}")
-
-
-@dataclass(frozen=True)
-class Target:
-    """How our step stands against what we aim at."""
-
-    precision: str
-    what: str
-    value: float
-    limit: float
-    met: bool
-
-    def __str__(self) -> str:
-        return f"{self.what} {self.value:.2f} (target {self.limit:g}: {'met' if self.met else 'not met'})"
-
-
-def targets(case_rows: list[Row], kind: str) -> list[Target]:
-    """Of the precision that training takes by itself on this device, else of the fastest; without what did not run."""
-    ran = [row for row in case_rows if row.subject != PUBLISHED and row.ms_per_step is not None]
-    if not ran:
-        return []
-    default = choose_precision(None, torch.device(kind))
-    best = min(ran, key=lambda row: (row.subject != default, row.ms_per_step))
-    over_floor = Target(
-        best.subject,
-        "time above the floor",
-        best.over_floor,
-        OVER_FLOOR_TARGET,
-        best.over_floor <= OVER_FLOOR_TARGET,
-    )
-    if best.speed_ratio is None:
-        return [over_floor]
-    speed, limit = best.speed_ratio, SPEED_TARGET[kind]
-    return [
-        Target(best.subject, "images per second over published", speed, limit, speed >= limit),
-        Target(
-            best.subject,
-            "memory over published",
-            best.memory_ratio,
-            MEMORY_TARGET,
-            best.memory_ratio <= MEMORY_TARGET,
-        ),
-        over_floor,
-    ]
-
-
-def verdict(case_rows: list[Row], kind: str) -> str:
-    """The targets in a line."""
-    found = targets(case_rows, kind)
-    return f"{found[0].precision}: {'; '.join(map(str, found))}" if found else "no step of ours ran"
-
-
-def show(case: Case, case_rows: list[Row], kind: str) -> None:
-    table = Table(title=f"{case}: {case.batch * forward_gmacs(case):.1f} G multiply-adds forward", title_justify="left")
-    columns = ("", "img/s", "ms/step", "ratio", "memory MB", "ratio", "kept MB", "ratio", "over floor")
-    for name in (*columns, *(f"{part} %" for part in PARTS), "roofline ms"):
-        table.add_column(name.replace(" ", "\n"), justify="right" if name else "left", no_wrap=True)
-    for row in case_rows:
-        measured = row.measured
-        if row.ms_per_step is None:
-            table.add_row(row.subject, measured.status)
-            continue
-        table.add_row(
-            row.subject,
-            f"{row.images_per_s:.2f}",
-            f"{row.ms_per_step:.1f}",
-            number(row.speed_ratio, ".2f"),
-            f"{measured.memory_mb:.0f}",
-            number(row.memory_ratio, ".2f"),
-            f"{measured.kept_mb:.0f}",
-            number(row.kept_ratio, ".2f"),
-            f"{row.over_floor:.0%}",
-            *(f"{100 * row.shares[part]:.0f}" for part in PARTS),
-            number(row.roofline_ms, ".1f"),
-        )
-    console = Console(width=max(140, Console().width), highlight=False, soft_wrap=True)
-    console.print(table)
-    console.print(verdict(case_rows, kind))
-
-
-def number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
 
 
 def main() -> None:

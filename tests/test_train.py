@@ -258,7 +258,7 @@ def test_too_little_memory_names_a_way_out_that_is_one(street, tmp_path, monkeyp
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
 
-    monkeypatch.setattr("litemono.engine.loop.train_step", full)
+    monkeypatch.setattr("litemono.engine.training.train_step", full)
     with pytest.raises(UserError, match=f"out of memory; .*{advice}"):
         train(settings(street, tmp_path, optim={"accumulate": accumulate}))
     status = json.loads((tmp_path / "run" / "status.json").read_text())

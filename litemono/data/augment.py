@@ -72,16 +72,33 @@ def _stereo_matrix(baseline: Tensor) -> Tensor:
 def _jitter_batch(color: Tensor, jitter: Tensor, order: Tensor) -> Tensor:
     """(B, F, 3, H, W) with the images jittered whose factors ask for it.
 
-    The factors come from the loader and lie in host memory, so choosing the images costs no wait for the device.
+    The factors of the loader lie in host memory, so choosing the images costs no wait for the device. In a recorded step
+    (engine/graphed_step.py) they lie on the device, where no shape may depend on a value.
     """
-    rows = (jitter != jitter.new_tensor([1, 1, 1, 0])).any(dim=-1).flatten().nonzero().squeeze(1)
+    images, factors, order = color.flatten(0, 1), jitter.flatten(0, 1), order.flatten(0, 1)
+    jittered = _jitter_chosen if factors.device.type == "cpu" else _jitter_all
+    return jittered(images, factors, order).view_as(color)
+
+
+def _changes(factors: Tensor) -> Tensor:
+    """(N,) bool: which images the factors (N, 4) change."""
+    neutral = torch.ones(4, device=factors.device)
+    neutral[HUE] = 0
+    return (factors != neutral).any(dim=1)
+
+
+def _jitter_chosen(images: Tensor, factors: Tensor, order: Tensor) -> Tensor:
+    """Computes only the images that change; factors and order in host memory."""
+    rows = _changes(factors).nonzero().squeeze(1)
     if not len(rows):
-        return color
-    factors, order = jitter.flatten(0, 1)[rows], order.flatten(0, 1)[rows]
-    device_rows, factors, order = (_pinned_to(t, color.device) for t in (rows, factors, order))
-    images = color.flatten(0, 1)
-    jittered = color_jitter(images.index_select(0, device_rows), factors, order)
-    return images.index_copy(0, device_rows, jittered).view_as(color)
+        return images
+    device_rows, factors, order = (_pinned_to(t, images.device) for t in (rows, factors[rows], order[rows]))
+    return images.index_copy(0, device_rows, color_jitter(images.index_select(0, device_rows), factors, order))
+
+
+def _jitter_all(images: Tensor, factors: Tensor, order: Tensor) -> Tensor:
+    """The same with all on the device: computes every image and keeps those that do not change as they were."""
+    return torch.where(_changes(factors)[:, None, None, None], color_jitter(images, factors, order), images)
 
 
 def _pinned_to(tensor: Tensor, device: torch.device) -> Tensor:

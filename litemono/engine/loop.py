@@ -13,9 +13,9 @@ from litemono.engine.profiler import Profiler
 from litemono.engine.run_folder import announce
 from litemono.engine.settings import TrainingConfig, to_json
 from litemono.engine.signals import StopFlag, StoppedBySignal
-from litemono.engine.step import seed_step, train_step
+from litemono.engine.step import seed_step
 from litemono.engine.task import Task
-from litemono.engine.training import Training, open_training
+from litemono.engine.training import Training, open_training, step_of
 from litemono.engine.validation import validate
 from litemono.utils import cli
 from litemono.utils.atomic_files import full_disk_explained, write_atomically
@@ -52,25 +52,13 @@ def run(task: Task, config: TrainingConfig) -> int:
 def loop(t: Training, stop: StopFlag, profiler: Profiler) -> int:
     """Step, save, validate, write weights. Returns the exit status."""
     config, progress, processes = t.config, t.progress, t.processes
-    optimizers = list(t.optimizers.values())
+    step = step_of(t)
     while not t.finished:
         for waited, batch in profiler.watch(t.batches()):
             t.set_rates()
             seed_step(config.run.seed, progress.step, processes.rank)
-            t.advance(  # no name keeps the result, so that its images are freed before the next step
-                train_step(
-                    t.model,
-                    optimizers,
-                    batch,
-                    t.guard,
-                    device=processes.device,
-                    precision=t.precision,
-                    accumulate=config.optim.accumulate,
-                    spike_factor=config.optim.spike_factor,
-                ),
-                waited,
-                bool(stop),
-            )
+            # No name keeps the result, so that its images are freed before the next step.
+            t.advance(step(batch), waited, bool(stop))
             if t.log.newest.skipped_in_a_row >= config.optim.max_bad_steps:
                 return give_up(t)
             if t.log.stop_requested:

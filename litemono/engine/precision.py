@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import get_args
 
@@ -13,6 +14,10 @@ from litemono.utils.errors import UserError
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 HALF = {"fp16": torch.float16, "bf16": torch.bfloat16}
+
+# Instructions for products in half precision, by their names in /proc/cpuinfo. Without them oneDNN converts back and forth:
+# on a processor with AVX2 alone a bf16 step took more than ten times as long as one in fp32.
+CPU_UNITS = {"bf16": ("avx512_bf16", "amx_bf16", "bf16"), "fp16": ("avx512_fp16", "amx_fp16", "fphp")}
 
 # Compute capabilities of NVIDIA GPUs: tensor cores for fp16 came with Volta, for bf16 and TF32 with Ampere.
 VOLTA, AMPERE = (7, 0), (8, 0)
@@ -31,6 +36,16 @@ def choose_precision(name: Precision | None, device: torch.device) -> Precision:
             "use fp16"
         )
     return name or ("bf16" if capability >= AMPERE else "fp16" if capability >= VOLTA else "fp32")
+
+
+def slow_precision(precision: Precision, device: torch.device, features: Sequence[str]) -> str | None:
+    """A sentence where the processor has no instructions for this format. features: of utils.device.cpu_features()."""
+    if device.type != "cpu" or precision not in HALF or not features or set(features) & set(CPU_UNITS[precision]):
+        return None
+    return (
+        f"--precision {precision}: this processor has no instructions for it ({' or '.join(CPU_UNITS[precision])}) and is "
+        "more than ten times slower than with --precision fp32"
+    )
 
 
 def apply_precision(precision: Precision) -> None:

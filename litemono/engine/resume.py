@@ -42,7 +42,7 @@ MAY_CHANGE = {
     # where the data are; the lists of samples are compared by their fingerprints
     *("data_path", "split", "skip_missing", "png", "num_workers"),
     # how it is computed
-    *("device", "precision", "compile", "batch_size", "accumulate"),
+    *("device", "precision", "compile", "cuda_graph", "batch_size", "accumulate"),
     # how long it runs, and when it gives up
     *("num_epochs", "max_steps", "max_val_steps", "max_bad_steps", "spike_factor"),
     # what is written, and where
@@ -171,11 +171,19 @@ def restore(training: Resumable, state: dict[str, Any]) -> None:
             )
     training.networks.load_state_dict(state["networks"])
     for optimizer, saved in zip(training.optimizers.values(), state["optimizers"], strict=True):
-        optimizer.load_state_dict(saved)
-        match_memory_layout(optimizer)
+        load_optimizer(optimizer, saved)
     training.guard.load_state_dict(state["guard"])
     training.progress = Progress(**state["progress"])
     training.progress.restarts += 1
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Restore the moments. How updates are computed, and the place of the learning rate, are this start's own."""
+    own = [{name: group[name] for name in ("lr", "capturable")} for group in optimizer.param_groups]
+    optimizer.load_state_dict(saved)
+    for group, settings in zip(optimizer.param_groups, own, strict=True):
+        group.update(settings)
+    match_memory_layout(optimizer)
 
 
 def match_memory_layout(optimizer: torch.optim.Optimizer) -> None:

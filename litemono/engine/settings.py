@@ -33,6 +33,8 @@ class OptimConfig:
     precision: Precision | None = None
     """Numbers the networks compute in; geometry and loss are float32 always. Default: fp16 with loss scaling on V100 and
     T4, bf16 on newer GPUs, fp32 on older ones and on a CPU. tf32: float32 storage, 10-bit products (newer GPUs)."""
+    cuda_graph: bool = False
+    """Record the training step once as a CUDA graph and replay it: one launch instead of thousands. For one GPU."""
     sync_bn: bool = False
     """Several GPUs: BatchNorm statistics over the batches of all processes, instead of each process's own.
     Each such layer then waits for the GPU."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,14 +17,16 @@ from litemono.engine import checkpoint, resume
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.distributed import Processes, parallelise
 from litemono.engine.grad_guard import GradGuard
-from litemono.engine.precision import apply_precision, choose_precision
+from litemono.engine.graphed_step import GraphedStep, check_graph, optimizer_settings, record_cuda_graph
+from litemono.engine.precision import apply_precision, choose_precision, slow_precision
 from litemono.engine.reporter import Reporter
 from litemono.engine.resume import Progress
 from litemono.engine.run_folder import RunFolder
 from litemono.engine.settings import Precision, TrainingConfig, to_json
-from litemono.engine.step import Numbers, StepResult, TaskModule
+from litemono.engine.step import Numbers, StepResult, TaskModule, train_step
 from litemono.engine.step_log import StepLog, StepMark
 from litemono.engine.task import Batch, ParameterGroup, Task, TaskData
+from litemono.utils.device import cpu_features
 from litemono.utils.errors import UserError
 
 
@@ -48,6 +53,8 @@ class Training:
     log: StepLog
     progress: Progress = field(default_factory=Progress)
     last_save: float = field(default_factory=time.monotonic)
+    rates: dict[str, float] = field(default_factory=dict)
+    """Learning rates of the step being taken, by tag."""
 
     @property
     def global_batch(self) -> int:
@@ -84,8 +91,13 @@ class Training:
     def set_rates(self) -> None:
         """Learning rates of the next step."""
         epochs = self.progress.epoch + self.progress.samples / self.data.train_samples
-        for optimizer, schedule in zip(self.optimizers.values(), self.schedules, strict=True):
-            optimizer.param_groups[0]["lr"] = schedule(epochs)
+        for (tag, optimizer), schedule in zip(self.optimizers.items(), self.schedules, strict=True):
+            self.rates[tag] = schedule(epochs)
+            group = optimizer.param_groups[0]
+            if isinstance(group["lr"], torch.Tensor):  # read by a recorded step
+                group["lr"].fill_(self.rates[tag])
+            else:
+                group["lr"] = self.rates[tag]
 
     def batches(self) -> Iterator[tuple[float, Batch]]:
         """What is left of this epoch, each batch with the seconds it was waited for."""
@@ -115,8 +127,8 @@ class Training:
     def mark(self, result: StepResult) -> StepMark:
         """Of the step just taken."""
         progress, in_epoch = self.progress, self.progress.samples // self.global_batch
-        rates = {tag: optimizer.param_groups[0]["lr"] for tag, optimizer in self.optimizers.items()}
-        return StepMark(progress.epoch, in_epoch, self.steps_per_epoch, progress.step, result.part_names, rates)
+        names, rates = result.part_names, dict(self.rates)
+        return StepMark(progress.epoch, in_epoch, self.steps_per_epoch, progress.step, names, rates)
 
     def checkpoint_due(self) -> bool:
         """Requested, and not at the epoch's last step, which is saved together with its validation."""
@@ -138,8 +150,12 @@ def open_training(task: Task, config: TrainingConfig, processes: Processes) -> I
     """Everything a run needs, checked before its folder is touched; resumed from the newest complete checkpoint."""
     if config.optim.sync_bn and processes.device.type == "cpu":
         raise UserError("--sync_bn works on GPUs only (torch has it for CUDA alone); leave it out")
+    if config.optim.cuda_graph:
+        check_graph(processes.device, processes.size)
     resume.check_same_run(config)
     precision = choose_precision(config.optim.precision, processes.device)
+    if (warning := slow_precision(precision, processes.device, cpu_features())) and processes.is_main:
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
     apply_precision(precision)
     torch.manual_seed(config.run.seed)
     data = task.data(processes)
@@ -178,6 +194,7 @@ def assemble(
 ) -> Training:
     """A training at its start."""
     groups, guard = task.parameter_groups(networks), GradGuard(processes.device, precision)
+    recorded = optimizer_settings(processes.device) if config.optim.cuda_graph else {}
     return Training(
         config=config,
         task=task,
@@ -185,7 +202,7 @@ def assemble(
         data=data,
         networks=networks,
         schedules=[group.schedule for group in groups],
-        optimizers={f"lr/{group.name}": adamw(group) for group in groups},
+        optimizers={f"lr/{group.name}": adamw(group, recorded) for group in groups},
         run=run,
         report=report,
         model=parallelise(TaskModule(task, networks), processes, config.optim.sync_bn),
@@ -195,9 +212,25 @@ def assemble(
     )
 
 
-def adamw(group: ParameterGroup) -> torch.optim.AdamW:
+def adamw(group: ParameterGroup, settings: dict[str, Any] | None = None) -> torch.optim.AdamW:
     """Fused: one pass over all tensors, and an update that can be skipped on the device (step.py)."""
-    return torch.optim.AdamW(group.parameters, lr=0.0, fused=True, **group.settings)
+    return torch.optim.AdamW(group.parameters, **{"lr": 0.0, "fused": True, **group.settings, **(settings or {})})
+
+
+def step_of(t: Training) -> Callable[[Batch], StepResult]:
+    """What takes a step of the training: batch -> result, valid until the next call."""
+    optim = t.config.optim
+    step = partial(
+        train_step,
+        t.model,
+        list(t.optimizers.values()),
+        guard=t.guard,
+        device=t.processes.device,
+        precision=t.precision,
+        accumulate=optim.accumulate,
+        spike_factor=optim.spike_factor,
+    )
+    return GraphedStep(step, t.guard, t.processes.device, record_cuda_graph) if optim.cuda_graph else step
 
 
 def begin_report(t: Training) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,10 @@ import torch
 from litemono.utils.errors import UserError
 
 PCI = Path("/sys/bus/pci/devices")
+CPU_FEATURES = (
+    *("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16"),  # x86
+    *("asimd", "sve", "bf16", "fphp"),  # Arm
+)
 # torch and C++ on a CPU; CUDA, cuBLAS, and cuDNN where no algorithm finds room to work.
 OUT_OF_MEMORY = ("can't allocate memory", "bad_alloc", "out of memory", "ALLOC_FAILED", "unable to find an engine")
 
@@ -27,6 +32,16 @@ def nvidia_cards() -> int:
     vendors = PCI.glob("*/vendor")
     classes = (path.with_name("class").read_text() for path in vendors if path.read_text().strip() == "0x10de")
     return sum(text.startswith("0x03") for text in classes)  # display controllers: not a card's sound device
+
+
+def cpu_features() -> list[str]:
+    """Instruction sets of the processor that decide how fast it computes; empty where the system does not say."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, values = line.partition(":")
+            if name.strip() in ("flags", "Features"):  # x86, Arm
+                return [feature for feature in values.split() if feature in CPU_FEATURES]
+    return []
 
 
 def choose_device(name: str | None) -> torch.device:

@@ -38,7 +38,7 @@ def test_both_recipes_train_on_the_same_and_are_compared(small_world, tmp_path, 
     assert "over published" in capsys.readouterr().out
 
     monkeypatch.setattr(learning, "published_step", lambda *args: pytest.fail("trained again"))
-    monkeypatch.setattr("litemono.engine.loop.train_step", lambda *args, **options: pytest.fail("trained again"))
+    monkeypatch.setattr("litemono.engine.training.train_step", lambda *args, **options: pytest.fail("trained again"))
     assert measure(config) == 0
     assert json.loads((tmp_path / "learning.json").read_text())["abs_rel"] == found["abs_rel"]
 

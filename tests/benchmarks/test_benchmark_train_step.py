@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import networks
-from benchmarks import train_step
+from benchmarks import step_rows, train_step
 from benchmarks.published_step import PublishedModel, pixel_grid, published_optimizers, published_step
 from benchmarks.step_measure import MB, MEASURED, OUT_OF_MEMORY, Keeper, Measured, kept_for_backward
 from benchmarks.step_subjects import (
@@ -248,11 +248,11 @@ def test_an_interrupted_run_leaves_what_it_measured(run, monkeypatch, tmp_path):
 
 def test_ratios_are_taken_round_by_round_and_held_against_the_targets():
     found = {PUBLISHED: measured(200, 1000), "fp32": measured(100, 400), "bf16": measured(50, 600)}
-    rows = {row.subject: row for row in train_step.rows(CASE, found)}
+    rows = {row.subject: row for row in step_rows.rows(CASE, found)}
     assert rows["fp32"].speed_ratio == 2 and rows["fp32"].memory_ratio == 0.4
     assert rows["fp32"].over_floor == pytest.approx(100 / 90 - 1)
     assert rows["fp32"].images_per_s == pytest.approx(2 / 0.150)  # the median of rounds of 100 and 200 ms
-    line = train_step.verdict(list(rows.values()), "cpu")
+    line = step_rows.verdict(list(rows.values()), "cpu")
     assert line == (
         "fp32: images per second over published 2.00 (target 1.3: met); memory over published 0.40 (target 0.5: met); "
         "time above the floor 0.11 (target 0.15: met)"
@@ -261,9 +261,9 @@ def test_ratios_are_taken_round_by_round_and_held_against_the_targets():
 
 def test_without_the_published_step_the_floor_alone_is_judged():
     found = {PUBLISHED: Measured(status=OUT_OF_MEMORY), "fp32": measured(120, 400)}
-    published, ours = train_step.rows(CASE, found)
+    published, ours = step_rows.rows(CASE, found)
     assert published.ms_per_step is None and ours.speed_ratio is None and ours.memory_ratio is None
-    assert train_step.verdict([published, ours], "cpu") == "fp32: time above the floor 0.33 (target 0.15: not met)"
+    assert step_rows.verdict([published, ours], "cpu") == "fp32: time above the floor 0.33 (target 0.15: not met)"
 
 
 def test_help_says_what_is_measured_by_default(command):

@@ -191,7 +191,14 @@ def test_only_the_networks_images_are_jittered_and_only_where_asked(device):
 def test_without_jitter_nothing_is_computed():
     batch = random_batch()._replace(jitter=NO_JITTER.expand(4, 3, 4))
     views = augment.prepare(batch, "cpu", (0,), False)
-    assert views.color_aug is views.color is views.pyramid[0]
+    assert views.color_aug.data_ptr() == views.color.data_ptr() == views.pyramid[0].data_ptr()
+
+
+def test_a_recorded_step_jitters_the_same_images_in_the_same_way():
+    batch = random_batch()
+    images, factors, order = batch.frames.flatten(0, 1).float() / 255, batch.jitter.flatten(0, 1), batch.jitter_order
+    chosen, every = (f(images, factors, order.flatten(0, 1)) for f in (augment._jitter_chosen, augment._jitter_all))
+    assert torch.equal(chosen, every)
 
 
 def test_jittered_images_stay_in_range():

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import partial
 
 import pytest
 import torch
 from test_step import Bench, batch, untrained  # noqa: F401 - a fixture
 from test_train import scalars, settings
 
+from litemono.engine.graphed_step import GraphedStep, optimizer_settings, record_cuda_graph
 from litemono.engine.precision import apply_precision, choose_precision
-from litemono.engine.step import train_step
-from litemono.tasks.monodepth_settings import LossConfig
+from litemono.engine.step import seed_step, train_step
 from litemono.train import train
 
 GPU = torch.device("cuda")
@@ -42,7 +43,7 @@ def test_a_step_on_a_gpu_never_waits_for_it(untrained, precision):  # noqa: F811
 
     def step() -> torch.Tensor:
         options = {"device": GPU, "precision": precision, "accumulate": 2, "spike_factor": 100.0}
-        return train_step(bench.model, bench.optimizers, samples, LossConfig(), bench.guard, **options).numbers
+        return train_step(bench.model, bench.optimizers, samples, bench.guard, **options).numbers
 
     step()
     torch.cuda.synchronize()
@@ -52,3 +53,39 @@ def test_a_step_on_a_gpu_never_waits_for_it(untrained, precision):  # noqa: F811
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert numbers[0].isfinite()
+
+
+def test_a_recorded_step_is_the_plain_one(untrained):  # noqa: F811 - the fixture
+    """Losses of ten steps; kernels that add in another order are all that may differ."""
+    apply_precision("fp32")
+    found = {}
+    for recorded in (False, True):
+        bench = Bench(untrained, "fp32", GPU)
+        if recorded:
+            bench.optimizers = [
+                torch.optim.AdamW(net.parameters(), fused=True, **optimizer_settings(GPU))
+                for net in bench.networks.children()
+            ]
+        options = {"device": GPU, "precision": "fp32", "accumulate": 1, "spike_factor": 100.0}
+        step = partial(train_step, bench.model, bench.optimizers, guard=bench.guard, **options)
+        if recorded:
+            step = GraphedStep(step, bench.guard, GPU, record_cuda_graph)
+        losses = []
+        for number in range(10):
+            for optimizer in bench.optimizers:
+                group, rate = optimizer.param_groups[0], 2**-13
+                group["lr"] = group["lr"].fill_(rate) if isinstance(group["lr"], torch.Tensor) else rate
+            seed_step(0, number, 0)
+            losses.append(step(batch()).numbers[0].item())
+        found[recorded] = losses
+    assert found[True] == pytest.approx(found[False], rel=1e-3)
+    assert len(set(found[True])) == 10, "every step must move the weights"
+
+
+def test_a_run_with_recorded_steps_is_resumed_by_one_without(street, tmp_path):
+    config = settings(street, tmp_path, model={"height": 64, "width": 96})
+    config = dataclasses.replace(config, run=dataclasses.replace(config.run, device="cuda"))
+    optim = dataclasses.replace(config.optim, cuda_graph=True)
+    first = dataclasses.replace(config, optim=optim, run=dataclasses.replace(config.run, max_steps=5))
+    assert train(first) == 0 and train(config) == 0
+    assert "finished" in (tmp_path / "run/log.txt").read_text()

@@ -8,7 +8,7 @@ from test_train import scalars, settings
 from torch import nn
 
 import networks
-from litemono.engine.precision import autocast, choose_precision
+from litemono.engine.precision import autocast, choose_precision, slow_precision
 from litemono.tasks.monodepth import lay_out
 from litemono.tasks.monodepth_model import DepthPoseModel
 from litemono.tasks.monodepth_settings import LossConfig
@@ -41,6 +41,14 @@ def test_a_cpu_computes_in_float32_unless_told_otherwise():
     assert choose_precision("bf16", CPU) == "bf16"
     with pytest.raises(UserError, match="--precision tf32 is a mode of NVIDIA GPUs"):
         choose_precision("tf32", CPU)
+
+
+def test_a_processor_without_instructions_for_half_precision_is_named():
+    old, new = ["avx2"], ["avx2", "avx512f", "avx512_bf16"]
+    assert "avx512_bf16" in slow_precision("bf16", CPU, old) and "fp32" in slow_precision("bf16", CPU, old)
+    assert slow_precision("bf16", CPU, new) is None and slow_precision("fp16", CPU, new) is not None
+    for precision, device, features in (("fp32", CPU, old), ("bf16", GPU, old), ("bf16", CPU, [])):
+        assert slow_precision(precision, device, features) is None
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
