@@ -8,6 +8,7 @@ scoring.py           one prediction against its ground truth
 scores.py            a whole set, on threads
 predictions.py       disparities from a network or one array
 network.py           the network and its run's settings
+placing.py           where a prediction lies in its image
 prediction_files.py  predictions of other programs, by name
 truth.py             ground truth: a file, or a folder of KITTI, TUM, Sintel, NYU
 names.py             which prediction belongs to which ground truth

@@ -97,12 +97,12 @@ def align(
         depth = 1 / np.maximum(fit.scale * disparity + fit.shift, lowest)
         return depth.clip(protocol.min_depth, protocol.cap), fit
     depth = as_depth(prediction, kind) * protocol.pred_depth_scale
-    fit = _depth_fit(depth, truth, protocol)
-    if fit is not None:
-        depth = depth * fit.scale
-        if fit.shift:
-            depth = depth + fit.shift
-    return depth.clip(protocol.min_depth, protocol.cap), fit
+    applied = _depth_fit(depth, truth, protocol)
+    if applied is not None:
+        depth = depth * applied.scale
+        if applied.shift:
+            depth = depth + applied.shift
+    return depth.clip(protocol.min_depth, protocol.cap), applied
 
 
 def _depth_fit(depth: np.ndarray, truth: np.ndarray, protocol: Protocol) -> Fit | None:

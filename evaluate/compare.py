@@ -56,16 +56,16 @@ def against(result: Result, other: Result, path: Path, protocol: Protocol) -> di
     if not shared:
         raise UserError(f"--against {path}: no image has a score in both results")
     rows = np.array(shared).T
-    tables = [_table(part.per_image, index) for part, index in zip((result, other), rows, strict=True)]
+    ours, theirs = _table(result.per_image, rows[0]), _table(other.per_image, rows[1])
     per_pixel = protocol.averaging == "pixel"
-    means = [table.mean(per_pixel) for table in tables]
+    mean, other_mean = ours.mean(per_pixel), theirs.mean(per_pixel)
     drives = group_numbers([result.per_image["drive"][index] for index in rows[0]])
-    over_images = difference_intervals(*tables, np.arange(len(shared)), per_pixel)
-    over_drives = difference_intervals(*tables, drives, per_pixel)
+    over_images = difference_intervals(ours, theirs, np.arange(len(shared)), per_pixel)
+    over_drives = difference_intervals(ours, theirs, drives, per_pixel)
     return {
         "file": str(path),
         "images": len(shared),
-        "differences": {name: means[0][name] - means[1][name] for name in NAMES},
+        "differences": {name: mean[name] - other_mean[name] for name in NAMES},
         "over_images": over_images,
         "over_drives": over_drives,
     }

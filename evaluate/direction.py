@@ -17,10 +17,12 @@ WRONG_WAY = 0.3  # a useful prediction's correlation is beyond 0.5 in its own di
 def rank_correlation(truth: np.ndarray, prediction: np.ndarray) -> float:
     """Spearman's, of the pixels that count, (N,) both; nan where one of them is constant."""
     step = len(truth) // SAMPLED + 1
-    ranks = [np.unique(values[::step], return_inverse=True)[1] for values in (truth, prediction)]
-    if any(len(np.unique(rank)) < 2 for rank in ranks):
+    first, second = (
+        np.unique(values[::step], return_inverse=True)[1].astype(np.float64) for values in (truth, prediction)
+    )
+    if not first.any() or not second.any():  # all of rank 0
         return float("nan")
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def check_direction(path: Path, kind: PredictionKind, correlations: Sequence[float]) -> None:

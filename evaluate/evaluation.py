@@ -5,51 +5,62 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from evaluate import compare, predictions, results
 from evaluate.direction import check_direction
-from evaluate.inputs import Images, Inputs, images_of, open_predictions, open_truth
+from evaluate.inputs import Images, Inputs, images_of, open_inputs
 from evaluate.names import video_of
-from evaluate.protocol import Protocol
 from evaluate.scores import Scores, score_all
 from evaluate.scoring import summary_of
-from evaluate.settings import EvaluateConfig, check_kind, check_protocol, protocol_of
-from evaluate.truth import Truth
+from evaluate.settings import EvaluateConfig
 from litemono.utils.errors import UserError
 
-if TYPE_CHECKING:
-    from litemono.inference import TrainedDepth
+
+class Evaluation(NamedTuple):
+    """What was judged, and the figures."""
+
+    config: EvaluateConfig
+    inputs: Inputs
+    scores: Scores
+    result: results.Result
+    path: Path
+    """Of the JSON file."""
 
 
 def run(config: EvaluateConfig) -> None:
     """Evaluate, print, write. Importing this module does not import torch; a network does."""
+    done = evaluate_one(config)
+    result, protocol = done.result, done.inputs.protocol
+    results.show(result, protocol)
+    if result.against is not None:
+        print("\n".join(compare.in_words(result.against, protocol.headline)))
+    results.write(done.path, result)
+    print(f"written to {done.path}")
+    trained = done.inputs.trained
+    if trained and trained.settings.get("loss", {}).get("use_stereo") and protocol.median_scaling:
+        print("trained with stereo pairs: --no_median_scaling --pred_depth_scale 5.4 judges its own scale")
+
+
+def evaluate_one(config: EvaluateConfig) -> Evaluation:
+    """Judge all predictions. Raises UserError before the work where its result could not be written or compared."""
     if config.network.load_weights is not None:
         from evaluate import network
 
-        config = network.with_data_of_run(config)
+        config = network.with_data_of_run(config, config.network.load_weights)
     images = images_of(config)
-    protocol = protocol_of(config.protocol, images.name)
-    gt = open_truth(config, images, protocol)
-    check_protocol(protocol, gt)
-    with predictions.saving(config.network.save_pred, len(gt)) as save:
-        inputs = open_predictions(config, images, gt, save)
-        judged = inputs.predictions
-        check_kind(protocol, judged.kind)
-        path = writable(config.output or _result_path(config, inputs.trained, images.name, protocol))
+    with predictions.saving(config.network.save_pred, len(images.listed)) as save:
+        inputs = open_inputs(config, images, save)
+        protocol, judged, gt = inputs.protocol, inputs.predictions, inputs.truth
+        path = writable(config.output or _result_path(config, inputs, images.name))
         other = compare.read_other(config.against, protocol, gt.keys) if config.against else None
         scores = Scores(score_all(judged, gt, protocol, config.num_workers))
         if judged.path is not None:
             check_direction(judged.path, judged.kind, scores.correlations)
-    result = _result(config, inputs, images, protocol, gt, scores)
-    results.show(result, protocol)
-    if other is not None:
+    result = result_of(config, inputs, images, scores)
+    if config.against is not None and other is not None:
         result = replace(result, against=compare.against(result, other, config.against, protocol))
-        print("\n".join(compare.in_words(result.against, protocol.headline)))
-    results.write(path, result)
-    print(f"written to {path}")
-    if inputs.trained and inputs.trained.settings.get("loss", {}).get("use_stereo") and protocol.median_scaling:
-        print("trained with stereo pairs: --no_median_scaling --pred_depth_scale 5.4 judges its own scale")
+    return Evaluation(config, inputs, scores, result, path)
 
 
 def writable(path: Path) -> Path:
@@ -60,15 +71,14 @@ def writable(path: Path) -> Path:
     return path
 
 
-def _result(
-    config: EvaluateConfig, inputs: Inputs, images: Images, protocol: Protocol, gt: Truth, scores: Scores
-) -> results.Result:
+def result_of(config: EvaluateConfig, inputs: Inputs, images: Images, scores: Scores) -> results.Result:
+    """Raises UserError where no image has a score."""
+    gt, protocol, trained = inputs.truth, inputs.protocol, inputs.trained
     table, keys = scores.table(), [gt.keys[index] for index in scores.counted]
     if not keys:
         raise UserError(
             f"{gt.path}: no image has a pixel of ground truth that counts; check --gt_path, --data_path and --split"
         )
-    trained = inputs.trained
     return results.Result(
         split=images.split,
         gt_path=str(gt.path),
@@ -95,16 +105,16 @@ def _result(
     )
 
 
-def _result_path(config: EvaluateConfig, trained: TrainedDepth | None, split_name: str, protocol: Protocol) -> Path:
-    size = None
-    if trained is not None:
+def _result_path(config: EvaluateConfig, inputs: Inputs, split_name: str) -> Path:
+    weights, pred, size = config.network.load_weights, config.predictions.pred, None
+    if weights is not None and inputs.trained is not None:
         from evaluate import network
 
-        size = network.other_size(config.network.load_weights, trained)
-    name = results.file_name(split_name, protocol, size)
-    source = config.network.load_weights or config.predictions.pred.absolute()
-    if config.network.load_weights is not None and source.is_dir():
-        return source / name
+        size = network.other_size(weights, inputs.trained)
+    name = results.file_name(split_name, inputs.protocol, size)
+    if weights is not None and weights.is_dir():
+        return weights / name
+    source = (weights or pred or Path()).absolute()
     return source.with_name(f"{source.name if source.is_dir() else source.stem}_{name}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,9 +11,10 @@ import numpy as np
 
 from evaluate import prediction_files, predictions, results, truth
 from evaluate.names import match
+from evaluate.placing import of_other_program
 from evaluate.protocol import Protocol
 from evaluate.scores import Job, Predictions
-from evaluate.settings import EvaluateConfig
+from evaluate.settings import EvaluateConfig, check_kind, check_protocol, protocol_of
 from evaluate.truth import Truth
 from export_gt import default_path
 from export_gt.depth_maps import check_has_truth
@@ -33,14 +34,21 @@ class Images(NamedTuple):
     """As given; the ground truth's folder where no split was."""
     name: str
     """Of the split's folder, for the name of the result."""
+    list_file: Path
     lines: list[SplitLine] | None
     """None: all that the folder of ground truth has."""
-    list_file: Path | None
+
+    @property
+    def listed(self) -> list[SplitLine]:
+        """For predictions without names, which always come with a split."""
+        return self.lines or []
 
 
 class Inputs(NamedTuple):
-    """What is judged."""
+    """What is judged, and how."""
 
+    protocol: Protocol
+    truth: Truth
     predictions: Predictions
     trained: TrainedDepth | None = None
     missing: tuple[str, ...] = ()
@@ -53,58 +61,76 @@ def images_of(config: EvaluateConfig) -> Images:
     gt_path, pred = config.truth.gt_path, config.predictions.pred
     named = pred is not None and not prediction_files.is_one_array(pred)
     if config.truth.split is None and named and gt_path is not None and gt_path.is_dir():
-        return Images(str(gt_path), gt_path.absolute().name, None, None)
+        return Images(str(gt_path), gt_path.absolute().name, gt_path, None)
     split = config.truth.split or DEFAULT_SPLIT
     list_file = split_file(split, "test")
     check_has_truth(list_file)
-    return Images(split, list_file.parent.name, read_split(list_file), list_file)
+    return Images(split, list_file.parent.name, list_file, read_split(list_file))
+
+
+def open_inputs(config: EvaluateConfig, images: Images, save: Callable[[np.ndarray], object]) -> Inputs:
+    """Raises UserError for what is missing, damaged, or does not fit together. save: gets each map of a network."""
+    protocol = protocol_of(config.protocol, images.name)
+    gt = open_truth(config, images, protocol)
+    check_protocol(protocol, gt)
+    weights, pred = config.network.load_weights, config.predictions.pred
+    if weights is not None:
+        from evaluate import network  # with torch
+
+        trained = network.load(config.network, weights)
+        protocol = network.with_kind(protocol, trained, config)
+        maps = network.disparities(trained, config, protocol, images.listed, images.list_file, save)
+        inputs = Inputs(protocol, gt, maps, trained)
+    else:
+        assert pred is not None  # check() has seen to it
+        named = not prediction_files.is_one_array(pred)
+        inputs = _by_name(config, pred, gt, protocol) if named else _by_order(config, pred, images, gt, protocol)
+    check_kind(protocol, inputs.predictions.kind)
+    return inputs
 
 
 def open_truth(config: EvaluateConfig, images: Images, protocol: Protocol) -> Truth:
     path = config.truth.gt_path
-    if images.lines is None or (path is not None and path.is_dir()):
-        return truth.from_folder(
-            path or Path(images.split), images.lines, images.split, config.truth.gt_factor, protocol.occluded
-        )
+    if path is not None and path.is_dir():
+        return truth.from_folder(path, images.lines, images.split, config.truth.gt_factor, protocol.occluded)
     data_path = config.network.data_path
     place = path or default_path(data_path or Path("."), images.name)
-    return truth.from_file(place, images.lines, images.split, data_path, given=path is not None)
+    return truth.from_file(place, images.listed, images.split, data_path, given=path is not None)
 
 
-def open_predictions(config: EvaluateConfig, images: Images, gt: Truth, save: Callable[[np.ndarray], object]) -> Inputs:
-    if config.network.load_weights is not None:
-        from evaluate import network  # with torch
-
-        trained, disparities = network.open_network(config, images.lines, images.list_file, save)
-        return Inputs(disparities, trained)
-    pred, kind = config.predictions.pred, config.predictions.pred_is or "disparity"
-    if not prediction_files.is_one_array(pred):
-        return _by_name(config, gt)
+def _by_order(config: EvaluateConfig, pred: Path, images: Images, gt: Truth, protocol: Protocol) -> Inputs:
+    kind = config.predictions.pred_is or "disparity"
     maps = predictions.from_file(pred, len(gt), images.name, kind)
-    return Inputs(Predictions(partial(predictions.in_order, images.lines, maps), len(gt), kind, path=pred))
+
+    def jobs(chosen: Collection[int] | None = None) -> Iterator[Job]:
+        some = [(index, line) for index, line in enumerate(images.listed) if chosen is None or index in chosen]
+        return predictions.in_order(some, (maps[index] for index, _ in some))
+
+    return Inputs(protocol, gt, Predictions(jobs, len(gt), kind, path=pred))
 
 
-def _by_name(config: EvaluateConfig, gt: Truth) -> Inputs:
+def _by_name(config: EvaluateConfig, pred: Path, gt: Truth, protocol: Protocol) -> Inputs:
     flags = config.predictions
-    named = prediction_files.open_named(flags.pred, flags.pred_is, flags.png_factor)
+    named = prediction_files.open_named(pred, flags.pred_is, flags.png_factor)
     pairs = match(gt.keys, named.keys, named.names)
     missing = [name for name, pair in zip(gt.names, pairs.predictions, strict=True) if pair is None]
     if len(missing) == len(gt):
         raise UserError(
-            f"--pred {flags.pred}: no name fits the ground truth: it has {named.names[0] if named.names else 'nothing'}, "
+            f"--pred {pred}: no name fits the ground truth: it has {named.names[0] if named.names else 'nothing'}, "
             f"the ground truth {gt.names[0]}"
         )
     if missing and not config.truth.allow_missing:
         raise UserError(
-            f"--pred {flags.pred}: {len(missing)} of {len(gt)} images have no prediction ({results.some(missing, 3)}); "
+            f"--pred {pred}: {len(missing)} of {len(gt)} images have no prediction ({results.some(missing, 3)}); "
             "add them, or evaluate the others: --allow_missing"
         )
 
-    def jobs() -> Iterator[Job]:
+    def jobs(chosen: Collection[int] | None = None) -> Iterator[Job]:
         for index, pair in enumerate(pairs.predictions):
-            if pair is not None:
-                yield Job(index, f"{flags.pred}: {named.names[pair]}", partial(named.read, pair))
+            if pair is not None and (chosen is None or index in chosen):
+                yield Job(index, f"{pred}: {named.names[pair]}", partial(named.read, pair))
 
     unused = tuple(named.names[index] for index in pairs.unused)
-    found = Predictions(jobs, len(gt) - len(missing), named.kind, flags.pred_crop, any_shape=False, path=flags.pred)
-    return Inputs(found, None, tuple(missing), unused)
+    place = of_other_program(flags.pred_crop)
+    found = Predictions(jobs, len(gt) - len(missing), named.kind, place, path=pred)
+    return Inputs(protocol, gt, found, None, tuple(missing), unused)

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from evaluate import predictions
+from evaluate.alignment import PredictionKind
+from evaluate.placing import of_kb_image, of_whole_image
+from evaluate.protocol import Protocol, changed
 from evaluate.scores import Job, Predictions
-from evaluate.settings import EvaluateConfig
+from evaluate.settings import EvaluateConfig, NetworkConfig, is_given
+from evaluate.windows import kb_crop
 from litemono.data.datasets import registry
 from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.settings import DataConfig
 from litemono.data.splits import SplitLine
-from litemono.data.stores.folder import open_store
+from litemono.data.stores.base import SizedStore
+from litemono.data.stores.folder import FolderStore, ResizedStore, open_originals, open_store, resized
 from litemono.inference import TrainedDepth, load_trained, run_settings
+from litemono.metrics import NINE
 from litemono.utils.device import choose_device
-from litemono.utils.errors import require
+from litemono.utils.errors import UserError, require
 from networks.weights import stored_size
 
 
-def with_data_of_run(config: EvaluateConfig) -> EvaluateConfig:
+def with_data_of_run(config: EvaluateConfig, weights: Path) -> EvaluateConfig:
     """--data_path, and --png with it, as training had them, where the flags do not say."""
-    if config.network.load_weights is None or config.network.data_path is not None:
+    if config.network.data_path is not None:
         return config
-    data = run_settings(config.network.load_weights).get("data", {})
+    data = run_settings(weights).get("data", {})
     if registry.DATASETS.get(str(data.get("dataset"))) is not KITTI_RAW:  # the test splits are lists of its images
         data = {}
     folder = Path(data.get("data_path", DataConfig.data_path))
@@ -35,29 +42,76 @@ def with_data_of_run(config: EvaluateConfig) -> EvaluateConfig:
     return dataclasses.replace(config, network=dataclasses.replace(config.network, data_path=folder, png=png))
 
 
-def open_network(
-    config: EvaluateConfig, lines: list[SplitLine], list_file: Path, save: Callable[[np.ndarray], object]
-) -> tuple[TrainedDepth, Predictions]:
-    """The network, and its disparity for each line, passed to `save` as well. UserError if an image is missing."""
-    net = config.network
-    trained = load_trained(net.load_weights, net.model, choose_device(net.device), net.height, net.width)
-    store = open_store(KITTI_RAW.name, net.data_path, net.png, trained.net.height, trained.net.width)
+def load(flags: NetworkConfig, weights: Path) -> TrainedDepth:
+    return load_trained(weights, flags.model, choose_device(flags.device), flags.height, flags.width)
+
+
+def with_kind(protocol: Protocol, trained: TrainedDepth, config: EvaluateConfig) -> Protocol:
+    """The protocol as it is unless flags say otherwise: metres are not aligned, relative depth is by scale and shift."""
+    if trained.kind == "up-to-scale" or is_given(config.protocol):
+        return protocol
+    if trained.kind == "metric":
+        return changed(protocol, alignment="none", headline=NINE)
+    return changed(protocol, alignment="scale_shift_disparity")
+
+
+def disparities(
+    trained: TrainedDepth,
+    config: EvaluateConfig,
+    protocol: Protocol,
+    lines: list[SplitLine],
+    list_file: Path,
+    save: Callable[[np.ndarray], object],
+) -> Predictions:
+    """The network's disparity for each line, passed to `save` as well. UserError if an image is missing."""
+    store = open_images(config.network, protocol, trained)
     predictions.check_images(store, lines, list_file)
 
-    def jobs() -> Iterable[Job]:
-        disparities = predictions.from_network(
+    def jobs(chosen: Collection[int] | None = None) -> Iterable[Job]:
+        some = [(index, line) for index, line in enumerate(lines) if chosen is None or index in chosen]
+        maps = predictions.from_network(
             trained,
             store,
-            lines,
-            batch_size=net.batch_size,
+            [line for _, line in some],
+            batch_size=config.network.batch_size,
             num_workers=config.num_workers,
-            post_process=config.protocol.post_process,
+            post_process=protocol.post_process,
         )
-        for job in predictions.in_order(lines, disparities):
-            save(job.read())
+        for job in predictions.in_order(some, maps):
+            if chosen is None:
+                save(job.read())
             yield job
 
-    return trained, Predictions(jobs, len(lines), "disparity")
+    kind: PredictionKind = "relative" if trained.kind == "relative" else "disparity"
+    place = of_kb_image if protocol.image_crop == "kb" else of_whole_image
+    return Predictions(jobs, len(lines), kind, place, image=partial(_image, store, lines))
+
+
+def open_images(flags: NetworkConfig, protocol: Protocol, trained: TrainedDepth) -> SizedStore:
+    """The test images at the network's size, or their KB crop at that size."""
+    root, size = flags.data_path or DataConfig.data_path, (trained.net.height, trained.net.width)
+    if protocol.image_crop == "none":
+        return open_store(KITTI_RAW.name, root, flags.png, *size)
+    store = open_originals(KITTI_RAW.name, root, flags.png)
+    if not isinstance(store, FolderStore):
+        raise UserError(
+            f"--data_path {root}: packed frames are resized already, and the KB crop is of the original ones; give the folder "
+            "of KITTI raw, or --image_crop none"
+        )
+    return KbStore(store, *size)
+
+
+class KbStore(ResizedStore):
+    """The 352x1216 corner of each frame, at one size."""
+
+    def read(self, folder: str, frame: int, side: str) -> np.ndarray:
+        with self.store.image(folder, frame, side) as image:
+            rows, columns = kb_crop(image.height, image.width)
+            return resized(image.crop((columns.start, rows.start, columns.stop, rows.stop)), self.height, self.width)
+
+
+def _image(store: SizedStore, lines: list[SplitLine], index: int) -> np.ndarray:
+    return store.read(*lines[index])
 
 
 def other_size(weights: Path, trained: TrainedDepth) -> tuple[int, int] | None:

@@ -6,19 +6,15 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from evaluate.alignment import BadPrediction, PredictionKind
+from evaluate.alignment import PredictionKind
 from evaluate.map_files import EXTENSIONS, find_maps, read_map
 from evaluate.names import Key, key_of
-from evaluate.windows import KB_SIZE, kb_crop
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
-
-PredictionCrop = Literal["auto", "kb", "none"]
-OTHER_SHAPE = 0.1  # a prediction whose width / height differs by more than this share is of another image
 
 
 class NamedMaps(NamedTuple):
@@ -107,35 +103,3 @@ def _check_maps(path: Path, arrays: np.lib.npyio.NpzFile, names: list[str]) -> N
             f"--pred {path}: an archive of {len(names)} arrays{': ' * bool(names)}{some}; it needs one array with the maps of "
             "all images, or an array (height, width) for each image under its name"
         )
-
-
-def is_kb_cropped(prediction: np.ndarray, truth: np.ndarray, crop: PredictionCrop) -> bool:
-    """Whether the prediction is of the 352x1216 corner of its image. Raises BadPrediction if it should be and is not."""
-    if crop == "kb" and prediction.shape != KB_SIZE:
-        raise BadPrediction(f"it has {_size(prediction)} pixels, but --pred_crop kb says 352x1216")
-    smaller = prediction.shape == KB_SIZE and truth.shape != KB_SIZE
-    return crop != "none" and smaller and truth.shape[0] >= KB_SIZE[0] and truth.shape[1] >= KB_SIZE[1]
-
-
-def pasted(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A 352x1216 prediction at its place in a map of the truth's size, and the truth without the pixels around it.
-
-    Published code pastes into zeros and scores them, so that without a crop rmse_log is infinite.
-    """
-    window = kb_crop(*truth.shape)
-    whole, inside = np.zeros(truth.shape, prediction.dtype), np.zeros_like(truth)
-    whole[window], inside[window] = prediction, truth[window]
-    return whole, inside
-
-
-def check_shape(prediction: np.ndarray, truth: np.ndarray) -> None:
-    """Raise BadPrediction where the prediction, resized to the truth, would be distorted."""
-    shapes = [shape[1] / shape[0] for shape in (prediction.shape, truth.shape)]
-    if abs(shapes[0] / shapes[1] - 1) > OTHER_SHAPE:
-        raise BadPrediction(
-            f"it has {_size(prediction)} pixels, its ground truth {_size(truth)}: another image or crop"
-        )
-
-
-def _size(array: np.ndarray) -> str:
-    return f"{array.shape[0]}x{array.shape[1]}"

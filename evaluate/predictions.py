@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,11 +88,11 @@ def from_file(path: Path, count: int, split_name: str, kind: PredictionKind) -> 
     return [maps[row] for row in rows]
 
 
-def in_order(lines: Sequence[SplitLine], maps: Iterable[np.ndarray]) -> Iterator[Job]:
-    """Of predictions without names: one for each line of the split."""
-    for index, (line, values) in enumerate(zip(lines, maps, strict=True)):
+def in_order(lines: Iterable[tuple[int, SplitLine]], maps: Iterable[np.ndarray]) -> Iterator[Job]:
+    """Of predictions without names: one for each line of the split, given with its index."""
+    for (index, line), values in zip(lines, maps, strict=True):
         hint = "; training diverged, or the file holds something else"
-        yield Job(index, f"prediction {index} ({line})", lambda values=values: values, hint)
+        yield Job(index, f"prediction {index} ({line})", partial(np.asarray, values), hint)
 
 
 def only_array(loaded: np.ndarray | np.lib.npyio.NpzFile) -> np.ndarray:

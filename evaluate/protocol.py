@@ -13,6 +13,7 @@ from litemono.metrics import NINE
 
 Alignment = Literal["none", "median", "scale", "lstsq", "scale_shift_disparity", "per_video"]
 Averaging = Literal["image", "pixel"]
+ImageCrop = Literal["none", "kb"]
 Occluded = Literal["keep", "leave_out"]
 DataSet = Literal["kitti", "tum", "sintel", "nyu", "eth3d"]
 
@@ -25,6 +26,8 @@ class Protocol:
 
     name: str = "eigen"
     crop: Crop = "garg"
+    image_crop: ImageCrop = "none"
+    """What a network sees of each image; kb: its 352x1216 corner. Predictions in files are placed by their size."""
     min_depth: float = 1e-3
     """Metres; predictions are raised to it, after the alignment."""
     cap: float | None = 80.0
@@ -66,7 +69,7 @@ PRESETS: dict[str, Protocol] = {
         # Uhrig et al. 2017: improved ground truth, 652 of the 697 images, every annotated pixel
         Protocol("eigen_benchmark", "none", cap_truth=False),
         # BTS, AdaBins, ZoeDepth: image and ground truth are cut to 352x1216 before the Garg crop
-        Protocol("bts", "kb-garg", alignment="none", headline=NINE),
+        Protocol("bts", "kb-garg", "kb", alignment="none", headline=NINE),
         # The script of BTS and DPT: the same nine, but the window of the full-size ground truth
         Protocol("eval-with-pngs", "garg", alignment="none", headline=NINE, data=("kitti", "nyu")),
         Protocol(
@@ -80,7 +83,7 @@ PRESETS: dict[str, Protocol] = {
         _midas("eth3d", 72.0, "abs_rel", cap_truth=True),
         # Ke et al. 2024, KITTI: 352x1216 and Eigen's crop; depth fitted by scale and shift
         Protocol(
-            "marigold", "kb-eigen", min_depth=1e-5, alignment="lstsq", data=("kitti", "nyu", "eth3d"),
+            "marigold", "kb-eigen", "kb", min_depth=1e-5, alignment="lstsq", data=("kitti", "nyu", "eth3d"),
             headline=("abs_rel", "d1"),
         ),
         # Yang et al. 2024, zero-shot table: inverse depth fitted by scale and shift
@@ -121,9 +124,9 @@ def changed(base: Protocol, **parts: Any) -> Protocol:
 
 
 def changes(protocol: Protocol) -> dict[str, Any]:
-    """The parts in which `protocol` differs from the preset of its name."""
+    """The parts that decide numbers in which `protocol` differs from the preset of its name."""
     preset = asdict(PRESETS[protocol.name])
-    return {name: value for name, value in asdict(protocol).items() if value != preset[name]}
+    return {name: value for name, value in asdict(protocol).items() if name != "headline" and value != preset[name]}
 
 
 def in_words(protocol: Protocol) -> str:
@@ -131,7 +134,8 @@ def in_words(protocol: Protocol) -> str:
     limit = "no cap" if protocol.cap is None else f"cap {protocol.cap:g} m"
     if not protocol.cap_truth:
         limit += " on predictions, every measured pixel counts"
-    parts = [CROP_WORDS[protocol.crop], limit, ALIGNMENT_WORDS[protocol.alignment]]
+    image = ["networks see the KB crop"] if protocol.image_crop == "kb" else []
+    parts = [*image, CROP_WORDS[protocol.crop], limit, ALIGNMENT_WORDS[protocol.alignment]]
     if protocol.pred_depth_scale != 1:
         parts.append(f"depth times {protocol.pred_depth_scale:g}")
     parts.append(f"mean over {protocol.averaging}s")

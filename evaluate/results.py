@@ -116,7 +116,9 @@ def protocol_in(result: Result) -> Protocol | None:
     """
     if not result.protocol:
         return None
-    parts = {name: tuple(part) if isinstance(part, list) else part for name, part in result.protocol.items()}
+    parts: dict[str, Any] = {
+        name: tuple(part) if isinstance(part, list) else part for name, part in result.protocol.items()
+    }
     if parts["name"] not in PRESETS:
         raise ValueError(f"no protocol {parts['name']}")
     return Protocol(**parts)

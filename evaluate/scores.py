@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,13 +15,15 @@ from evaluate.alignment import NO_PIXELS, BadPrediction, Fit, Moments, Predictio
 from evaluate.direction import JUDGED, rank_correlation
 from evaluate.metrics import NAMES, Table
 from evaluate.names import video_of
-from evaluate.prediction_files import PredictionCrop, check_shape, is_kb_cropped, pasted
+from evaluate.placing import Place, Placed, of_whole_image
 from evaluate.protocol import Protocol
 from evaluate.scoring import ImageScore, counted_pixels, score_pixels
 from evaluate.truth import Truth
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import ordered_map
 from litemono.utils.progress import track
+
+Result = TypeVar("Result")
 
 
 class Job(NamedTuple):
@@ -39,15 +41,16 @@ class Job(NamedTuple):
 class Predictions(NamedTuple):
     """All predictions of a set."""
 
-    jobs: Callable[[], Iterable[Job]]
-    """In the order of the ground truth. Per-video alignment asks for them a second time."""
-    count: int
+    jobs: Callable[..., Iterable[Job]]
+    """jobs() in the order of the ground truth; jobs(indices) those of some of it. Per-video alignment asks for them a second
+    time, reports for a few."""
+    total: int
     kind: PredictionKind
-    crop: PredictionCrop = "none"
-    any_shape: bool = True
-    """Whether maps of another shape are resized, as a network's output is."""
+    place: Place = of_whole_image
     path: Path | None = None
     """Where another program's predictions are; None for a network."""
+    image: Callable[[int], np.ndarray] | None = None
+    """(h, w, 3) uint8 RGB that a prediction was made for, by the index of its ground truth; None where that is not known."""
 
 
 class Scored(NamedTuple):
@@ -108,31 +111,25 @@ def score_all(predictions: Predictions, truth: Truth, protocol: Protocol, num_wo
             return _named(job, lambda: _score(job, predictions, truth, protocol, fits))
 
         results = ordered_map(threads, score, predictions.jobs(), ahead=2 * num_workers)
-        yield from track(results, predictions.count, "images")
+        yield from track(results, predictions.total, "images")
 
 
 def _score(job: Job, predictions: Predictions, truth: Truth, protocol: Protocol, fits: dict[str, Fit]) -> Scored:
-    depth, prediction, size, was_pasted = _pair(job, predictions, truth)
-    pair = counted_pixels(depth, prediction, protocol, predictions.kind)
+    placed, size = _pair(job, predictions, truth)
+    pair = counted_pixels(placed.truth, placed.prediction, protocol, predictions.kind)
     if pair is None:
-        return Scored(job.truth, None, size, was_pasted)
+        return Scored(job.truth, None, size, placed.pasted)
     judged = predictions.path is not None and job.truth < JUDGED
     correlation = rank_correlation(*pair) if judged else None
     fit = fits.get(video_of(truth.keys[job.truth]))
-    return Scored(job.truth, score_pixels(*pair, protocol, predictions.kind, fit), size, was_pasted, correlation)
+    return Scored(job.truth, score_pixels(*pair, protocol, predictions.kind, fit), size, placed.pasted, correlation)
 
 
-def _pair(job: Job, predictions: Predictions, truth: Truth) -> tuple[np.ndarray, np.ndarray, tuple[int, int], bool]:
-    """Ground truth and prediction, the latter in its place; its size as it came; whether it was pasted."""
-    depth, prediction = truth.read(job.truth), job.read()
+def _pair(job: Job, predictions: Predictions, truth: Truth) -> tuple[Placed, tuple[int, int]]:
+    """Prediction and truth of one image; height and width of the prediction as it came."""
+    prediction = job.read()
     prediction = prediction.astype(np.promote_types(prediction.dtype, "f4"), copy=False)
-    size = prediction.shape
-    to_paste = is_kb_cropped(prediction, depth, predictions.crop)
-    if to_paste:
-        prediction, depth = pasted(prediction, depth)
-    elif not predictions.any_shape:
-        check_shape(prediction, depth)
-    return depth, prediction, size, to_paste
+    return predictions.place(prediction, truth.read(job.truth)), (prediction.shape[0], prediction.shape[1])
 
 
 def _video_fits(
@@ -144,18 +141,18 @@ def _video_fits(
         return video_of(truth.keys[job.truth]), _named(job, lambda: _sums(job))
 
     def _sums(job: Job) -> Moments:
-        depth, prediction, _, _ = _pair(job, predictions, truth)
-        pair = counted_pixels(depth, prediction, protocol, predictions.kind)
+        placed, _ = _pair(job, predictions, truth)
+        pair = counted_pixels(placed.truth, placed.prediction, protocol, predictions.kind)
         return NO_PIXELS if pair is None else video_moments(pair[1], pair[0], predictions.kind)
 
     total: dict[str, Moments] = defaultdict(lambda: NO_PIXELS)
     results = ordered_map(threads, sums, predictions.jobs(), ahead=2 * num_workers)
-    for video, part in track(results, predictions.count, "images (alignment)"):
+    for video, part in track(results, predictions.total, "images (alignment)"):
         total[video] = total[video].plus(part)
     return {video: solve(part) for video, part in total.items() if part.n}
 
 
-def _named(job: Job, work: Callable[[], object]):
+def _named(job: Job, work: Callable[[], Result]) -> Result:
     try:
         return work()
     except BadPrediction as error:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from evaluate.alignment import BadPrediction, Fit, PredictionKind, align
 from evaluate.metrics import Table, depth_metrics, errors_of, table_of
+from evaluate.placing import resize
 from evaluate.protocol import Protocol
 from evaluate.windows import WINDOWS
 from litemono.metrics import Errors
@@ -69,11 +69,6 @@ def merge_flipped(disparity: np.ndarray, of_flipped: np.ndarray) -> np.ndarray:
     left = 1 - np.clip(20 * (x - EDGE), 0, 1)
     right = left[::-1]
     return right * disparity + left * of_flipped + (1 - left - right) * (0.5 * (disparity + of_flipped))
-
-
-def resize(prediction: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(H, W) -> (height, width) bilinear, by OpenCV like every published number."""
-    return cv2.resize(prediction, (width, height))
 
 
 def check_values(prediction: np.ndarray, counted: np.ndarray, kind: PredictionKind) -> None:

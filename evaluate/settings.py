@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from evaluate.alignment import IN_DISPARITY, PredictionKind
-from evaluate.prediction_files import PredictionCrop
+from evaluate.placing import PredictionCrop
 from evaluate.protocol import (
     ALIGNMENT_WORDS,
     PRESETS,
     Alignment,
     Averaging,
+    ImageCrop,
     Occluded,
     Protocol,
     changed,
@@ -105,6 +106,9 @@ class ProtocolConfig:
     inverse depth (scale_shift_disparity: per image; per_video)."""
     averaging: Annotated[Averaging | None, tyro.conf.arg(metavar="image|pixel")] = None
     """Mean over images, or over all pixels."""
+    image_crop: Annotated[ImageCrop | None, tyro.conf.arg(metavar="none|kb")] = None
+    """kb: a network sees the 352x1216 corner of each image, as with BTS and its descendants. Default: none; kb for bts and
+    marigold."""
     occluded: Annotated[Occluded | None, tyro.conf.arg(metavar="keep|leave_out")] = None
     """Sintel's pixels that the other frame does not see. Default: keep, as MiDaS does."""
     post_process: bool = False
@@ -161,6 +165,11 @@ def check(config: EvaluateConfig) -> None:
     require(0 < scale < float("inf"), f"--pred_depth_scale {scale}: must be positive")
 
 
+def is_given(flags: ProtocolConfig) -> bool:
+    """Whether flags say how predictions are aligned."""
+    return flags.protocol is not None or flags.align is not None or flags.no_median_scaling
+
+
 def protocol_of(flags: ProtocolConfig, split_name: str) -> Protocol:
     """The named protocol, or the split's own, with the parts that flags change. Raises UserError for those that clash."""
     if flags.protocol is not None and flags.protocol not in PRESETS:
@@ -170,13 +179,14 @@ def protocol_of(flags: ProtocolConfig, split_name: str) -> Protocol:
         not (flags.no_median_scaling and flags.align not in (None, "none")),
         f"--no_median_scaling and --align {flags.align} contradict each other; leave one out",
     )
-    if flags.cap not in (None, "none"):
+    if isinstance(flags.cap, float):
         require(base.min_depth < flags.cap < float("inf"), f"--cap {flags.cap}: must be above {base.min_depth:g} m")
     protocol = changed(
         base,
         crop=flags.crop,
         alignment="none" if flags.no_median_scaling else flags.align,
         averaging=flags.averaging,
+        image_crop=flags.image_crop,
         occluded=flags.occluded,
         cap=None if flags.cap == "none" else flags.cap,
         post_process=flags.post_process or None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -69,9 +69,12 @@ def tables(config: TablesConfig) -> None:
     Example: python -m evaluate.tables --runs runs --format markdown --output results.md
     """
     colours = config.output is None and sys.stdout.isatty()
-    write = {"terminal": partial(to_terminal, colours=colours), "markdown": to_markdown, "latex": to_latex}[
-        config.format
-    ]
+    formats: dict[str, Callable[[list[Group]], str]] = {
+        "terminal": partial(to_terminal, colours=colours),
+        "markdown": to_markdown,
+        "latex": to_latex,
+    }
+    write = formats[config.format]
     text = write(make_groups(find_results(config.runs)))
     if config.output is None:
         print(text, end="")
@@ -93,7 +96,7 @@ def find_results(runs: Path) -> list[tuple[str, Result]]:
         return natural_key(str(path))
 
     paths = sorted((path for place in PLACES for path in runs.glob(place)), key=by_name)
-    once = {}  # models/last may be a link to one of the others, a run to another disk
+    once: dict[Path, Path] = {}  # models/last may be a link to one of the others, a run to another disk
     for path in sorted(paths, key=lambda path: path.parent.is_symlink()):
         once.setdefault(path.resolve(), path)
     results = []
@@ -121,7 +124,7 @@ def make_groups(results: Iterable[tuple[str, Result]]) -> list[Group]:
         groups[title] = Group(title, [Row("paper", "paper", _numbers(row))])
     for label, result in results:
         title = _title(
-            result.model, f"{result.width}x{result.height}", result.imagenet_backbone, *_other_protocol(result)
+            str(result.model), f"{result.width}x{result.height}", result.imagenet_backbone, *_other_protocol(result)
         )
         unknown = " (ImageNet?)" if result.imagenet_backbone is None else ""
         rows = groups.setdefault(title, Group(title)).rows
@@ -184,9 +187,10 @@ def to_terminal(groups: list[Group], colours: bool) -> str:
             cells = map(_coloured, Errors._fields, row.cells) if row.kind == "difference" else row.cells
             table.add_row(f"  {escape(row.label)}", *cells, style="cyan" if row.kind == "paper" else None)
         table.add_section()
-    console = Console(file=io.StringIO(), force_terminal=colours, width=None if colours else PLAIN_WIDTH)
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=colours, width=None if colours else PLAIN_WIDTH)
     console.print(table)
-    lines = (line.rstrip() for line in console.file.getvalue().splitlines())
+    lines = (line.rstrip() for line in text.getvalue().splitlines())
     return "\n".join(lines) + "\n"
 
 

@@ -47,7 +47,8 @@ def kb_crop(height: int, width: int) -> Window:
     """The 352x1216 pixels at the bottom, in the middle."""
     if height < KB_SIZE[0] or width < KB_SIZE[1]:
         raise UserError(
-            f"--crop kb: cuts 352x1216 pixels, but the ground truth has {height}x{width}; choose another --protocol or --crop"
+            f"the KB crop has 352x1216 pixels, but the image {height}x{width}; choose another --protocol, or "
+            "--crop and --image_crop without kb"
         )
     top, left = height - KB_SIZE[0], int((width - KB_SIZE[1]) / 2)
     return slice(top, height), slice(left, left + KB_SIZE[1])

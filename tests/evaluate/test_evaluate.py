@@ -275,8 +275,8 @@ def test_wrong_flags_are_refused_and_leave_nothing_behind(ready, evaluate, tmp_p
         ({"pred_depth_scale": -1}, ["--pred_depth_scale -1"]),
         ({"protocol": "egien"}, ["--protocol egien", "eigen", "midas-kitti"]),
         ({"cap": 0}, ["--cap 0"]),
-        ({"crop": "kb"}, ["--crop kb", "48x96", "--protocol"]),
-        ({"protocol": "bts"}, ["--crop kb", "48x96", "--protocol"]),
+        ({"crop": "kb"}, ["KB crop", "48x96", "--crop", "--protocol"]),
+        ({"protocol": "bts"}, ["KB crop", "48x96", "--crop", "--protocol"]),
     ]
     for flags, words in cases:
         assert_refused(evaluate("--png", **flags), *words)

@@ -11,7 +11,7 @@ import torch
 from parity_recipes import fill, model_input
 
 import networks
-from evaluate import scoring, windows
+from evaluate import placing, scoring, windows
 from evaluate.protocol import PRESETS, Protocol, default_protocol
 from evaluate.scoring import merge_flipped, score_image, summarise
 from litemono.inference import TrainedDepth
@@ -68,7 +68,7 @@ def test_disparity_is_resized_as_recorded(recorded):
     arrays = recorded[1]
     for index in range(4):
         disparity = arrays["eval_disp_f16"][index].astype(np.float32)
-        resized = scoring.resize(disparity, *arrays[f"eval_gt{index}_shape"])
+        resized = placing.resize(disparity, *arrays[f"eval_gt{index}_shape"])
         # OpenCV versions differ in the last bit
         np.testing.assert_allclose(resized.ravel()[::61], arrays[f"eval_resized{index}_every61"], rtol=1e-6)
 
