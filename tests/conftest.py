@@ -12,6 +12,8 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
+TEST_DEVICE = torch.device(os.environ["LITEMONO_TEST_DEVICE"]) if "LITEMONO_TEST_DEVICE" in os.environ else None
+"""Where tests of recorded numbers compute, if set: `python -m benchmarks.gpu` runs them on its card."""
 SHARED = Path(os.environ.get("LITEMONO_SHARED", ROOT.parent / "shared"))
 
 

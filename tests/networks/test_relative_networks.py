@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from conftest import torch_threads
+from conftest import TEST_DEVICE, torch_threads
 from goldens import assert_l2_close, assert_within
 from parity_recipes import block_image, network_weight
 
@@ -25,6 +25,7 @@ from networks.metric_head import METRIC_HEADS
 # Float32 against float64 and other orders of addition: 5e-6 and 6e-5 of the spread (kit's README, section 3); the mistakes
 # measured there begin at 1e-4.
 L2_TOLERANCE, WORST_OF_SPREAD = 2e-5, 3e-4
+DEVICE = TEST_DEVICE or torch.device("cpu")
 
 
 class Case(NamedTuple):
@@ -117,15 +118,15 @@ def run(filled: Filled, kit: dict, size: str) -> dict[str, torch.Tensor]:
     decoder = filled.net.decoder
 
     def keep(name: str):
-        return lambda module, inputs, output: seen.__setitem__(name, output[0])
+        return lambda module, inputs, output: seen.__setitem__(name, output[0].cpu())
 
     def keep_stages(module, inputs, output):
-        seen.update({f"stage{n}": stage[0] for n, stage in enumerate(output, 1)})
+        seen.update({f"stage{n}": stage[0].cpu() for n, stage in enumerate(output, 1)})
 
     hooks = [filled.net.encoder.register_forward_hook(keep_stages)]
     hooks += [getattr(decoder, f"refinenet{n}").register_forward_hook(keep(f"path{n}")) for n in range(1, 5)]
     with torch.no_grad():
-        seen["output"] = filled.net(image)[0][0, 0]
+        seen["output"] = filled.net.to(DEVICE)(image.to(DEVICE))[0][0, 0].cpu()
     for hook in hooks:
         hook.remove()
     return seen
@@ -144,7 +145,7 @@ def test_the_weight_recipe_is_the_kits(filled, kit):
     facts = kit["networks"][filled.key]
     tensors = filled.case.names(filled.net)
     for name, check in facts["fill_checks"].items():
-        values = tensors[name].numpy().ravel()
+        values = tensors[name].cpu().numpy().ravel()
         assert_within(values[: len(check["first"])], check["first"], f"{name} first values", atol=0)
     assert filled.digest == facts["fill_sha256_all"]
 
