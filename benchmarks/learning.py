@@ -73,6 +73,15 @@ class LearningConfig:
     """Default: cuda if there is one."""
     json: Path | None = None
     """Also write the results to this file, after every training."""
+    small: bool = False
+    """A world of three short streets and images of 64x32: to see that it runs. The figures mean nothing."""
+
+    @property
+    def demo(self) -> DemoConfig:
+        """World and training."""
+        demo = DemoConfig(output=self.output, num_epochs=self.num_epochs)
+        small = {"drives": 3, "frames_per_drive": 6, "height": 32, "width": 64, "batch_size": 2}
+        return replace(demo, **small, model="lite-mono-tiny") if self.small else demo
 
 
 def measure(config: LearningConfig) -> int:
@@ -82,7 +91,7 @@ def measure(config: LearningConfig) -> int:
     """
     if min(config.seeds, default=-1) < 0 or config.num_epochs < 1:
         raise UserError("--seeds must not be negative (give one at least), --num_epochs at least 1")
-    street = render(DemoConfig(output=config.output))
+    street = render(config.demo)
     command("export_gt", "--data_path", street.folder, "--split", street.split)
     abs_rel: dict[str, dict[int, float]] = {}
     for seed in config.seeds:
@@ -101,8 +110,7 @@ def measure(config: LearningConfig) -> int:
 
 def training(config: LearningConfig, street: RenderedWorld, name: str, seed: int) -> TrainConfig:
     """The demo's training, of one kind with one seed."""
-    demo = DemoConfig(output=config.output, num_epochs=config.num_epochs)
-    flags = ("--data_path", street.folder, "--split", street.split, "--png", *training_flags(demo))
+    flags = ("--data_path", street.folder, "--split", street.split, "--png", *training_flags(config.demo))
     settings = cli.parse(TrainConfig, "litemono.train", "", [*map(str, flags)])
     return replace(
         settings,

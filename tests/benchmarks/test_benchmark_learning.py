@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 
 import pytest
 import torch
 
 from benchmarks import learning
 from benchmarks.learning import LearningConfig, measure
-from litemono.demo import DemoConfig
 from litemono.utils.errors import UserError
 
-
-@pytest.fixture
-def small_world(monkeypatch, one_thread):
-    tiny = partial(DemoConfig, drives=3, frames_per_drive=6, height=32, width=64, batch_size=2, model="lite-mono-tiny")
-    monkeypatch.setattr(learning, "DemoConfig", tiny)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def test_both_recipes_train_on_the_same_and_are_compared(small_world, tmp_path, monkeypatch, capsys):
-    config = LearningConfig(tmp_path / "out", ours=("fp32",), seeds=(0,), num_epochs=1, json=tmp_path / "learning.json")
+def test_both_recipes_train_on_the_same_and_are_compared(tmp_path, monkeypatch, capsys):
+    json_file = tmp_path / "learning.json"
+    config = LearningConfig(tmp_path / "out", ours=("fp32",), seeds=(0,), num_epochs=1, json=json_file, small=True)
     measure(config)
     found = json.loads((tmp_path / "learning.json").read_text())
     published, ours = found["abs_rel"]["published"]["0"], found["abs_rel"]["fp32"]["0"]
@@ -43,11 +38,12 @@ def test_both_recipes_train_on_the_same_and_are_compared(small_world, tmp_path, 
     assert json.loads((tmp_path / "learning.json").read_text())["abs_rel"] == found["abs_rel"]
 
 
-def test_a_training_that_was_stopped_is_not_evaluated(small_world, tmp_path, monkeypatch):
+def test_a_training_that_was_stopped_is_not_evaluated(tmp_path, monkeypatch):
     monkeypatch.setattr(learning, "train_published", lambda settings: 0)
     monkeypatch.setattr(learning, "evaluated", lambda settings, street: 0.1)
     monkeypatch.setattr(learning, "train", lambda settings: 130)
-    config = LearningConfig(tmp_path / "out", ours=("fp32",), seeds=(0,), num_epochs=1, json=tmp_path / "learning.json")
+    json_file = tmp_path / "learning.json"
+    config = LearningConfig(tmp_path / "out", ours=("fp32",), seeds=(0,), num_epochs=1, json=json_file, small=True)
     assert measure(config) == 130
     assert "fp32" not in json.loads((tmp_path / "learning.json").read_text())["abs_rel"]
 

@@ -1,0 +1,163 @@
+"""What benchmarks.inference times: one depth network run in several ways on the same images."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import networks
+from litemono.engine.graphed_step import record_cuda_graph
+from litemono.engine.precision import HALF, apply_precision, autocast
+from litemono.geometry import disp_to_depth
+
+Run = Callable[[np.ndarray], np.ndarray]
+"""(B, H, W, 3) uint8 images -> (B, H, W) float32 scaled disparity, both in host memory."""
+
+PUBLISHED = "published loop"
+NEEDS_CUDA = ("eager fp16", "graphed fp32", "graphed fp16")
+
+
+@dataclass(frozen=True)
+class Case:
+    model: str
+    width: int
+    height: int
+    batch: int
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.width}x{self.height} batch {self.batch}"
+
+
+class FinestDisparity(nn.Module):
+    """(B, H, W, 3) uint8 -> (B, H, W) scaled disparity: the network with all that surrounds it."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> Tensor:
+        return disp_to_depth(self.net(images.permute(0, 3, 1, 2).float() / 255)[0][:, 0].float(), 0.1, 100.0)[0]
+
+
+def network(case: Case, device: torch.device) -> nn.Module:
+    """With random weights: the time does not depend on them."""
+    torch.manual_seed(0)
+    return networks.create(case.model, height=case.height, width=case.width).eval().to(device)
+
+
+def names(device: str) -> list[str]:
+    """Subjects that this device and this Python can run."""
+    found = [PUBLISHED, "eager fp32", "channels last fp32", "eager bf16", "eager fp16", "compiled fp32"]
+    found += ["graphed fp32", "graphed fp16"]
+    if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
+        found.append("ONNX Runtime fp32")
+    return [name for name in found if device == "cuda" or name not in NEEDS_CUDA]
+
+
+def build(name: str, case: Case, device: torch.device) -> tuple[Run, float]:
+    """The subject and the seconds until its first result, with the network in memory."""
+    apply_precision("fp32")
+    net = network(case, device)
+    start = time.perf_counter()
+    run = BUILDERS[name.split()[0]](name, net, case, device)
+    run(images(case))
+    return run, time.perf_counter() - start
+
+
+def images(case: Case) -> np.ndarray:
+    """(B, H, W, 3) uint8, smooth and the same for all subjects."""
+    coarse = torch.rand(case.batch, 3, case.height // 16, case.width // 16, generator=torch.Generator().manual_seed(0))
+    smooth = F.interpolate(coarse, (case.height, case.width), mode="bicubic").clamp(0, 1)
+    return (255 * smooth).byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def published(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
+    """Image by image, without gradients, all scales computed: what the published test script does with a folder."""
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        results = []
+        with torch.no_grad():
+            for image in batch:
+                tensor = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32) / 255).unsqueeze(0).to(device)
+                disp = disp_to_depth(net(tensor)[0], 0.1, 100.0)[0]
+                results.append(disp.cpu().numpy()[0, 0])
+        return np.stack(results)
+
+    return run
+
+
+def eager(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
+    module, precision = FinestDisparity(net), name.split()[-1]
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        with torch.inference_mode(), autocast(precision, device):
+            return module(torch.from_numpy(batch).to(device)).cpu().numpy()
+
+    return run
+
+
+def channels_last(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
+    return eager(name, net.to(memory_format=torch.channels_last), case, device)
+
+
+def compiled(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
+    module = torch.compile(FinestDisparity(net), dynamic=False)
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return module(torch.from_numpy(batch).to(device)).cpu().numpy()
+
+    return run
+
+
+def graphed(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
+    """Recorded as a CUDA graph for this batch size."""
+    module = FinestDisparity(net.to(HALF.get(name.split()[-1], torch.float32)))
+    held = torch.empty(case.batch, case.height, case.width, 3, dtype=torch.uint8, device=device)
+
+    def forward() -> Tensor:
+        with torch.no_grad(), autocast(name.split()[-1], device):
+            return module(held)
+
+    for _ in range(3):
+        forward()
+    replay, output = record_cuda_graph(forward)
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        held.copy_(torch.from_numpy(batch))
+        replay()
+        return output.cpu().numpy()
+
+    return run
+
+
+def onnx_runtime(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
+    import onnxruntime
+
+    file = io.BytesIO()
+    example = torch.from_numpy(images(case))
+    torch.onnx.export(
+        FinestDisparity(net.cpu()), (example,), file, input_names=["images"], opset_version=17, dynamo=False
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=onnxruntime.get_available_providers())
+    return lambda batch: session.run(None, {"images": batch})[0]
+
+
+BUILDERS = {
+    "published": published,
+    "eager": eager,
+    "channels": channels_last,
+    "compiled": compiled,
+    "graphed": graphed,
+    "ONNX": onnx_runtime,
+}

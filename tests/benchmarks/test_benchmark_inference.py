@@ -1,0 +1,42 @@
+"""The inference benchmark times programs that compute the same, and says what it cannot run."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from benchmarks.inference import InferenceConfig, benchmark
+from benchmarks.inference_subjects import NEEDS_CUDA, PUBLISHED, Case, build, images, names
+from litemono.utils.errors import UserError
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+CASE = Case("lite-mono-tiny", 96, 64, 2)
+
+
+@pytest.mark.parametrize("name", [name for name in names("cpu") if name not in (PUBLISHED, "compiled fp32")])
+def test_every_way_to_predict_computes_the_published_disparity(name):
+    expected, found = (build(subject, CASE, torch.device("cpu"))[0](images(CASE)) for subject in (PUBLISHED, name))
+    assert expected.shape == (2, 64, 96)
+    # bf16 has 8 bits of mantissa; float32 in another order of operations differs by 1e-6.
+    assert abs(found - expected).max() <= (2e-2 if "bf16" in name else 1e-5) * expected.max()
+
+
+def test_results_are_written_with_ratios_to_the_published_loop(tmp_path, capsys):
+    benchmark(
+        InferenceConfig("cpu", ("lite-mono-tiny",), ("96x64",), (1, 2), ("eager fp32",), 0.1, tmp_path / "i.json")
+    )
+    found = json.loads((tmp_path / "i.json").read_text())
+    assert [case["batch"] for case in found["cases"]] == [1, 2]
+    for case in found["cases"]:
+        published, ours = case["rows"]
+        assert (published["subject"], published["ratio"], published["off"]) == (PUBLISHED, 1.0, 0.0)
+        assert 0 < ours["p50_ms"] <= ours["p90_ms"] <= ours["p99_ms"]
+        assert set(case["surroundings_ms"]) == {"decode", "resize", "resize back", "colour", "encode"}
+    assert "published loop" in capsys.readouterr().out
+
+
+def test_what_cannot_run_here_is_named():
+    with pytest.raises(UserError, match="--subject.*graphed fp32.*cannot run here; there are published loop"):
+        benchmark(InferenceConfig("cpu", subject=(NEEDS_CUDA[1],)))
