@@ -11,7 +11,7 @@ from conftest import ROOT
 
 SCRIPTS = sorted((ROOT / "slurm").glob("*.sh"))
 JOBS = [path for path in SCRIPTS if path.name not in ("environment.sh", "requeue.sh", "paper_tables.sh")]
-TRAININGS = [path for path in JOBS if path.name.startswith("train")]
+TRAININGS = [path for path in JOBS if path.name.startswith(("train", "finetune"))]
 
 
 def directives(path: Path) -> dict[str, str]:
@@ -47,6 +47,13 @@ def test_logs_are_appended_where_the_checkout_has_a_folder_and_requests_are_comp
 def test_trainings_are_warned_and_hand_their_exit_status_on(path):
     assert directives(path)["signal"] == "USR2@120"
     assert path.read_text().endswith("\nend_or_requeue $?\n")
+
+
+def test_fine_tuning_differs_from_training_in_name_and_command_alone():
+    training, fine_tuning = ((ROOT / "slurm" / name).read_text() for name in ("train_v100.sh", "finetune.sh"))
+    jobs = [text[text.index("#SBATCH") :] for text in (training, fine_tuning)]
+    expected = jobs[0].replace("job-name=lite-mono", "job-name=finetune").replace("litemono.train", "litemono.finetune")
+    assert jobs[1] == expected != jobs[0]
 
 
 def test_paper_tables_needs_data():

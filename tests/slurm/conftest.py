@@ -180,6 +180,17 @@ def training(world, tmp_path) -> Callable[..., list[str]]:
 
 
 @pytest.fixture
+def finetuning(world, tmp_path) -> list[str]:
+    """Flags of a small supervised training: 16 steps an epoch, checkpoints after each."""
+    text = (
+        f"--data_path {world} --split {world}/street --png --model lite-mono-tiny --height 32 --width 64 --batch_size 2 "
+        f"--device cpu --num_workers 0 --log_dir {tmp_path}/runs --log_every 1 --images_every 100000 "
+        "--checkpoint_minutes 0"
+    )
+    return text.split()
+
+
+@pytest.fixture
 def log_of(tmp_path) -> Callable[[str, str], Path]:
     """Log of a submitted run."""
     return lambda name, job: tmp_path / "runs" / name / "slurm" / f"{job}_0_log.out"

@@ -11,19 +11,16 @@ import torch
 from litemono.engine import checkpoint, checkpoint_paths
 from slurm.conftest import read_status
 
+GPU = ("--partition", "gpu", "--mem", "4G")
+
 
 def final_state(run: Path) -> dict:
     return checkpoint.load(checkpoint_paths.checkpoints(run / "checkpoints")[-1])
 
 
-def test_a_fine_tuning_killed_in_its_job_is_requeued_and_ends_with_the_same_bits(slurm, world, tmp_path, log_of):
+def test_a_fine_tuning_killed_in_its_job_is_requeued_and_ends_with_the_same_bits(slurm, finetuning, tmp_path, log_of):
     def submit(name: str) -> str:
-        text = (
-            f"--data_path {world} --split {world}/street --png --model lite-mono-tiny --height 32 --width 64 "
-            f"--batch_size 2 --device cpu --num_workers 0 --log_dir {tmp_path}/runs --num_epochs 20 --log_every 1 "
-            f"--images_every 100000 --checkpoint_minutes 0 --model_name {name} --partition gpu --mem 4G"
-        )
-        return slurm.submit("finetune", *text.split())
+        return slurm.submit("finetune", *finetuning, "--num_epochs", 20, "--model_name", name, *GPU)
 
     killed, calm = submit("killed"), submit("calm")
     run, log = tmp_path / "runs/killed", log_of("killed", killed)
@@ -36,3 +33,24 @@ def test_a_fine_tuning_killed_in_its_job_is_requeued_and_ends_with_the_same_bits
     assert one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
     table = slurm.python("litemono.status", "--log_dir", tmp_path / "runs").stdout
     assert table.count("finished") == 2 and killed in table and calm in table
+
+
+def test_losses_are_swept_by_an_array_job_after_which_status_shows_both_runs(slurm, finetuning, tmp_path):
+    flags = [*finetuning, "--num_epochs", 1, "--model_name", "losses", *GPU]
+    job = slurm.submit("finetune", *flags, "--sweep", "loss=silog-bts,berhu")
+    runs = tmp_path / "runs/losses"
+    assert slurm.wait_end(job) == "COMPLETED"
+    assert sorted(slurm.starts(job)) == ["COMPLETED"] * 2
+    assert {path.name for path in runs.glob("*=*")} == {"loss=silog-bts", "loss=berhu"}
+    table = slurm.python("litemono.status", "--log_dir", runs).stdout
+    assert table.count("finished") == 2 and "loss=berhu" in table
+
+
+def test_a_preflight_of_a_fine_tuning_runs_first(slurm, finetuning, tmp_path):
+    flags = [*finetuning, "--num_epochs", 1, "--model_name", "careful", *GPU]
+    text = slurm.python("litemono.submit", "finetune", *flags, "--preflight").stdout
+    preflight, job = (text.split(word)[1].split(":")[0] for word in ("preflight  job ", "\njob "))
+    assert slurm.wait_end(preflight) == "COMPLETED" and slurm.wait_end(job) == "COMPLETED"
+    log = (tmp_path / f"runs/careful/slurm/{preflight}_0_log.out").read_text()
+    assert "preflight: training works" in log and not (tmp_path / "runs/careful/preflight").exists()
+    assert read_status(tmp_path / "runs/careful")["state"] == "finished"

@@ -76,11 +76,31 @@ def test_train_v100_goes_on_after_its_time_limit_preemption_by_sigterm_and_kill(
     assert log.read_text().count("start number 1,") == 1, "the log was begun anew"
 
 
-def test_wrong_flags_end_the_job_with_their_exit_status(slurm, training, checkout):
-    job = slurm.sbatch(*SMALL, "slurm/train_v100.sh", *training(None, 1, "--height", 16), cwd=checkout)
-    assert slurm.wait_end(job) == "FAILED" and slurm.exit_code(job) == "2:0"
-    assert slurm.starts(job) == ["FAILED"]
-    assert "--height 16: must be at least 32" in log_text(checkout, "lite-mono", job)
+def test_finetune_resumes_after_a_kill_and_trains_to_the_end(slurm, finetuning, checkout, tmp_path):
+    job = slurm.sbatch(
+        *SMALL, "--job-name=metric", "slurm/finetune.sh", *finetuning, "--num_epochs", 20, cwd=checkout
+    )  # fmt: skip
+    run, log = tmp_path / "runs/metric", checkout / f"logs/metric-{job}.out"
+    slurm.wait_step(run, 3, log)
+    os.kill(read_status(run)["pid"], signal.SIGKILL)
+    slurm.wait_for("start after kill -9", lambda: log.read_text().count("resumed at step") == 1, log)
+    assert slurm.wait_end(job, log) == "COMPLETED" and slurm.starts(job) == ["REQUEUED", "COMPLETED"]
+    assert "finished: weights in" in log.read_text()
+    assert (run / "models/best_abs_rel/depth.pth").exists()
+
+
+def test_wrong_flags_end_the_job_with_their_exit_status(slurm, training, finetuning, checkout):
+    jobs = {
+        name: slurm.sbatch(*SMALL, f"slurm/{script}.sh", *flags, "--height", 16, cwd=checkout)
+        for name, script, flags in (
+            ("lite-mono", "train_v100", training(None, 1)),
+            ("finetune", "finetune", finetuning),
+        )
+    }
+    for name, job in jobs.items():
+        assert slurm.wait_end(job) == "FAILED" and slurm.exit_code(job) == "2:0"
+        assert slurm.starts(job) == ["FAILED"]
+        assert "--height 16: must be at least 32" in log_text(checkout, name, job)
 
 
 def test_paper_tables_goes_from_scans_to_a_table(slurm, training, world, checkout, tmp_path):
