@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -110,7 +111,7 @@ def find_results(runs: Path) -> list[tuple[str, Result]]:
     if not results:
         raise UserError(
             f"--runs {runs}: no results (RUN/models/WEIGHTS/eval_SPLIT.json); make one: "
-            f"python -m evaluate --load_weights {runs}/RUN/models/last --data_path KITTI_RAW"
+            f"python -m evaluate --load_weights {shlex.quote(str(runs))}/RUN/models/last --data_path KITTI_RAW"
         )
     return results
 

@@ -6,6 +6,7 @@ COMMAND is one of the training commands (tasks/__init__.py); without it litemono
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from dataclasses import dataclass, field, replace
@@ -18,8 +19,16 @@ from litemono import tasks
 from litemono.doctor import wheel_problem
 from litemono.engine.checkpoint_paths import newest_step
 from litemono.engine.settings import OptimConfig, RunConfig, TrainingConfig
-from litemono.jobs import admission, follow_log, preflight, slurm, sweep
-from litemono.jobs.batch_script import BatchScript, SlurmConfig, check_settings, request_of, slurm_parameters
+from litemono.jobs import admission, environment, follow_log, preflight, slurm, sweep
+from litemono.jobs.batch_script import (
+    BatchScript,
+    SlurmConfig,
+    check_log_folder,
+    check_settings,
+    log_folder,
+    request_of,
+    slurm_parameters,
+)
 from litemono.jobs.cluster import Cluster, read_cluster
 from litemono.jobs.train_job import Train, TrainJob, run_training
 from litemono.status import job_ids
@@ -49,7 +58,7 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
 
     Example: python -m litemono.submit --partition gpu --data_path kitti_data --model_name mytrain --setup "module load cuda"
     """
-    settings = config.slurm
+    settings = environment.with_defaults(config.slurm)
     check_settings(settings)
     from litemono.engine.resume import check_same_run  # brings torch, which --help does not need
 
@@ -58,6 +67,7 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
     for run in runs:
         tasks.resolve(command.check)(run)
         check_same_run(run)
+    check_log_folder(settings, runs)
     cluster = check_cluster(settings, runs) if settings.cluster == "slurm" else None
     check_data_and_weights(command, runs)
     if settings.cluster == "debug":
@@ -85,8 +95,10 @@ def check_cluster(settings: SlurmConfig, runs: list[TrainingConfig]) -> Cluster 
             )
         print("there is no Slurm on this machine: the request was not compared with a cluster", file=sys.stderr)
         return None
+    environment.check_one_cluster()
     cluster, request = read_cluster(), request_of(settings)
     partition = admission.check_request(cluster, request)
+    admission.check_submission(cluster, partition, request, len(runs), before=int(settings.preflight))
     nodes = admission.nodes_for(partition, request)
     if request.gpus and (problem := wheel_problem([kind for node in nodes for kind in node.gpus])):
         raise UserError(problem)
@@ -132,11 +144,12 @@ def submit_to_slurm(settings: SlurmConfig, cluster: Cluster, train: Train, runs:
     parameters = slurm_parameters(settings, request_of(settings), runs)
     trial = None
     try:
-        if settings.preflight:
-            trial = preflight.submit(settings, cluster, train, runs[0], log_folder(settings, runs))
-            parameters["dependency"] = f"afterok:{trial.job_id}"
-            parameters["additional_parameters"]["kill-on-invalid-dep"] = "yes"
-        jobs = submit_jobs(log_folder(settings, runs), parameters, train, runs)
+        with environment.clean_for_sbatch():
+            if settings.preflight:
+                trial = preflight.submit(settings, cluster, train, runs[0], log_folder(settings, runs))
+                parameters["dependency"] = f"afterok:{trial.job_id}"
+                parameters["additional_parameters"]["kill-on-invalid-dep"] = "yes"
+            jobs = submit_jobs(log_folder(settings, runs), parameters, train, runs)
     except submitit.core.utils.FailedJobError as error:
         if trial:
             slurm.call("scancel", trial.job_id)
@@ -159,11 +172,6 @@ def submit_jobs(folder: Path, parameters: dict, train: Train, runs: list[Trainin
         return [executor.submit(TrainJob(train, runs[0]))]
     with executor.batch():
         return [executor.submit(TrainJob(train, run)) for run in runs]
-
-
-def log_folder(settings: SlurmConfig, runs: list[TrainingConfig]) -> Path:
-    """Where submitit keeps the batch script, its arguments and the logs."""
-    return (runs[0].folder.parent if settings.sweep else runs[0].folder) / "slurm"
 
 
 def note_job(folder: Path, job: submitit.Job) -> None:
@@ -220,8 +228,8 @@ def print_summary(settings: SlurmConfig, partition: str, jobs: list, runs: list[
     job_id = jobs[0].job_id.split("_")[0]
     log_dir = runs[0].folder.parent
     print(
-        f"next:  python -m litemono.status --log_dir {log_dir} --watch\n"
-        f"       tail -F {jobs[0].paths.stdout}\n"
+        f"next:  python -m litemono.status --log_dir {shlex.quote(str(log_dir))} --watch\n"
+        f"       tail -F {shlex.quote(str(jobs[0].paths.stdout))}\n"
         f"       scancel {job_id}    (the run is kept; the same submit command resumes it)"
     )
 

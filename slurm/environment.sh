@@ -11,6 +11,13 @@ fi
 
 # --- keep -----------------------------------------------------------------------------------------------------------
 export PYTHONUNBUFFERED=1                  # log lines appear when they are printed
+# A job that was submitted from inside another job has that job's SLURM_*, and srun reads them as its own flags.
+unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU SLURM_MEM_PER_NODE    # srun gives a step the memory of its job
+unset SLURM_GPUS SLURM_GPUS_PER_TASK SLURM_NTASKS_PER_GPU SLURM_CPU_BIND SLURM_EXACT SLURM_TRES_PER_TASK
+if [ -n "${SLURM_ARRAY_JOB_ID:-}" ] && ! scontrol show job -o "$SLURM_ARRAY_JOB_ID" | grep -q "JobId=$SLURM_JOB_ID "; then
+  unset SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID SLURM_ARRAY_TASK_COUNT    # of the job that submitted this one
+fi
+export SLURM_EXPORT_ENV=ALL                # NONE after `sbatch --export=NONE`: srun would start without this environment
 # torch would start a thread for every core of the node; the job has only some of them.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
 

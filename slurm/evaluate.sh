@@ -16,4 +16,4 @@
 #SBATCH --requeue
 
 source slurm/environment.sh || { echo "$PWD is not the checkout: cd into it, then sbatch slurm/NAME.sh" >&2; exit 2; }
-exec srun --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m evaluate "$@"
+exec srun --nodes=1 --ntasks=1 --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m evaluate "$@"

@@ -3,14 +3,26 @@
 # At the time limit Slurm sends SIGTERM to this script too. The empty handler keeps it alive until it has requeued the job.
 trap : TERM
 
-# Training writes the path of its run folder into this file.
-export LITEMONO_RUN_FOLDER_FILE=$PWD/logs/.job-$SLURM_JOB_ID/run_folder
+# Training writes the path of its run folder into the first file, and the second one when it starts.
+job_folder=$PWD/logs/.job-$SLURM_JOB_ID
+export LITEMONO_RUN_FOLDER_FILE=$job_folder/run_folder LITEMONO_STARTED_FILE=$job_folder/started
+find logs -maxdepth 1 -name '.job-*' -mtime +30 -exec rm -rf {} +    # of jobs that were cancelled or lost
+mkdir -p "$job_folder"
+rm -f "$LITEMONO_STARTED_FILE"
+
+# Processes of a job meet at this port: below Linux's ephemeral ports, another one after each restart.
+rendezvous_port() {
+  echo $((10000 + (SLURM_JOB_ID + 5003 * ${SLURM_RESTART_COUNT:-0}) % 20000))
+}
 
 # end_or_requeue STATUS: the last command of the script. STATUS is srun's exit status.
 end_or_requeue() {
-  local folder
+  local folder status
   trap '' TERM    # do not interrupt the requeue
   # A training that was killed before it wrote the file has no run folder: its tries are counted in the file's own folder.
-  folder=$(cat "$LITEMONO_RUN_FOLDER_FILE" 2>/dev/null) || folder=$(dirname "$LITEMONO_RUN_FOLDER_FILE")
-  exec python -m litemono.jobs.requeue "$1" "$folder"
+  folder=$(cat "$LITEMONO_RUN_FOLDER_FILE" 2>/dev/null) || folder=$job_folder
+  python -m litemono.jobs.requeue "$1" "$folder"
+  status=$?       # a requeued job does not get here: Slurm ends this script
+  rm -rf "$job_folder"
+  exit $status
 }

@@ -23,9 +23,10 @@
 source slurm/environment.sh || { echo "$PWD is not the checkout: cd into it, then sbatch slurm/NAME.sh" >&2; exit 2; }
 source slurm/requeue.sh
 
-# The processes find each other at the first node, at a port that no other job uses.
+# The processes find each other at the first node.
 export MASTER_ADDR=${MASTER_ADDR:-$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)}
-export MASTER_PORT=$((20000 + SLURM_JOB_ID % 20000))
+MASTER_PORT=$(rendezvous_port)
+export MASTER_PORT
 
 # Each process learns its number from srun. When one ends, the others have two minutes to end as well.
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" --wait=120 bash -c '

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -99,6 +100,31 @@ def test_a_job_without_gpus_asks_for_none(config, no_slurm, capsys):
 def test_settings_that_cannot_work_are_refused(config, no_slurm, settings, words):
     with pytest.raises(UserError, match=words):
         submit.submit(config(settings))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("50%aug", "gives % in the path of a log a meaning"),
+        ("a\\b", "gives .* in the path of a log a meaning"),
+        ("/tmp/abs", "--log_dir FOLDER"),
+        ("../up", "--log_dir FOLDER"),
+        ("two\nlines", "no line breaks"),
+        (" ", "not empty"),
+        ("x" * 256, "no file system takes a name"),
+    ],
+)
+def test_names_that_slurm_or_a_file_system_would_change_are_refused(config, no_slurm, name, words):
+    with pytest.raises(UserError, match=words):
+        submit.submit(config({"dry_run": True}, model_name=name))
+
+
+@pytest.mark.parametrize("name", ["it's", "a b", 'q"q', "a;b", "$HOME", "x" * 255, "-dash", "grüße"])
+def test_other_names_are_quoted(config, no_slurm, capsys, tmp_path, name):
+    text = script(config({"dry_run": True}, model_name=name), capsys)
+    folders = text.split("run_folders=(")[1].split(")\n")[0]
+    assert shlex.split(folders) == [f"{tmp_path}/runs/{name}"]
+    assert shlex.split(next(line for line in text.splitlines() if "--job-name=" in line))[1] == f"--job-name={name}"
 
 
 def test_data_and_run_folder_are_checked_before_the_queue(config, no_slurm, street, tmp_path):

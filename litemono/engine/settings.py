@@ -122,10 +122,24 @@ class TrainingConfig:
 
 def check_training(config: TrainingConfig) -> None:
     """Raise UserError for values that no training can have, before anything is written or queued."""
+    check_name(config.run.model_name)
     longest = max(config.folder.parts, key=lambda part: len(part.encode()), default="")
     require(len(longest.encode()) <= 255, f"{config.folder}: no file system takes a name of {len(longest)} letters")
     check_counts(config.optim, config.run)
     group_rates(config.optim.lr, config.default_rates)
+
+
+def check_name(name: str | None) -> None:
+    """UserError for a name of a run that is no path below --log_dir."""
+    if name is None:
+        return
+    require(name.strip(), "--model_name: give a name that is not empty")
+    require(name.isprintable(), f"--model_name {name!r}: a name has no line breaks or other control characters")
+    path = Path(name)
+    require(
+        not path.is_absolute() and ".." not in path.parts,
+        f"--model_name {name}: a name, below --log_dir; to put the run elsewhere give --log_dir FOLDER too",
+    )
 
 
 def check_not_negative(name: str, value: float) -> None:

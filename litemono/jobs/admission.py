@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from litemono.jobs import slurm
+from litemono.jobs import limits, slurm
 from litemono.jobs.cluster import Cluster, Node, Partition
 from litemono.utils.errors import UserError
 
@@ -56,7 +56,40 @@ def check_partition(cluster: Cluster, request: Request) -> Partition:
         most = int(min(partition.max_nodes, len(partition.nodes)))
         raise UserError(f"--nodes {request.nodes}: partition {partition.name} gives a job {most} at most")
     check_nodes(cluster, partition, request)
+    qos, ordered = limits_of(cluster, partition, request)
+    demand = limits.Demand(
+        request.minutes,
+        request.nodes,
+        request.cpus * request.nodes,
+        request.memory * request.nodes,
+        request.gpus * request.nodes,
+    )
+    limits.check_limits(ordered, demand)
     return partition
+
+
+def limits_of(cluster: Cluster, partition: Partition, request: Request) -> tuple[str, list[limits.Limits]]:
+    """The job's QOS, and what limits the job; no limits where the cluster does not enforce them."""
+    book = cluster.limits
+    association = book.association(account_of(cluster, request), partition.name)
+    qos = limits.check_qos(book, request.qos, association)
+    return qos, book.in_order(qos, partition.own_qos, association) if book.limits_enforced else []
+
+
+def check_submission(cluster: Cluster, partition: Partition, request: Request, tasks: int, before: int = 0) -> None:
+    """UserError where sbatch would refuse a job of so many array tasks, with `before` other jobs submitted first."""
+    if cluster.largest_array is not None and tasks > max(cluster.largest_array - 1, 1):
+        raise UserError(
+            f"--sweep: {tasks} runs, and an array of this cluster has {cluster.largest_array - 1} at most (MaxArraySize); "
+            "make several sweeps of it"
+        )
+    qos, ordered = limits_of(cluster, partition, request)
+    limits.check_submissions(ordered, account_of(cluster, request), qos, tasks + before)
+
+
+def account_of(cluster: Cluster, request: Request) -> str | None:
+    """Whose limits hold; accounts are lower case in Slurm's data base."""
+    return (request.account or cluster.default_account or "").lower() or None
 
 
 def find_partition(cluster: Cluster, request: Request) -> Partition:
@@ -81,8 +114,8 @@ def find_partition(cluster: Cluster, request: Request) -> Partition:
 
 
 def check_account(cluster: Cluster, partition: Partition, request: Request) -> None:
-    """Accounts are lower case in Slurm's data base."""
-    account = (request.account or cluster.default_account or "").lower() or None
+    """UserError where the job's account may not run there."""
+    account = account_of(cluster, request)
     mine = cluster.accounts
     yours = f"yours: {', '.join(mine)}" if mine else "you have none; ask the cluster's help desk for one"
     if cluster.accounts_enforced and mine is not None:

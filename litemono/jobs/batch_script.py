@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import submitit
@@ -137,6 +138,22 @@ class BatchScript(submitit.SlurmExecutor):
         return self._make_submission_file_text(self._submitit_command_str, "dry_run")
 
 
+def log_folder(settings: SlurmConfig, runs: list[TrainingConfig]) -> Path:
+    """Where submitit keeps the batch script, its arguments and the logs."""
+    return (runs[0].folder.parent if settings.sweep else runs[0].folder) / "slurm"
+
+
+def check_log_folder(settings: SlurmConfig, runs: list[TrainingConfig]) -> None:
+    """UserError for a path in which Slurm would replace letters by something else."""
+    path = str(log_folder(settings, runs).absolute())
+    for letter in "%\\":
+        require(
+            letter not in path,
+            f"{runs[0].folder}: Slurm gives {letter} in the path of a log a meaning of its own; choose another --model_name "
+            "or --log_dir without it",
+        )
+
+
 def slurm_parameters(settings: SlurmConfig, request: Request, runs: list[TrainingConfig]) -> dict[str, Any]:
     """What submitit's executor takes, for one run or the array of a sweep."""
     name = runs[0].folder.parent.name if settings.sweep else runs[0].folder.name
@@ -158,15 +175,24 @@ def slurm_parameters(settings: SlurmConfig, request: Request, runs: list[Trainin
         # Slurm 22.05 and later do not hand --cpus-per-task on to srun.
         "srun_args": [f"--cpus-per-task={settings.cpus_per_task}", f"--wait={RANK_EXIT_SECONDS}"],
         "additional_parameters": {"requeue": True},
-        # The trap keeps the script alive at its time limit until it has requeued the job.
-        "setup": [
-            *settings.setup,
-            f"export OMP_NUM_THREADS=${{OMP_NUM_THREADS:-{settings.cpus_per_task}}}",  # not one for each core of the node
-            "trap : TERM",
-        ],
+        "setup": setup_lines(settings, log_folder(settings, runs)),
         "teardown": teardown(runs),
     }
     return {key: value for key, value in parameters.items() if value is not None}
+
+
+def setup_lines(settings: SlurmConfig, logs: Path) -> list[str]:
+    """The batch script before srun."""
+    return [
+        *settings.setup,
+        f"export OMP_NUM_THREADS=${{OMP_NUM_THREADS:-{settings.cpus_per_task}}}",  # not one for each core of the node
+        "export SLURM_EXPORT_ENV=ALL",  # NONE after `sbatch --export=NONE`, and srun would start the training without all this
+        # Written by the training (cli.note_start), read at the end of this script.
+        f'export LITEMONO_STARTED_FILE={shlex.quote(str(logs.absolute()))}/.started-"$SLURM_JOB_ID"',
+        'rm -f "$LITEMONO_STARTED_FILE"',
+        # The trap keeps the script alive at its time limit until it has requeued the job.
+        "trap : TERM",
+    ]
 
 
 def teardown(runs: list[TrainingConfig]) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from litemono.jobs import slurm
+from litemono.jobs.limits import LimitBook, read_limits
 from litemono.utils.errors import UserError
 
 ENFORCES_ACCOUNTS = {"associations", "limits", "qos", "safe", "all"}
@@ -46,6 +47,9 @@ class Partition:
     """Those that may use it; None: all."""
     denied_accounts: frozenset[str]
     qos: frozenset[str] | None
+    """Those that it takes; None: all."""
+    own_qos: str | None = None
+    """Whose limits hold for every job in it."""
     nodes: tuple[Node, ...] = ()
 
     @property
@@ -68,6 +72,9 @@ class Cluster:
     accounts_enforced: bool
     parents: Mapping[str, str] = field(default_factory=dict)
     """Account -> the one above it; a partition for an account accepts those below it too."""
+    limits: LimitBook = LimitBook()
+    largest_array: int | None = None
+    """Tasks of a job array."""
 
     def with_parents(self, account: str | None) -> list[str]:
         """The account, the one it belongs to, and so on; [] for none."""
@@ -88,9 +95,18 @@ def read_cluster() -> Cluster:
     partitions = parse_partitions(slurm.call("scontrol", "show", "partition", "-o"), nodes)
     settings = slurm.call("scontrol", "show", "config")
     enforce = re.search(r"^AccountingStorageEnforce\s*=\s*(.*)$", settings, re.MULTILINE)
-    enforced = bool(enforce and ENFORCES_ACCOUNTS & set(enforce[1].strip().lower().split(",")))
+    words = set(enforce[1].strip().lower().split(",")) if enforce else set()
     accounts, default = read_accounts()
-    return Cluster(partitions, accounts, default, enforced, read_parents())
+    size = re.search(r"^MaxArraySize\s*=\s*(\d+)", settings, re.MULTILINE)
+    return Cluster(
+        partitions,
+        accounts,
+        default,
+        bool(ENFORCES_ACCOUNTS & words),
+        read_parents(),
+        read_limits(words),
+        int(size[1]) if size else None,
+    )
 
 
 def read_accounts() -> tuple[tuple[str, ...] | None, str | None]:
@@ -157,6 +173,7 @@ def parse_partitions(text: str, nodes: list[Node]) -> dict[str, Partition]:
             accounts=names(values.get("AllowAccounts", "ALL")),
             denied_accounts=names(values.get("DenyAccounts", "")) or frozenset(),
             qos=names(values.get("AllowQos", "ALL")),
+            own_qos=min(names(values.get("QoS", "N/A")) or [""]) or None,
             nodes=tuple(node for node in nodes if node.partition == name),
         )
     return partitions

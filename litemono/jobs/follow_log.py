@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import IO
@@ -55,7 +56,7 @@ def follow(job_id: str, log: Path) -> int:
                 time.sleep(LOG_SECONDS)
             tail.show()
     except KeyboardInterrupt:
-        print(f"\njob {job_id} continues; tail -F {log}")
+        print(f"\njob {job_id} continues; tail -F {shlex.quote(str(log))}")
         return cli.INTERRUPTED
     return 0 if last.startswith("COMPLETED") else 1
 

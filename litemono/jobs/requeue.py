@@ -9,11 +9,15 @@ a checkpoint) or anything else (crashed, killed). The run folder's status.json s
     final                             the job ends, with the training's exit status
     job cancelled or preempted        nothing: Slurm ends it or requeues it
     everything else                   requeued, unless three tries in a row ended at the same checkpoint
+
+srun has an exit status 2 of its own, where the program cannot be executed. The training writes $LITEMONO_STARTED_FILE when
+it starts; without that file an exit status is srun's, and the job is requeued to another node.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -36,6 +40,7 @@ MAX_TRIES = 3
 RETRY_SECONDS, RETRY_INTERVAL = 300.0, 5.0
 KILL_SECONDS = 60  # in which Slurm kills this script after it has requeued the job
 PREEMPTED = cli.SIGNAL_BASE + signal.SIGTERM
+NOT_STARTED = "srun could not start the training (exit status {}); its message is above"
 TIME_LIMIT_NEAR = cli.SIGNAL_BASE + getattr(signal, "SIGUSR2", 12)
 
 
@@ -44,29 +49,55 @@ def end_or_requeue(status: int, folder: Path) -> int:
 
     status: of srun; folder: the run folder. It need not exist: tries are then counted in it all the same.
     """
-    if status in cli.FINAL:
+    started = training_started()
+    if status in cli.FINAL and started:
         return status
     job_id, task = os.environ["SLURM_JOB_ID"], task_id()
-    if not retry_while_unavailable(lambda: still_running(task)):
-        log(f"{describe_exit(status)}; the job was cancelled, or is requeued by Slurm")
+    job = retry_while_unavailable(lambda: slurm.job_now(task))
+    report = training_report(folder, job_id) if started else {}
+    reason = describe_exit(status, report.get("message", "")) if started else NOT_STARTED.format(status)
+    if not still_running(job):
+        log(f"{reason}; the job was cancelled, or is requeued by Slurm")
         return status
-    report = training_report(folder, job_id)
     if report.get("final") and "exit" in report:
         return report["exit"]  # killed while it ended, or srun reported another process
     step = retry_while_unavailable(lambda: newest_step(folder))
-    if status != PREEMPTED:  # preemption is no failure, however often it happens
+    if preempted(job):
+        reason = f"preempted ({reason})"
+    elif status != PREEMPTED:  # preemption is no failure, however often it happens
         tries = count_try(folder, job_id, step)
         if tries >= MAX_TRIES:
             log(
-                f"stopped: {tries} tries in a row ended at step {step} ({describe_exit(status)}). Fix the cause and submit "
+                f"stopped: {tries} tries in a row ended at step {step} ({reason}). Fix the cause and submit "
                 f"the same command again; it resumes from step {step}. Run folder: {folder}"
             )
-            return status
-    log(f"{describe_exit(status)}; requeued, to resume from step {step}")
+            return status or cli.CRASHED
+    log(f"{reason}; requeued, to resume from step {step}")
     retry_while_unavailable(lambda: slurm.requeue(task))
+    if not started:
+        avoid_node(task, job)  # Slurm waits KillWait, usually 30 s, before it kills this script
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     time.sleep(KILL_SECONDS)
     return status
+
+
+def training_started() -> bool:
+    """Whether a training process began in this start of the job; the exit status is its own then."""
+    file = os.environ.get("LITEMONO_STARTED_FILE")
+    return file is None or Path(file).exists()
+
+
+def avoid_node(task: str, job: dict[str, str]) -> None:
+    """Exclude the job's node, if another one like it is there: the job would wait for ever otherwise."""
+    node, partition = job.get("NodeList", ""), job.get("Partition", "")
+    with contextlib.suppress(UserError):
+        if (
+            job.get("NumNodes") == "1"
+            and job.get("ReqNodeList", "(null)") == "(null)"
+            and slurm.nodes_like(node, partition)
+        ):
+            slurm.exclude(task, node)
+            log(f"the next start is on another node than {node}")
 
 
 def task_id() -> str:
@@ -89,19 +120,26 @@ def retry_while_unavailable(call: Callable[[], Result]) -> Result:
             time.sleep(RETRY_INTERVAL)
 
 
-def still_running(job_id: str) -> bool:
+def still_running(job: dict[str, str]) -> bool:
     """Whether the job would end with this script. False when it was cancelled, or is being requeued already.
 
-    Cancelled, preempted and requeued jobs are COMPLETING. So are those at their time limit, which may be requeued.
+    job: the controller's record. Cancelled, preempted and requeued jobs are COMPLETING. So are those at their time limit,
+    which may be requeued.
     """
-    job = slurm.job_now(job_id)
     return job.get("JobState") == "RUNNING" or job.get("Reason") == "TimeLimit"
+
+
+def preempted(job: dict[str, str]) -> bool:
+    """Whether Slurm has told the job to make room, with some time to end."""
+    return job.get("PreemptTime", "None") not in ("None", "N/A", "Unknown", "(null)", "0")
 
 
 def training_report(folder: Path, job_id: str) -> dict[str, Any]:
     """status.json of the run, if this job wrote it; else {}."""
-    types = {"job_id": str, "final": bool, "exit": int}
-    report = well_typed(read_json(folder / "status.json"), types)
+    content = read_json(folder / "status.json")
+    report = well_typed(content, {"job_id": str, "final": bool, "exit": int})
+    if content.get("state") == "failed":
+        report |= well_typed(content, {"message": str}, longest=300)
     return report if report.get("job_id") == job_id else {}
 
 
@@ -116,14 +154,17 @@ def count_try(folder: Path, job_id: str, step: int) -> int:
     return count
 
 
-def describe_exit(status: int) -> str:
-    """srun's exit status, for the log."""
+def describe_exit(status: int, message: str = "") -> str:
+    """srun's exit status, for the log. message: the training's own, where it could still write it."""
+    if message:
+        return f"failed: {message}"
     if status == TIME_LIMIT_NEAR:
         return "the time limit is near"
     if status == PREEMPTED:
         return "stopped by SIGTERM"
     if status == cli.SIGNAL_BASE + signal.SIGKILL:
-        return "killed, usually for using more memory than --mem allows"
+        others = ", or by srun because another process had ended" if os.environ.get("SLURM_NTASKS", "1") != "1" else ""
+        return f"killed, usually for using more memory than --mem allows{others}"
     if status > cli.SIGNAL_BASE:
         try:
             return f"ended by {signal.Signals(status - cli.SIGNAL_BASE).name}"

@@ -36,7 +36,10 @@ UNAVAILABLE = re.compile(r"timed out|unable to contact|connection|communication|
 
 
 def call(*command: str, timeout: float = 60) -> str:
-    """What the command prints; UserError with its message where it fails."""
+    """What the command prints; UserError with its message where it fails.
+
+    With SLURM_CLUSTERS the commands print the cluster's name above their answer. It is left out.
+    """
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     except FileNotFoundError:
@@ -51,7 +54,8 @@ def call(*command: str, timeout: float = 60) -> str:
         reason = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
         kind = ControllerUnavailable if UNAVAILABLE.search(reason[-1]) else UserError
         raise kind(f"`{' '.join(command)}` failed: {reason[-1]}")
-    return done.stdout
+    lines = done.stdout.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("CLUSTER: "))
 
 
 def fields(line: str) -> dict[str, str]:
@@ -73,6 +77,21 @@ def job_now(job_id: str) -> dict[str, str]:
 def requeue(job_id: str) -> None:
     """Put a job back into the queue. Kills its batch script, and so a caller inside it."""
     _scontrol_job("requeue", job_id)
+
+
+def exclude(job_id: str, node: str) -> None:
+    """Let a job that waits start on any node but this one. Raises UserError."""
+    _scontrol_job("update", f"JobId={job_id}", f"ExcNodeList={node}")
+
+
+def nodes_like(node: str, partition: str) -> list[str]:
+    """The other nodes of a partition that have what this one has."""
+    rows = {
+        tuple(line.split("|"))
+        for line in call("sinfo", "-h", "-N", "-p", partition, "-o", "%N|%c|%m|%G|%f").splitlines()
+    }
+    mine = {row[1:] for row in rows if row[0] == node}
+    return sorted(row[0] for row in rows if row[0] != node and row[1:] in mine)
 
 
 def _scontrol_job(*command: str) -> str:

@@ -26,6 +26,7 @@ class TrainJob:
 
     def __call__(self) -> str:
         """Train; leaves through sys.exit when the run is not finished. Returns the run folder."""
+        cli.note_start()
         for signum in (signal.SIGUSR2, signal.SIGTERM):
             signal.signal(signum, signal.SIG_DFL)  # submitit would requeue the job by rules of its own
         set_ranks()
@@ -53,5 +54,11 @@ def set_ranks() -> None:
         return
     first_host = job.hostnames[0] if job.cluster == "slurm" else "127.0.0.1"
     os.environ.setdefault("MASTER_ADDR", first_host)
-    os.environ.setdefault("MASTER_PORT", str(20000 + int(job.raw_job_id) % 20000))
+    restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    os.environ.setdefault("MASTER_PORT", str(rendezvous_port(int(job.raw_job_id), restarts)))
     os.environ.update(RANK=str(job.global_rank), WORLD_SIZE=str(job.num_tasks), LOCAL_RANK=str(job.local_rank))
+
+
+def rendezvous_port(job_id: int, restarts: int) -> int:
+    """Where the processes of a job meet: below Linux's ephemeral ports (32768 and up), another one after each restart."""
+    return 10000 + (job_id + 5003 * restarts) % 20000

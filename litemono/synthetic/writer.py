@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -346,10 +347,8 @@ def render(config: Config) -> None:
     """
     world = write_world(config.output, num_workers=config.num_workers, **asdict(config.world))
     print(f"{world.folder}: {config.world.drives} drives of {config.world.frames_per_drive} frames")
-    print(
-        f"train on it: python -m litemono.train --data_path {world.folder} --split {world.split}"
-        f"{' --png' * (world.settings.ext == 'png')}"
-    )
+    flags = ["--data_path", str(world.folder), "--split", str(world.split), *["--png"] * (world.settings.ext == "png")]
+    print(f"train on it: python -m litemono.train {shlex.join(flags)}")
 
 
 def main() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import os
 import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import tyro
@@ -62,6 +65,14 @@ def as_typed(prog: str) -> str:
     return re.sub(r"^(python -m )?[\w.]+", typed, prog, count=1)
 
 
+def note_start() -> None:
+    """Write $LITEMONO_STARTED_FILE, by which the end of a batch script tells our exit statuses from srun's."""
+    file = os.environ.get("LITEMONO_STARTED_FILE")
+    if file:
+        with contextlib.suppress(OSError):
+            Path(file).touch()
+
+
 def run(function: Callable[[Config], object], config_type: type[Config], prog: str) -> None:
     """Parse, call, and leave: `function`'s docstring is the head of --help; it may return an exit status.
 
@@ -69,6 +80,7 @@ def run(function: Callable[[Config], object], config_type: type[Config], prog: s
     exit status is then 2.
     """
     prog = as_typed(prog)
+    note_start()
     try:
         config = parse(config_type, prog, inspect.cleandoc(function.__doc__ or ""))
         status = function(config)

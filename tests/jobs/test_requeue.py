@@ -103,6 +103,51 @@ def test_being_preempted_is_no_failure(in_job, tmp_path):
     assert len(in_job[1]) == 5
 
 
+@pytest.mark.parametrize("status", [128 + signal.SIGUSR2, 128 + signal.SIGTERM, 1])
+def test_a_preemption_with_a_grace_period_is_no_failure_whatever_the_signal(in_job, tmp_path, status):
+    """Before its first checkpoint too: Python may not yet have set its handlers."""
+    in_job[0]["PreemptTime"] = "2026-01-01T00:00:00"
+    for _ in range(5):
+        requeue.end_or_requeue(status, tmp_path)
+    assert len(in_job[1]) == 5
+
+
+@pytest.fixture
+def not_started(in_job, monkeypatch, tmp_path):
+    """srun ended before a training process began; the jobs and the nodes that they are to avoid."""
+    monkeypatch.setenv("LITEMONO_STARTED_FILE", str(tmp_path / "started"))
+    in_job[0].update(NodeList="gpu001", Partition="gpu", NumNodes="1", ReqNodeList="(null)")
+    excluded = []
+    monkeypatch.setattr(slurm, "nodes_like", lambda node, partition: ["gpu002"])
+    monkeypatch.setattr(slurm, "exclude", lambda job, node: excluded.append((job, node)))
+    return excluded
+
+
+def test_a_program_that_srun_could_not_start_is_tried_on_another_node(in_job, not_started, tmp_path, capsys):
+    """srun's exit status is 2 too where the node lacks the file system."""
+    assert requeue.end_or_requeue(2, tmp_path) == 2
+    assert in_job[1] == ["12"] and not_started == [("12", "gpu001")]
+    assert "srun could not start the training" in capsys.readouterr().out
+
+
+def test_the_only_node_of_its_kind_is_not_excluded(in_job, not_started, tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "nodes_like", lambda node, partition: [])
+    requeue.end_or_requeue(2, tmp_path)
+    assert in_job[1] == ["12"] and not_started == []
+
+
+def test_wrong_flags_end_the_job_because_the_training_started(in_job, not_started, tmp_path):
+    (tmp_path / "started").touch()
+    assert requeue.end_or_requeue(2, tmp_path) == 2
+    assert in_job[1] == []
+
+
+def test_the_trainings_own_message_is_in_the_log(in_job, tmp_path, capsys):
+    report(tmp_path, state="failed", final=False, exit=1, message="RuntimeError: lost the connection")
+    requeue.end_or_requeue(137, tmp_path)
+    assert "failed: RuntimeError: lost the connection; requeued" in capsys.readouterr().out
+
+
 def test_a_new_job_may_try_three_times_again(in_job, tmp_path, monkeypatch):
     for _ in range(3):
         requeue.end_or_requeue(1, tmp_path)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -225,7 +226,7 @@ class PackedStore:
     def _not_packed(self, folder: str, frame: int, side: str) -> UserError:
         return UserError(
             f"{self.missing(folder, frame, side)}; pack the split that needs it into the same folder: "
-            f"python -m litemono.prepare pack --from ZIPS_OR_FOLDER --split SPLIT --output {self.root}"
+            f"python -m litemono.prepare pack --from ZIPS_OR_FOLDER --split SPLIT --output {shlex.quote(str(self.root))}"
         )
 
     def check_size(self, height: int, width: int) -> None:

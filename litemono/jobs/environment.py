@@ -1,0 +1,59 @@
+"""What the shell around `litemono.submit` may say to sbatch, and what must not reach the job.
+
+A shell inside an interactive job (salloc, srun --pty) or inside another batch script has SLURM_* of that job. sbatch hands
+them on, and srun in the new job reads them as its own flags: four tasks instead of one, two kinds of memory limits, the
+number of another array's task. SBATCH_* stand for sbatch's flags and come before the lines of the batch script.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from litemono.jobs.batch_script import SlurmConfig
+from litemono.utils.errors import UserError
+
+CLIENT = {"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT", "SLURM_TIME_FORMAT"}
+"""Of the commands themselves: where the controller is, and who asks."""
+BESIDE_THE_FLAGS = {"SBATCH_CLUSTERS", "SBATCH_RESERVATION", "SBATCH_WCKEY"}
+"""Of sbatch, and no flag of submit says the same."""
+DEFAULTS = {
+    "account": "SBATCH_ACCOUNT",
+    "partition": "SBATCH_PARTITION",
+    "qos": "SBATCH_QOS",
+    "constraint": "SBATCH_CONSTRAINT",
+}
+
+
+def with_defaults(settings: SlurmConfig) -> SlurmConfig:
+    """The settings, with SBATCH_ACCOUNT and the like where a flag is not given."""
+    given: dict[str, Any] = {
+        name: os.environ.get(variable) for name, variable in DEFAULTS.items() if not getattr(settings, name)
+    }
+    return replace(settings, **{name: value for name, value in given.items() if value})
+
+
+def check_one_cluster() -> None:
+    """UserError where the shell names several clusters: their answers could not be told apart."""
+    for name in ("SLURM_CLUSTERS", "SBATCH_CLUSTERS"):
+        value = os.environ.get(name, "")
+        if "," in value or value == "all":
+            raise UserError(f"{name}={value} names several clusters; name the one to submit to: export {name}=CLUSTER")
+
+
+@contextlib.contextmanager
+def clean_for_sbatch() -> Iterator[None]:
+    """The environment without what other jobs left in it, for as long as the context is open."""
+    ours = {
+        name
+        for name in os.environ
+        if name.startswith(("SLURM_", "SLURMD_", "SBATCH_")) and name not in CLIENT | BESIDE_THE_FLAGS
+    }
+    kept = {name: os.environ.pop(name) for name in ours}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)

@@ -1,0 +1,239 @@
+"""Limits of a user's associations and QOS, which Slurm checks when a job is submitted or about to start.
+
+A job beyond one of them is refused by sbatch, or waits in the queue without end. See "Resource Limits" in Slurm's
+documentation: the partition's QOS comes before the job's QOS (the other way round with the flag OverPartQOS), and both come
+before the user's association. What the first of them limits, the next ones do not.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from litemono.jobs import slurm
+from litemono.utils.errors import UserError
+
+ENFORCES_LIMITS = {"limits", "safe", "all"}
+ENFORCES_QOS = {"qos", "all"}
+ACCOUNT_COLUMNS = (
+    "account,partition,qos,defaultqos,maxwall,maxtres,maxtrespernode,maxtresmins,grptres,maxjobs,maxsubmit"
+)
+QOS_COLUMNS = (
+    "name,flags,maxwall,maxtres,maxtrespernode,maxtresmins,mintres,maxtrespu,maxtrespa,grptres,maxjobspu,maxsubmitpu"
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one QOS or association; what is not there is not limited."""
+
+    name: str
+    """For messages: "--qos short", "account research"."""
+    values: Mapping[str, str]
+    """Column of sacctmgr -> its text, where there is one."""
+
+    def minutes(self) -> float | None:
+        return slurm.minutes(self.values["maxwall"]) if "maxwall" in self.values else None
+
+    def number(self, column: str) -> int | None:
+        value = self.values.get(column, "")
+        return int(value) if value.isdigit() else None
+
+    def resources(self, column: str) -> dict[str, float]:
+        """ "cpu=64,gres/gpu=2,mem=1T" -> numbers by name, memory in MB."""
+        pairs = (item.partition("=")[::2] for item in self.values.get(column, "").split(","))
+        read = {name: _amount(name, text) for name, text in pairs}
+        return {name: amount for name, amount in read.items() if amount is not None}
+
+
+def _amount(name: str, text: str) -> float | None:
+    if name == "mem":
+        return slurm.megabytes(text)
+    return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else None
+
+
+@dataclass(frozen=True)
+class Association:
+    """What a user may do with one account, in one partition or in all of them."""
+
+    account: str
+    partition: str
+    """Empty: every partition."""
+    qos: tuple[str, ...]
+    default_qos: str
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class LimitBook:
+    """Every limit that concerns the user."""
+
+    limits_enforced: bool = False
+    qos_enforced: bool = False
+    qos: Mapping[str, Limits] = field(default_factory=dict)
+    associations: tuple[Association, ...] = ()
+
+    def association(self, account: str | None, partition: str) -> Association | None:
+        """The one by which a job is judged: that of the partition before the general one."""
+        mine = [a for a in self.associations if a.account == account and a.partition in ("", partition)]
+        return max(mine, key=lambda a: bool(a.partition), default=None)
+
+    def in_order(self, qos: str, partition_qos: str | None, association: Association | None) -> list[Limits]:
+        """The limits of a job, those that count first in front."""
+        own, of_partition = self.qos.get(qos), self.qos.get(partition_qos or "")
+        order = [of_partition, own]
+        if own and "OverPartQOS" in own.values.get("flags", "").split(","):
+            order.reverse()
+        return [limits for limits in (*order, association.limits if association else None) if limits]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What one job asks for in all."""
+
+    minutes: float
+    nodes: int
+    cpus: int
+    memory: int
+    """MB"""
+    gpus: int
+
+    def amounts(self) -> dict[str, float]:
+        return {"node": self.nodes, "cpu": self.cpus, "mem": self.memory, "gres/gpu": self.gpus}
+
+
+FLAGS = {
+    "node": "--nodes",
+    "cpu": "--cpus_per_task",
+    "mem": "--mem",
+    "gres/gpu": "--gpus_per_node",
+}
+UNITS = {"node": "nodes", "cpu": "CPUs", "mem": "MB", "gres/gpu": "GPUs"}
+
+
+def check_qos(book: LimitBook, qos: str | None, association: Association | None) -> str:
+    """The QOS that the job will have; UserError where the association does not allow the one that was asked for."""
+    if association is None:
+        return qos or "normal"
+    if qos and book.qos_enforced and association.qos and qos not in association.qos:
+        raise UserError(
+            f"--qos {qos}: account {association.account} may not use it; yours: {', '.join(association.qos)}"
+        )
+    return qos or association.default_qos or (association.qos[0] if len(association.qos) == 1 else "normal")
+
+
+def check_limits(ordered: list[Limits], demand: Demand) -> None:
+    """UserError for the first limit that the job would exceed, with the value that is allowed."""
+    wall = next((limits for limits in ordered if limits.minutes() is not None), None)
+    if wall and demand.minutes > (most := wall.minutes() or 0):
+        raise UserError(
+            f"--time {slurm.clock(demand.minutes)}: {wall.name} allows a job {slurm.clock(most)} (MaxWall); use --time "
+            f"{slurm.clock(most)}: a run that needs longer is requeued and resumes"
+        )
+    amounts = demand.amounts()
+    per_node = {name: amount / demand.nodes for name, amount in amounts.items()}
+    minutes = {name: amount * demand.minutes for name, amount in amounts.items()}
+    for columns, wanted, what in (
+        (("maxtres",), amounts, "a job"),
+        (("maxtrespernode",), per_node, "a job on each node"),
+        (("maxtrespu",), amounts, "all jobs of a user together"),
+        (("maxtrespa",), amounts, "all jobs of an account together"),
+        (("grptres",), amounts, "all its jobs together"),
+        (("maxtresmins",), minutes, "a job, times its minutes,"),
+    ):
+        for column in columns:
+            _check_resources(ordered, column, wanted, what)
+    for name, least, limits in _strictest(ordered, "mintres"):
+        if amounts.get(name, least) < least:
+            raise UserError(
+                f"{FLAGS[name]}: {limits.name} takes jobs of at least {least:g} {UNITS[name]} (MinTRES), not {amounts[name]:g}"
+            )
+
+
+def _check_resources(ordered: list[Limits], column: str, wanted: Mapping[str, float], what: str) -> None:
+    for name, most, limits in _strictest(ordered, column):
+        if wanted.get(name, 0) > most:
+            raise UserError(
+                f"{FLAGS[name]}: {limits.name} allows {what} {most:g} {UNITS[name]}, and this job asks for {wanted[name]:g}; "
+                "ask for less, or for another --qos or --account"
+            )
+
+
+def _strictest(ordered: list[Limits], column: str) -> Iterable[tuple[str, float, Limits]]:
+    """For each resource the limit that counts: name, number, and where it is from."""
+    seen: set[str] = set()
+    for limits in ordered:
+        for name, amount in limits.resources(column).items():
+            if name in FLAGS and name not in seen:
+                seen.add(name)
+                yield name, amount, limits
+
+
+def check_submissions(ordered: list[Limits], account: str | None, qos: str, new_jobs: int) -> None:
+    """UserError where sbatch would refuse `new_jobs` more jobs beside those that wait or run already."""
+    for column, what in (("maxsubmitpu", "qos"), ("maxsubmit", "account")):
+        found = next((limits for limits in ordered if limits.number(column) is not None), None)
+        if found is None:
+            continue
+        most = found.number(column) or 0
+        mine = sum(
+            1 for job_account, job_qos in _queued() if (job_qos == qos if what == "qos" else job_account == account)
+        )
+        if mine + new_jobs > most:
+            raise UserError(
+                f"{found.name} allows {most} jobs that wait or run at a time; {mine} are in the queue, and this would add "
+                f"{new_jobs}; wait for some to end, scancel them, or make a smaller --sweep"
+            )
+    for column in ("maxjobspu", "maxjobs"):
+        if any(limits.number(column) == 0 for limits in ordered):
+            closed = next(limits for limits in ordered if limits.number(column) == 0)
+            raise UserError(f"{closed.name} runs no jobs at present (a limit of 0); choose another --qos or --account")
+
+
+def _queued() -> list[tuple[str, str]]:
+    """Account and QOS of each of the user's jobs, each task of an array by itself."""
+    lines = slurm.call("squeue", "--me", "-h", "-r", "-o", "%a|%q").splitlines()
+    return [(line.split("|")[0], line.split("|")[1]) for line in lines]
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read_limits(enforce: set[str]) -> LimitBook:
+    """From sacctmgr; an empty book where there is no accounting, or nothing is enforced.
+
+    enforce: the words of AccountingStorageEnforce.
+    """
+    limits, qos = bool(enforce & ENFORCES_LIMITS), bool(enforce & ENFORCES_QOS)
+    if not (limits or qos):
+        return LimitBook()
+    try:
+        all_qos = slurm.call("sacctmgr", "-nP", "show", "qos", f"format={QOS_COLUMNS}")
+        mine = slurm.call("sacctmgr", "-nP", "show", "assoc", f"user={getpass.getuser()}", f"format={ACCOUNT_COLUMNS}")
+    except UserError:
+        return LimitBook()
+    return LimitBook(limits, qos, parse_qos(all_qos), parse_associations(mine))
+
+
+def parse_qos(text: str) -> dict[str, Limits]:
+    """Lines of `sacctmgr -nP show qos format=QOS_COLUMNS`."""
+    rows = [_row(line, QOS_COLUMNS) for line in text.splitlines()]
+    return {row["name"]: Limits(f"--qos {row['name']}", row) for row in rows if "name" in row}
+
+
+def parse_associations(text: str) -> tuple[Association, ...]:
+    """Lines of `sacctmgr -nP show assoc format=ACCOUNT_COLUMNS`."""
+    found = []
+    for row in (_row(line, ACCOUNT_COLUMNS) for line in text.splitlines()):
+        if account := row.get("account"):
+            qos = tuple(name for name in row.get("qos", "").split(",") if name)
+            limits = Limits(f"--account {account}", row)
+            found.append(Association(account, row.get("partition", ""), qos, row.get("defaultqos", ""), limits))
+    return tuple(found)
+
+
+def _row(line: str, columns: str) -> dict[str, str]:
+    """The columns that have a value."""
+    return {name: value for name, value in zip(columns.split(","), line.split("|"), strict=False) if value}

@@ -1,0 +1,47 @@
+"""The shell around submit: variables of other jobs, sbatch's own, several clusters."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from litemono.jobs import slurm
+from litemono.jobs.batch_script import SlurmConfig
+from litemono.jobs.environment import check_one_cluster, clean_for_sbatch, with_defaults
+from litemono.utils.errors import UserError
+
+
+def test_a_new_job_does_not_inherit_the_variables_of_the_job_it_is_submitted_from(monkeypatch):
+    for name in ("SLURM_NTASKS", "SLURM_MEM_PER_CPU", "SLURM_ARRAY_TASK_ID", "SLURM_EXPORT_ENV", "SBATCH_TIMELIMIT"):
+        monkeypatch.setenv(name, "4")
+    for name in ("SLURM_CONF", "SLURM_CLUSTERS", "SBATCH_RESERVATION"):
+        monkeypatch.setenv(name, "kept")
+    before = dict(os.environ)
+    with clean_for_sbatch():
+        left = {name for name in os.environ if name.startswith(("SLURM", "SBATCH"))}
+    assert left == {"SLURM_CONF", "SLURM_CLUSTERS", "SBATCH_RESERVATION"}
+    assert dict(os.environ) == before
+
+
+def test_sbatchs_defaults_fill_flags_that_are_not_given(monkeypatch):
+    monkeypatch.setenv("SBATCH_ACCOUNT", "research")
+    monkeypatch.setenv("SBATCH_PARTITION", "gpu")
+    settings = with_defaults(SlurmConfig(partition="gpu-v100"))
+    assert (settings.account, settings.partition, settings.qos) == ("research", "gpu-v100", None)
+
+
+@pytest.mark.parametrize("value", ["all", "big,small"])
+def test_several_clusters_are_refused(monkeypatch, value):
+    monkeypatch.setenv("SLURM_CLUSTERS", value)
+    with pytest.raises(UserError, match="names several clusters; name the one to submit to: export SLURM_CLUSTERS="):
+        check_one_cluster()
+    monkeypatch.setenv("SLURM_CLUSTERS", "big")
+    check_one_cluster()
+
+
+def test_the_name_of_the_cluster_above_an_answer_is_left_out(monkeypatch):
+    answer = "CLUSTER: tinygpu\n12|12|RUNNING|node1|None|1:00:00|2:00:00\n"
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, answer, ""))
+    assert slurm.queue()["12"].state == "RUNNING"
