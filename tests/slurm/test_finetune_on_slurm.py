@@ -20,7 +20,7 @@ def final_state(run: Path) -> dict:
 
 def test_a_fine_tuning_killed_in_its_job_is_requeued_and_ends_with_the_same_bits(slurm, finetuning, tmp_path, log_of):
     def submit(name: str) -> str:
-        return slurm.submit("finetune", *finetuning, "--num_epochs", 20, "--model_name", name, *GPU)
+        return slurm.submit("finetune", *finetuning, "--num_epochs", 5, "--model_name", name, *GPU)
 
     killed, calm = submit("killed"), submit("calm")
     run, log = tmp_path / "runs/killed", log_of("killed", killed)

@@ -78,7 +78,7 @@ def test_train_v100_goes_on_after_its_time_limit_preemption_by_sigterm_and_kill(
 
 def test_finetune_resumes_after_a_kill_and_trains_to_the_end(slurm, finetuning, checkout, tmp_path):
     job = slurm.sbatch(
-        *SMALL, "--job-name=metric", "slurm/finetune.sh", *finetuning, "--num_epochs", 20, cwd=checkout
+        *SMALL, "--job-name=metric", "slurm/finetune.sh", *finetuning, "--num_epochs", 4, cwd=checkout
     )  # fmt: skip
     run, log = tmp_path / "runs/metric", checkout / f"logs/metric-{job}.out"
     slurm.wait_step(run, 3, log)
