@@ -20,6 +20,9 @@ results.py           the settings and figures of one evaluation, as printed and 
 settings.py          the flags
 inputs.py            what they name: images, ground truth, predictions
 evaluation.py        from checked flags to table and JSON
-tables.py            python -m evaluate.tables: our runs beside the paper
+tables.py            python -m evaluate.tables: our runs beside published numbers
+table_rows.py        what stands together, and what is not comparable
+table_formats.py     terminal, Markdown, LaTeX, CSV
+published.py         published numbers with source and protocol (published_results.json)
 __main__.py          the evaluate command
 """

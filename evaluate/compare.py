@@ -33,7 +33,7 @@ def read_other(path: Path, protocol: Protocol, keys: Sequence[Key]) -> Result:
         raise UserError(f"--against {path}: there is no such file") from None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"--against {path}: not a result of evaluate ({error}); give an eval_SPLIT.json") from None
-    if theirs is None or not other.per_image:
+    if not other.per_image:
         raise UserError(f"--against {path}: has no errors of single images; evaluate its predictions again")
     for part in SAME:
         ours, others = getattr(protocol, part), getattr(theirs, part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evaluate import compare, predictions, results
 from evaluate.direction import check_direction
@@ -15,6 +15,9 @@ from evaluate.scores import Scores, score_all
 from evaluate.scoring import summary_of
 from evaluate.settings import EvaluateConfig
 from litemono.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from litemono.inference import TrainedDepth
 
 
 class Evaluation(NamedTuple):
@@ -73,7 +76,7 @@ def writable(path: Path) -> Path:
 
 def result_of(config: EvaluateConfig, inputs: Inputs, images: Images, scores: Scores) -> results.Result:
     """Raises UserError where no image has a score."""
-    gt, protocol, trained = inputs.truth, inputs.protocol, inputs.trained
+    gt, protocol = inputs.truth, inputs.protocol
     table, keys = scores.table(), [gt.keys[index] for index in scores.counted]
     if not keys:
         raise UserError(
@@ -87,12 +90,10 @@ def result_of(config: EvaluateConfig, inputs: Inputs, images: Images, scores: Sc
         skipped=[gt.names[index] for index in scores.skipped],
         weights=_text(config.network.load_weights),
         predictions=_text(config.predictions.pred),
-        model=trained.net.name if trained else None,
         height=scores.size[0],
         width=scores.size[1],
-        min_depth=trained.min_depth if trained else None,
-        max_depth=trained.max_depth if trained else None,
-        imagenet_backbone=results.imagenet_backbone(trained.settings if trained else {}),
+        data=gt.data or "kitti",
+        **_network_fields(inputs.trained),
         **results.protocol_fields(protocol),
         **results.figures(summary_of(table, scores.ratios, protocol.averaging == "pixel")),
         pred_is=inputs.predictions.kind,
@@ -103,6 +104,22 @@ def result_of(config: EvaluateConfig, inputs: Inputs, images: Images, scores: Sc
         intervals=results.both_intervals(table, [video_of(key) for key in keys], protocol),
         per_image=results.per_image(table, keys),
     )
+
+
+def _network_fields(trained: TrainedDepth | None) -> dict[str, Any]:
+    """The fields of a Result that describe the network; none for predictions in files."""
+    if trained is None:
+        return dict.fromkeys(("model", "min_depth", "max_depth", "imagenet_backbone"))
+    from evaluate import network
+
+    return {
+        "model": trained.net.name,
+        "min_depth": trained.min_depth,
+        "max_depth": trained.max_depth,
+        "imagenet_backbone": network.imagenet_backbone(trained.settings),
+        "params": sum(part.numel() for part in trained.net.parameters()),
+        "macs": network.multiply_accumulates(trained),
+    }
 
 
 def _result_path(config: EvaluateConfig, inputs: Inputs, split_name: str) -> Path:

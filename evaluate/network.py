@@ -6,8 +6,11 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate import predictions
 from evaluate.alignment import PredictionKind
@@ -112,6 +115,19 @@ class KbStore(ResizedStore):
 
 def _image(store: SizedStore, lines: list[SplitLine], index: int) -> np.ndarray:
     return store.read(*lines[index])
+
+
+def multiply_accumulates(trained: TrainedDepth) -> int:
+    """Of one image, forward: convolutions and matrix products as torch counts them."""
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        trained.net(torch.zeros(1, 3, trained.net.height, trained.net.width, device=trained.device))
+    return counter.get_total_flops() // 2
+
+
+def imagenet_backbone(settings: dict[str, Any]) -> bool | None:
+    """From a run's config.json; weights that it started from may themselves have started from ImageNet."""
+    model = settings.get("model", {})
+    return None if not model or model.get("load_weights") else bool(model.get("mypretrain"))
 
 
 def other_size(weights: Path, trained: TrainedDepth) -> tuple[int, int] | None:

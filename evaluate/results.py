@@ -17,7 +17,7 @@ from rich.table import Table as PrintedTable
 from evaluate.intervals import group_numbers, intervals
 from evaluate.metrics import METRICS, NAMES, Table
 from evaluate.names import Key, video_of
-from evaluate.protocol import EIGEN_METRICS, PRESETS, Protocol, changes, default_protocol, in_words
+from evaluate.protocol import EIGEN_METRICS, PRESETS, Protocol, changed, changes, default_protocol, in_words
 from evaluate.scoring import Summary
 from litemono.metrics import Errors
 from litemono.utils.atomic_files import replacing
@@ -55,6 +55,12 @@ class Result:
     """The seven of Eigen et al. 2014, under their published names."""
     scale_ratios: dict[str, float] | None
     """Of the alignment: median, and std of ratio / median."""
+    data: str = "kitti"
+    """The data set."""
+    params: int | None = None
+    """Parameters of the network."""
+    macs: int | None = None
+    """Multiply-accumulates of the network for one image."""
     protocol: dict[str, Any] = field(default_factory=dict)
     """Every part of it; {} in files of earlier versions."""
     all_metrics: dict[str, float] = field(default_factory=dict)
@@ -109,13 +115,18 @@ def protocol_fields(protocol: Protocol) -> dict[str, Any]:
     }
 
 
-def protocol_in(result: Result) -> Protocol | None:
-    """The protocol of a result that was read from JSON; None for files of earlier versions.
+def protocol_in(result: Result) -> Protocol:
+    """The protocol of a result that was read from JSON; of files of earlier versions, what they say of it.
 
-    Raises TypeError or ValueError where it is none.
+    Raises TypeError, ValueError or KeyError where it is none.
     """
     if not result.protocol:
-        return None
+        return changed(
+            PRESETS["eigen" if result.crop else "eigen_benchmark"],
+            alignment=None if result.median_scaling else "none",
+            post_process=result.post_process or None,
+            pred_depth_scale=result.pred_depth_scale,
+        )
     parts: dict[str, Any] = {
         name: tuple(part) if isinstance(part, list) else part for name, part in result.protocol.items()
     }
@@ -140,12 +151,6 @@ def both_intervals(table: Table, drives: Sequence[str], protocol: Protocol) -> d
         "images": intervals(table, np.arange(len(drives)), per_pixel),
         "drives": intervals(table, group_numbers(drives), per_pixel),
     }
-
-
-def imagenet_backbone(settings: dict[str, Any]) -> bool | None:
-    """From a run's config.json; weights that it started from may themselves have started from ImageNet."""
-    model = settings.get("model", {})
-    return None if not model or model.get("load_weights") else bool(model.get("mypretrain"))
 
 
 def figures(summary: Summary) -> dict[str, Any]:

@@ -34,7 +34,7 @@ COMMANDS = {
     "status": Entry("litemono.status", "list runs: state, progress, speed, time to go"),
     "export-gt": Entry("export_gt.__main__", "make the ground-truth file of a test split"),
     "evaluate": Entry("evaluate.__main__", "measure depth errors on a test split"),
-    "tables": Entry("evaluate.tables", "set the results of all runs beside the paper's"),
+    "tables": Entry("evaluate.tables", "set the results of all runs among published ones"),
     "predict": Entry("litemono.predict", "turn images into depth pictures"),
 }
 
