@@ -21,6 +21,11 @@ export SLURM_EXPORT_ENV=ALL                # NONE after `sbatch --export=NONE`: 
 # torch would start a thread for every core of the node; the job has only some of them.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
 
+# The log by its job's name: logs/NAME-NUMBER.out. A name may hold what no file name can, so it is not in #SBATCH --output.
+log_name=${SLURM_JOB_NAME:-}
+log_name=${log_name//[\/[:cntrl:]]/-}
+[ ! -f "logs/${SLURM_JOB_ID:-}.out" ] || ln -sfn "$SLURM_JOB_ID.out" "logs/${log_name:0:60}-$SLURM_JOB_ID.out"
+
 echo "--- $(date '+%F %T')  job ${SLURM_JOB_ID:-none} (${SLURM_JOB_NAME:-}), start number $((${SLURM_RESTART_COUNT:-0} + 1)), on ${SLURM_JOB_NODELIST:-$(hostname)}"
 echo "modules  ${LOADEDMODULES:-none}"
 echo "python   $(command -v python)"

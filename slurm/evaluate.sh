@@ -11,7 +11,7 @@
 #SBATCH --cpus-per-task=2
 #SBATCH --mem=16G
 #SBATCH --time=00:30:00
-#SBATCH --output=logs/%x-%j.out
+#SBATCH --output=logs/%j.out
 #SBATCH --open-mode=append
 #SBATCH --requeue
 

@@ -10,7 +10,7 @@
 #SBATCH --cpus-per-task=8
 #SBATCH --mem=16G
 #SBATCH --time=01:00:00
-#SBATCH --output=logs/%x-%j.out
+#SBATCH --output=logs/%j.out
 #SBATCH --open-mode=append
 #SBATCH --requeue
 

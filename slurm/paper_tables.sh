@@ -46,7 +46,7 @@ for model in $models; do
   evaluations=$evaluations${evaluations:+:}$evaluation
   echo "$model    train job $train, evaluation job $evaluation"
 done
-tables=$(submit "$evaluations" ${CPU:-} --job-name=tables --output=logs/%x-%j.out --open-mode=append --time=00:10:00 <<JOB
+tables=$(submit "$evaluations" ${CPU:-} --job-name=tables --output=logs/%j.out --open-mode=append --time=00:10:00 <<JOB
 #!/bin/bash
 source slurm/environment.sh || exit 2
 exec python -m evaluate.tables --runs '$runs' --format markdown --output '$runs/tables.md'

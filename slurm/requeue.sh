@@ -10,6 +10,12 @@ find logs -maxdepth 1 -name '.job-*' -mtime +30 -exec rm -rf {} +    # of jobs t
 mkdir -p "$job_folder"
 rm -f "$LITEMONO_STARTED_FILE"
 
+# The run's name is the job's. The tasks of `sbatch --array=0-4` are runs of their own: NAME/0 with --seed 0, and so on.
+run=(--model_name "$SLURM_JOB_NAME")
+if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
+  run=(--model_name "$SLURM_JOB_NAME/$SLURM_ARRAY_TASK_ID" --seed "$SLURM_ARRAY_TASK_ID")
+fi
+
 # Processes of a job meet at this port: below Linux's ephemeral ports, another one after each restart.
 rendezvous_port() {
   echo $((10000 + (SLURM_JOB_ID + 5003 * ${SLURM_RESTART_COUNT:-0}) % 20000))

@@ -13,7 +13,7 @@
 #SBATCH --cpus-per-task=2
 #SBATCH --mem=16G
 #SBATCH --time=24:00:00
-#SBATCH --output=logs/%x-%j.out
+#SBATCH --output=logs/%j.out
 #SBATCH --open-mode=append
 #SBATCH --signal=USR2@120
 #SBATCH --requeue
@@ -21,5 +21,5 @@
 source slurm/environment.sh || { echo "$PWD is not the checkout: cd into it, then sbatch slurm/NAME.sh" >&2; exit 2; }
 source slurm/requeue.sh
 
-srun --nodes=1 --ntasks=1 --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m litemono.train --model_name "$SLURM_JOB_NAME" "$@"
+srun --nodes=1 --ntasks=1 --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m litemono.train "${run[@]}" "$@"
 end_or_requeue $?

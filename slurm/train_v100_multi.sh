@@ -15,7 +15,7 @@
 #SBATCH --cpus-per-task=2
 #SBATCH --mem=64G
 #SBATCH --time=24:00:00
-#SBATCH --output=logs/%x-%j.out
+#SBATCH --output=logs/%j.out
 #SBATCH --open-mode=append
 #SBATCH --signal=USR2@120
 #SBATCH --requeue
@@ -32,5 +32,5 @@ export MASTER_PORT
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" --wait=120 bash -c '
   export RANK=$SLURM_PROCID WORLD_SIZE=$SLURM_NTASKS LOCAL_RANK=$SLURM_LOCALID
   exec python -m litemono.train "$@"
-' train --model_name "$SLURM_JOB_NAME" "$@"
+' train "${run[@]}" "$@"
 end_or_requeue $?
