@@ -1,11 +1,12 @@
 # make demo   render a small world, train, evaluate, show pictures (CPU, under 10 minutes)
 # make test   the tests                    make test-slurm   the tests that need a real Slurm
-# Both create .venv first if it is missing. PYTHON=python3.12 make test chooses another interpreter (3.10-3.12).
+# make docs   the documentation in site/   make lint        style and types
+# All create .venv first if it is missing. PYTHON=python3.12 make test chooses another interpreter (3.10-3.12).
 
 PYTHON ?= python3
 READY := .venv/.ready
 
-.PHONY: demo test test-slurm lint clean
+.PHONY: demo test test-slurm lint docs clean
 
 demo: $(READY)
 	.venv/bin/python -m litemono.demo
@@ -19,6 +20,14 @@ test-slurm: $(READY)
 lint: $(READY)
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
+docs: .venv/.docs
+	.venv/bin/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+.venv/.docs: $(READY)
+	.venv/bin/python -m pip install --quiet -c envs/cpu.txt -e ".[docs]"
+	@touch $@
+
 $(READY): pyproject.toml envs/cpu.txt envs/common.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
 	  { echo "litemono is tested with Python 3.10 to 3.12, $(PYTHON) is another: PYTHON=python3.12 make ..." >&2; exit 2; }
@@ -28,4 +37,4 @@ $(READY): pyproject.toml envs/cpu.txt envs/common.txt
 	@touch $@
 
 clean:
-	rm -rf .venv demo build *.egg-info
+	rm -rf .venv demo build site *.egg-info

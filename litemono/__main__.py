@@ -36,6 +36,7 @@ COMMANDS = {
     "evaluate": Entry("evaluate.__main__", "measure depth errors on a test split"),
     "tables": Entry("evaluate.tables", "set the results of all runs among published ones"),
     "predict": Entry("litemono.predict", "turn images into depth pictures"),
+    "completion": Entry("litemono.completion", "write a script that completes litemono's flags in your shell"),
 }
 
 

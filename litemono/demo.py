@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +35,8 @@ from litemono.utils.errors import UserError
 RUN = "street"
 SHOWN = 4  # test images in the closing picture
 BRIGHT = 6.0  # metres from which on its depth is shown in the brightest colour
-RESUMABLE = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGUSR1", 10)))
+PASSED_ON = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+RESUMABLE = tuple(cli.SIGNAL_BASE + number for number in (*PASSED_ON, getattr(signal, "SIGUSR1", 10)))
 
 
 @dataclass(frozen=True)
@@ -164,18 +167,40 @@ def save_untrained(config: DemoConfig, folder: Path) -> None:
 
 
 def run(command: list[object]) -> None:
-    """Print the command as a user would type it, and run it with its output visible. Raises Stopped if it fails."""
+    """Print the command as a user would type it, and run it with its output visible. Raises Stopped if it fails, or if a
+    signal arrived: the command gets the signal too, and may save what it did before it ends."""
     words = ["-m", *map(str, command)]
     say(f"$ python {shlex.join(words)}")
-    with subprocess.Popen([sys.executable, *words]) as process:
-        while True:
-            try:
-                status = process.wait()
-                break
-            except KeyboardInterrupt:  # the command got it too, and may want to save what it did
-                continue
-    if status:
-        raise Stopped(status if status > 0 else 128 - status)
+    with (
+        signals_passed_on() as (received, children),
+        # a session of its own, so that Ctrl-C reaches it once, through us
+        subprocess.Popen([sys.executable, *words], start_new_session=True) as process,
+    ):
+        children.append(process)
+        for signum in received:
+            process.send_signal(signum)
+        status = process.wait()
+    if received or status:
+        raise Stopped(status if status > 0 else cli.SIGNAL_BASE + (-status or received[0]))
+
+
+@contextmanager
+def signals_passed_on() -> Iterator[tuple[list[int], list[subprocess.Popen]]]:
+    """Within the block, signals that would end this process go to the children instead: (signals received, children)."""
+    received: list[int] = []
+    children: list[subprocess.Popen] = []
+
+    def pass_on(signum: int, frame: object) -> None:
+        received.append(signum)
+        for child in children:
+            child.send_signal(signum)
+
+    before = {signum: signal.signal(signum, pass_on) for signum in PASSED_ON}
+    try:
+        yield received, children
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def say(text: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import submitit
 
 from litemono import tasks
-from litemono.doctor import wheel_problem
+from litemono.diagnosis.gpu import wheel_problem
 from litemono.engine.checkpoint_paths import newest_step
 from litemono.engine.settings import OptimConfig, RunConfig, TrainingConfig
 from litemono.jobs import admission, environment, follow_log, preflight, slurm, sweep

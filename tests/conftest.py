@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # before torch is imported: test processes share the cores
+
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent

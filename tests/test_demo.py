@@ -1,8 +1,15 @@
 """The demo: the whole story on a very small world."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 TINY = ("--drives=3", "--frames_per_drive=4", "--height=32", "--width=96", "--num_epochs=1", "--batch_size=2",
@@ -41,3 +48,43 @@ def test_a_place_that_is_no_folder_is_refused(tmp_path, command):
     done = command("litemono.demo", "--output", tmp_path / "file")
     assert done.returncode == 2
     assert "--output" in done.stderr and "Traceback" not in done.stderr
+
+
+def processes_with(word: str) -> list[str]:
+    """Command lines of running processes that contain the word."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode()
+        except OSError:  # it has ended
+            continue
+        found += [line] if word in line else []
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="asks Linux for its processes")
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_demo_and_the_command_that_it_runs(tmp_path, signum):
+    output = tmp_path / "demo"
+    log = output / "runs/street/log.txt"
+    flags = [*TINY, "--num_epochs=10000"]
+    words = [sys.executable, "-m", "litemono.demo", f"--output={output}", *flags]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    demo = subprocess.Popen(
+        words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        until = time.monotonic() + 120
+        while (
+            demo.poll() is None
+            and time.monotonic() < until
+            and "epoch 2/" not in (log.read_text() if log.exists() else "")
+        ):
+            time.sleep(0.1)
+        demo.send_signal(signum)  # to the demo alone, as `kill` does
+        out, _ = demo.communicate(timeout=60)
+    finally:
+        demo.kill()
+    assert demo.returncode == 128 + signum, out
+    assert "the same command resumes" in out and "Interrupted: the same command continues from here." in out
+    assert not processes_with(str(output)), "a process of the demo goes on without it"

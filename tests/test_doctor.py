@@ -10,7 +10,11 @@ from PIL import Image
 
 from litemono import doctor
 from litemono.data.kitti.paths import scan_path
-from litemono.doctor import DoctorConfig, check_split, has_code_for, wheel_problem
+from litemono.diagnosis import cluster, machine, report
+from litemono.diagnosis.data import check_split
+from litemono.diagnosis.finding import Finding
+from litemono.diagnosis.gpu import has_code_for, wheel_problem
+from litemono.doctor import DoctorConfig
 from litemono.jobs import slurm
 
 V100_WHEEL = ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
@@ -53,25 +57,24 @@ def split(tmp_path) -> Path:
 
 
 def test_a_whole_split_is_fine_and_a_missing_frame_is_named(split):
-    config = DoctorConfig(png=True)
-    finding = check_split(config, split, str(split))
+    finding = check_split("kitti", split, str(split), png=True)
     assert finding.good and "8 of 8 train, 3 of 3 val" in finding.text
     next(split.rglob("image_02/**/0000000004.png")).unlink()
-    finding = check_split(config, split, str(split))
+    finding = check_split("kitti", split, str(split), png=True)
     assert finding.good is False and "5 of 8 train" in finding.text and "no /" in finding.text
 
 
-def test_a_validation_scan_that_training_would_stumble_over_is_named(split):
+def test_a_validation_scan_that_training_cannot_read_is_named(split):
     scan = scan_path(split, DRIVE, 5)
     scan.parent.mkdir(parents=True)
     scan.write_bytes(bytes(15))
-    finding = check_split(DoctorConfig(png=True), split, str(split))
+    finding = check_split("kitti", split, str(split), png=True)
     assert finding.good is False and "0000000005.bin" in finding.text
 
 
 def test_the_first_missing_frame_and_its_archive_are_named(split):
     (split / "train_files.txt").write_text(f"{DRIVE} 40 l\n")
-    finding = check_split(DoctorConfig(), split, str(split))
+    finding = check_split("kitti", split, str(split), png=False)
     assert finding.good is False
     assert "0000000040.jpg or .png; archives: 2011_09_26_drive_0001_sync.zip (" in finding.text
 
@@ -84,7 +87,7 @@ def test_frames_that_are_no_images_are_named(split, monkeypatch, how):
         frame.symlink_to(split / "not" / "mounted.png")
     else:
         frame.write_bytes(b"" if how == "empty" else b"<html>404</html>")
-    finding = check_split(DoctorConfig(png=True), split, str(split))
+    finding = check_split("kitti", split, str(split), png=True)
     assert finding.good is False and "5 of 8 train" in finding.text and f"{frame}: " in finding.text
     monkeypatch.setattr(slurm, "available", lambda: False)
     found = doctor.findings(DoctorConfig(data_path=frame.parent, dataset="frames"))
@@ -101,7 +104,7 @@ def test_videos_with_images_of_several_sizes_are_bad(tmp_path, monkeypatch):
 
 def test_a_list_that_cannot_be_read_is_bad(split):
     (split / "train_files.txt").write_text("garbage\n")
-    assert check_split(DoctorConfig(png=True), split, str(split)).good is False
+    assert check_split("kitti", split, str(split), png=True).good is False
 
 
 def test_videos_need_no_split(split, monkeypatch):
@@ -112,26 +115,26 @@ def test_videos_need_no_split(split, monkeypatch):
 
 
 def test_a_split_or_folder_that_is_not_there_is_a_finding_not_a_crash(split):
-    assert check_split(DoctorConfig(), split, "no_such_split").good is False
-    assert check_split(DoctorConfig(), split / "nowhere", "eigen").good is False
+    assert check_split("kitti", split, "no_such_split", png=False).good is False
+    assert check_split("kitti", split / "nowhere", "eigen", png=False).good is False
 
 
 def test_a_full_disk_and_exhausted_inodes_are_bad(tmp_path, monkeypatch):
-    assert all(finding.good for finding in doctor.check_disk(tmp_path / "runs"))
-    monkeypatch.setattr(doctor, "RUN_GB", 1e9)
-    monkeypatch.setattr(doctor, "FILES_OF_A_RUN", 10**15)
-    assert not any(finding.good for finding in doctor.check_disk(tmp_path / "runs"))
+    assert all(finding.good for finding in machine.check_disk(tmp_path / "runs"))
+    monkeypatch.setattr(machine, "RUN_GB", 1e9)
+    monkeypatch.setattr(machine, "FILES_OF_A_RUN", 10**15)
+    assert not any(finding.good for finding in machine.check_disk(tmp_path / "runs"))
 
 
 def test_without_slurm_nothing_is_wrong(monkeypatch):
     monkeypatch.setattr(slurm, "available", lambda: False)
-    (finding,) = doctor.check_slurm()
+    (finding,) = cluster.check_slurm()
     assert finding.good is None
 
 
 def test_the_exit_code_counts_problems(monkeypatch, capsys):
     for answer, status in ((True, 0), (None, 0), (False, 1)):
-        monkeypatch.setattr(doctor, "findings", lambda config, a=answer: [doctor.Finding(a, "torch", "says [this]")])
+        monkeypatch.setattr(doctor, "findings", lambda config, a=answer: [Finding(a, "torch", "says [this]")])
         assert doctor.doctor(DoctorConfig()) == status
         assert "says [this]" in capsys.readouterr().out
 
@@ -140,3 +143,61 @@ def test_the_command_runs_here_and_tells_about_python_and_torch(command):
     done = command("litemono.doctor")
     assert "python" in done.stdout and "code for" in done.stdout and "Traceback" not in done.stderr
     assert done.returncode in (0, 1)
+
+
+def install(folder: Path, name: str, module: str) -> None:
+    """A distribution as pip leaves it."""
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "top_level.txt").write_text(f"{module}\n")
+    (info / "RECORD").write_text(f"{module}/__init__.py,,\n")
+
+
+def test_another_package_named_evaluate_is_named_with_the_way_out(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not [*machine.check_packages()]
+    install(tmp_path, "model-evaluator", "evaluate")
+    (finding,) = machine.check_packages()
+    assert finding.good is False and "model-evaluator also installs a module named evaluate" in finding.text
+    assert "pip uninstall model-evaluator" in finding.text and "`litemono evaluate` is ours" in finding.text
+
+
+# ---------------------------------------------------------------- the report
+
+
+def test_the_report_is_one_block_with_versions_and_findings(monkeypatch, capsys):
+    monkeypatch.setattr(
+        doctor, "findings", lambda config: [Finding(True, "gpu", "V100"), Finding(False, "data", "gone")]
+    )
+    assert doctor.doctor(DoctorConfig(report=True)) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert (out[0], out[-1]) == ("```text", "```")
+    assert any(line.startswith("litemono  0.") for line in out)
+    assert any("torch " in line and "numpy " in line for line in out if line.startswith("packages"))
+    assert any(line.startswith("slurm") for line in out)
+    assert "ok   gpu      V100" in out and "BAD  data     gone" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("free at /scratch/alice/runs; a run", "free at .../runs; a run"),
+        ("no /data/k/2011_09_26/0000000040.jpg or .png", "no .../0000000040.jpg or .png"),
+        ("~/secret/project/x.py", ".../x.py"),
+        ("kitti_data/2011 and https://host/a/b.zip", "kitti_data/2011 and https://host/a/b.zip"),
+        ("alice on node7: /home/alice", "USER on HOST: .../USER"),
+        ("code for sm_70/sm_75", "code for sm_70/sm_75"),
+    ],
+)
+def test_the_report_has_no_private_names(monkeypatch, text, shown):
+    monkeypatch.setenv("USER", "alice")
+    monkeypatch.setattr("socket.gethostname", lambda: "node7")
+    assert report.without_names(text) == shown
+
+
+def test_the_report_of_this_machine_has_no_folder_of_it(split, monkeypatch, capsys):
+    monkeypatch.setattr(slurm, "available", lambda: False)
+    doctor.doctor(DoctorConfig(report=True, data_path=split / "nowhere", png=True))
+    out = capsys.readouterr().out
+    assert str(split.parent) not in out and str(Path.home()) + "/" not in out and "packages" in out

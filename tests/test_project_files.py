@@ -68,7 +68,7 @@ def test_commits_are_checked_by_the_tools_of_make_lint():
 def test_an_issue_asks_for_the_doctor(template):
     form = yaml.safe_load((ROOT / f".github/ISSUE_TEMPLATE/{template}.yml").read_text())
     field = next(field for field in form["body"] if field["id"] == "doctor")
-    assert "litemono doctor" in field["attributes"]["label"] and field["validations"]["required"]
+    assert "litemono doctor --report" in field["attributes"]["label"] and field["validations"]["required"]
     assert len({field["id"] for field in form["body"]}) == len(form["body"])
 
 

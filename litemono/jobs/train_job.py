@@ -12,6 +12,7 @@ from typing import Any
 from litemono.engine.settings import TrainingConfig
 from litemono.utils import cli
 from litemono.utils.errors import USER_ERRORS
+from litemono.utils.openmp import choose_waiting
 
 Train = Callable[[Any], int]
 """train(settings) -> exit status, with the settings of its command."""
@@ -30,6 +31,7 @@ class TrainJob:
         for signum in (signal.SIGUSR2, signal.SIGTERM):
             signal.signal(signum, signal.SIG_DFL)  # submitit would requeue the job by rules of its own
         set_ranks()
+        choose_waiting()
         status = run_training(self.train, self.config)
         if status:
             sys.exit(status)

@@ -10,11 +10,13 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import tyro
 
 from litemono.utils.errors import USER_ERRORS
+from litemono.utils.flags import show_readably
+from litemono.utils.openmp import choose_waiting
 
 Config = TypeVar("Config")
 
@@ -36,6 +38,7 @@ def parse(
 
     default: where to take what the flags leave open, instead of the dataclass's own defaults.
     """
+    show_readably(config_type)
     return tyro.cli(  # type: ignore[call-overload]  # its overloads know no optional default
         config_type,
         prog=prog,
@@ -73,16 +76,43 @@ def note_start() -> None:
             Path(file).touch()
 
 
+class Parts(NamedTuple):
+    """What a command is made of."""
+
+    function: Callable[[Any], object]
+    """Its docstring is the head of --help."""
+    settings: Any
+    """The dataclass of its flags, or a union of them that is chosen by a word."""
+
+
+_asked: list[Parts] | None = None  # while parts_of looks: run adds to it instead of running
+
+
+def parts_of(main: Callable[[], None], argv: Sequence[str]) -> Parts:
+    """What a command's main() would run; for documentation and completion. argv: as typed, such as ["litemono train"]."""
+    global _asked
+    before, sys.argv, _asked = sys.argv, [*argv], []
+    try:
+        main()
+        return _asked[0]
+    finally:
+        sys.argv, _asked = before, None
+
+
 def run(function: Callable[[Config], object], config_type: type[Config], prog: str) -> None:
     """Parse, call, and leave: `function`'s docstring is the head of --help; it may return an exit status.
 
     prog: the command as `python -m` starts it. An error that the user can correct is printed as one sentence on stderr; the
     exit status is then 2.
     """
+    if _asked is not None:
+        _asked.append(Parts(function, config_type))
+        return
     prog = as_typed(prog)
     note_start()
     try:
         config = parse(config_type, prog, inspect.cleandoc(function.__doc__ or ""))
+        choose_waiting()
         status = function(config)
     except USER_ERRORS as error:
         print(f"{prog}: error: {error}", file=sys.stderr)

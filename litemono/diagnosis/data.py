@@ -1,0 +1,63 @@
+"""Whether the frames of a data set are where training will look for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from litemono.data.datasets.base import Dataset
+from litemono.data.splits import split_file
+from litemono.diagnosis.finding import Finding
+from litemono.utils.errors import UserError
+
+SPLIT_KINDS = ("train", "val", "test")
+
+
+def check_unsplit(dataset: Dataset, root: Path) -> Finding:
+    """There are frames of a data set that needs no split list, and their first bytes are those of images."""
+    from litemono.data.missing_frames import find_missing
+    from litemono.data.stores.folder import open_originals
+
+    try:
+        found, ids = dataset.frames_found(root), (0, -1, 1)
+        store = open_originals(dataset.name, root, png=False)
+        lines = [line for which in ("train", "val") for line in dataset.lines(root, None, which, ids)[0]]
+        report = find_missing(store, lines, ids, use_stereo=False)
+        problems = [*report.examples, *report.mixed_sizes]
+        return Finding(not problems, "data", f"{found}; {problems[0]}" if problems else found or f"{root} is there")
+    except (UserError, OSError) as error:
+        return Finding(False, "data", str(error))
+
+
+def check_split(dataset: str, root: Path, split: str, png: bool) -> Finding:
+    """Every frame of the split's lists (with the neighbours that training needs) is below `root`."""
+    from litemono.data.missing_frames import find_missing
+    from litemono.data.stores.folder import open_originals
+
+    try:
+        store = open_originals(dataset, root, png)
+        counts, examples, archives = [], [], []
+        for which in SPLIT_KINDS:
+            try:
+                split_file(split, which)
+            except UserError:
+                continue  # not every split has all three lists
+            lines, _ = store.dataset.lines(store.root, split, which, (0, -1, 1))
+            ids = store.dataset.test_offsets if which == "test" else (0, -1, 1)
+            report = find_missing(store, lines, ids, use_stereo=False)
+            if which == "val" and store.dataset.depth is not None:
+                store.dataset.depth.check(store.root, report.present)
+            counts.append(f"{len(report.present)} of {len(lines)} {which}")
+            if report.incomplete:
+                examples += report.examples
+                archives += report.archives
+            examples += report.mixed_sizes
+    except (UserError, OSError) as error:
+        return Finding(False, "data", f"{split}: {error}")
+    if not counts:
+        return Finding(False, "data", f"{split}: there is no such split in splits/")
+    text = f"{split}: {', '.join(counts)} samples have all frames"
+    if examples:
+        archives = list(dict.fromkeys(archives))
+        of = f"; archives: {', '.join(archives[:5])}{', ...' * (len(archives) > 5)}" if archives else ""
+        return Finding(False, "data", f"{text}; {examples[0]}{of} (python -m litemono.prepare verify lists all)")
+    return Finding(True, "data", text)
