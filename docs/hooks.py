@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+from evaluate.protocol import PRESETS, in_words
 from litemono import tasks
 from litemono.__main__ import COMMANDS
 from litemono.utils import cli, flags
@@ -24,6 +25,16 @@ Words in capitals stand for a value. A flag without a value is a switch.
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     files.append(File.generated(config, "commands.md", content=command_reference()))
     return files
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    return markdown.replace("<!-- protocols -->", protocols())
+
+
+def protocols() -> str:
+    """A table of the published protocols, in their own words."""
+    rows = (f"| `{name}` | {in_words(protocol)} |" for name, protocol in PRESETS.items())
+    return "\n".join(("| `--protocol` | |", "|---|---|", *rows))
 
 
 def command_reference() -> str:
@@ -60,13 +71,12 @@ def prose(described: object) -> Iterator[str]:
 def tables(settings: object) -> Iterator[str]:
     for group in flags.groups(settings):
         yield f"**{group.title}**\n" if group.title else ""
-        yield "| flag | value | |\n|---|---|---|"
-        yield from (f"| `{flag.name}` | {flag.value} | {cell(flag.help)} |" for flag in group.flags)
+        yield from (f"- `{f'{flag.name} {flag.value}'.strip()}`<br>{as_html(flag.help)}" for flag in group.flags)
         yield ""
 
 
-def cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+def as_html(help_text: str) -> str:
+    return " ".join(help_text.split()).replace("<", "&lt;")
 
 
 def parts(words: list[str]) -> cli.Parts:

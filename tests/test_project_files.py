@@ -55,7 +55,7 @@ def test_the_version_is_the_same_everywhere():
 def test_ci_runs_the_script_that_also_runs_by_hand():
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
     steps = [step.get("run") for job in workflow["jobs"].values() for step in job["steps"]]
-    assert ".ci/run" in steps and {"make lint", "make test"} <= {*steps}
+    assert ".ci/run" in steps and {"make lint", "make docs", "make test"} <= {*steps}
 
 
 def test_commits_are_checked_by_the_tools_of_make_lint():

@@ -120,7 +120,10 @@ def _flag(cls: type, field: dataclasses.Field) -> Flag:
         shown = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
         note = default_hint(text, shown).strip("()").replace("default: ", "Default: ")
     name = next((part.name for part in parts if getattr(part, "name", None)), None) or field.name
-    return Flag(f"--{name}", _value(hint), " ".join(filter(None, (text, f"{note.rstrip('.')}." if note else ""))))
+    value = next((part.metavar for part in parts if getattr(part, "metavar", None)), None) or _value(hint)
+    return Flag(
+        f"--{name}", value.replace("|", " "), " ".join(filter(None, (text, f"{note.rstrip('.')}." if note else "")))
+    )
 
 
 def _value(hint: Any) -> str:

@@ -1,0 +1,73 @@
+"""Every command line in the documentation has a command, flags and values that exist."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+
+import pytest
+from conftest import ROOT
+
+from litemono.__main__ import COMMANDS
+from litemono.utils import cli
+
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT))
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("slurm/*.md"), *ROOT.glob("envs/*.md"))
+)
+STARTS = {"evaluate": ["evaluate"], "export_gt": ["export-gt"]}
+"""Programs of our own beside litemono."""
+
+
+def documented(document: str) -> list[str]:
+    """Command lines of the code blocks, continued lines joined; comments and what is piped away are left out."""
+    text = re.sub(r"\\\n\s*", "", (ROOT / document).read_text())
+    lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    lines += [
+        line for block in re.findall(r"```(?:shell|bash|)\n(.*?)```", text, re.DOTALL) for line in block.splitlines()
+    ]
+    return [re.split(r"\s+#|\s[>|]\s", line)[0] for line in lines]
+
+
+def our_words(line: str) -> list[str] | None:
+    """What follows litemono, of a line that calls one of our commands."""
+    if not re.match(r"([A-Z_]+=\S* )*(\S*/)?(litemono|evaluate|export_gt|python|torchrun) ", line):
+        return None
+    words = shlex.split(line)
+    while words and re.match(r"[A-Z_]+=", words[0]):  # environment variables
+        words = words[1:]
+    program = words[0].rsplit("/", 1)[-1] if words else ""
+    if program == "litemono":
+        return words[1:]
+    if program in STARTS:
+        return STARTS[program] + words[1:]
+    if program in ("python", "torchrun") and "-m" in words:
+        module, *rest = words[words.index("-m") + 1 :]
+        names = [name for name, entry in COMMANDS.items() if entry.module.removesuffix(".__main__") == module]
+        names += ["synthetic"] if module == "litemono.synthetic" else []
+        return [*names, *rest] if module.split(".")[0] in ("litemono", "evaluate", "export_gt") else None
+    return None
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_command_lines_of_a_document_are_understood(document, capsys):
+    for line in documented(document):
+        words = our_words(line) if line else None
+        if not words or words[0].startswith("-"):
+            continue
+        name, *rest = words
+        assert name in COMMANDS, f"{document}: {line}"
+        main = importlib.import_module(COMMANDS[name].module).main
+        training = [rest.pop(0)] if name == "submit" and rest[:1] == ["finetune"] else []
+        settings = cli.parts_of(main, [f"litemono {name}", *training]).settings
+        try:
+            cli.parse(settings, name, "", rest)
+        except SystemExit as left:
+            assert left.code == 0, f"{document}: {line}\n{capsys.readouterr().err}"
+
+
+def test_the_documents_have_command_lines():
+    """The test above would pass if it found none."""
+    found = [line for document in DOCUMENTS for line in documented(document) if line and our_words(line)]
+    assert len(found) > 60, found
