@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 
 from .campaign import Campaign, Tally
@@ -59,7 +58,7 @@ def main() -> int:
         record = {
             "command": f"python -m tests.chaos --kills {arguments.kills} --seed {arguments.seed}",
             "seconds": round(time.monotonic() - begin),
-            "lanes": {name: asdict(tally) for name, tally in tallies.items()},
+            "lanes": {name: vars(tally) for name, tally in tallies.items()},
         }
         arguments.output.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     return 1 if any(tally.faults for tally in tallies.values()) else 0

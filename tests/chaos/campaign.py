@@ -17,6 +17,8 @@ from .lanes import Lane, aim_environments, undisturbed, wait_for_all
 SIGNAL_BASE = 128
 KILL_SHARE, AIMED_SHARE, SABOTAGE_SHARE = 0.4, 0.6, 0.5
 MOST_KILLS_OF_A_ROUND = 8
+REACHED = 0.8  # of an undisturbed run: what comes later may not come at all after a resume
+EVENTS_OF_WORKERS = 8  # opened files of a kind in each process that packs a drive
 MOST_DELAY = 0.05  # seconds between the aimed operation and the kill
 
 
@@ -57,6 +59,7 @@ class Campaign:
         self.rng = random.Random(f"{seed}/{lane.name}")
         self.tally = Tally()
         self.expected, self.counts, self.seconds = undisturbed(lane, work / "undisturbed")
+        shutil.rmtree(work / "undisturbed")
 
     def run(self, kills: int) -> Tally:
         """Rounds until `kills` have hit."""
@@ -89,12 +92,12 @@ class Campaign:
         signum = signal.SIGKILL if rng.random() < KILL_SHARE else rng.choice(lane.signals)
         if rng.random() > AIMED_SHARE:
             rank = rng.choice([None, *range(lane.processes)])
-            return Shot(signum, wait=rng.uniform(0.0, self.seconds * (0.4 + 0.6 * left)), rank=rank)
+            return Shot(signum, wait=rng.uniform(0.0, REACHED * self.seconds * (0.4 + 0.6 * left)), rank=rank)
         kind = rng.choice([kind for kind in lane.aims if self.counts.get(kind) or kind in lane.worker_aims])
         workers = kind in lane.worker_aims
-        count = max(1, round(self.counts.get(kind, 8) * left)) if kind != "import" else self.counts[kind]
+        count = self.counts.get(kind, EVENTS_OF_WORKERS) * (1 if kind == "import" else left)
         delay = rng.choice((0.0, rng.uniform(0.0, MOST_DELAY)))
-        return Shot(signum, Aim(kind, rng.randint(1, count), signum, delay, workers))
+        return Shot(signum, Aim(kind, rng.randint(1, max(1, int(REACHED * count))), signum, delay, workers))
 
     def start(self, folder: Path, shot: Shot | None) -> bool:
         """Start the command and disturb it; whether it finished all the same."""
@@ -124,7 +127,7 @@ class Campaign:
         if not right & set(statuses) and not by_worker:
             self.fault(f"{shot.name}: ended with {statuses}", folder)
         status = self.lane.status(folder)
-        if status.get("final") and status.get("state") != "finished":
+        if status.get("final") is True and status.get("state") != "finished":
             self.fault(f"{shot.name}: the queue would end the job, status.json says {status}", folder)
         return False
 
