@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from litemono.engine.checkpoint_paths import checkpoint_path, checkpoints
-from litemono.utils.atomic_files import write_atomically
+from litemono.utils.atomic_files import remove_leftovers, write_atomically
 from litemono.utils.device import is_out_of_memory
 from litemono.utils.errors import UserError
 
@@ -28,8 +28,7 @@ def checksum_file(path: Path) -> Path:
 def save(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
     """Write the checkpoint of `step` and delete all but the newest `keep`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(".*.tmp"):  # of a process that was killed while writing
-        leftover.unlink(missing_ok=True)
+    remove_leftovers(folder)
     buffer = io.BytesIO()
     torch.save(state, buffer)
     data = buffer.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from litemono.utils.errors import UserError
@@ -156,11 +157,17 @@ class JobState(NamedTuple):
     """Time limit in minutes."""
 
 
+def rows(text: str, columns: int) -> Iterator[list[str]]:
+    """Lines of so many columns between bars; others are notes that Slurm printed in between."""
+    lines = (line.split("|") for line in text.splitlines())
+    return (line for line in lines if len(line) == columns)
+
+
 def queue() -> dict[str, JobState]:
     """The user's jobs that wait or run, by id. Each task of an array is listed under its array name and its own number."""
     jobs = {}
-    for line in call("squeue", "--me", "-h", "-r", "-o", "%i|%A|%T|%N|%r|%L|%l").splitlines():
-        name, number, state, node, reason, left, limit = line.split("|")
+    text = call("squeue", "--me", "-h", "-r", "-o", "%i|%A|%T|%N|%r|%L|%l")
+    for name, number, state, node, reason, left, limit in rows(text, 7):
         job = JobState(name, state, node, reason, minutes(left), minutes(limit))
         jobs[name] = jobs[number] = job
     return jobs
@@ -172,11 +179,10 @@ def history(job_ids: list[str]) -> dict[str, JobState]:
         return {}
     columns = "JobID,JobIDRaw,State,NodeList,Timelimit"
     try:
-        lines = call("sacct", "-X", "-nP", "-o", columns, "-j", ",".join(job_ids)).splitlines()
+        text = call("sacct", "-X", "-nP", "-o", columns, "-j", ",".join(job_ids))
     except UserError:
         return {}
     jobs = {}
-    for line in lines:
-        name, number, state, node, limit = line.split("|")
-        jobs[name] = jobs[number] = JobState(name, state.split()[0], node, "", None, minutes(limit))
+    for name, number, state, node, limit in rows(text, 5):
+        jobs[name] = jobs[number] = JobState(name, state.partition(" ")[0], node, "", None, minutes(limit))
     return jobs

@@ -92,6 +92,12 @@ def full_disk_explained(place: Path | str) -> Iterator[None]:
         ) from None
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Delete what `replacing` left below `folder` when its process was killed; no living process may write there."""
+    for leftover in folder.rglob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
 @contextmanager
 def replacing(path: Path | str) -> Iterator[BinaryIO]:
     """A binary file to write; what was written becomes `path` when the block ends, and vanishes when it fails.

@@ -46,6 +46,9 @@ def run_contents(run: Path) -> dict[str, bytes]:
     """Weights, the newest checkpoint, curves and pictures of a run folder, as named bytes; also the names of its files."""
     state = checkpoint.load(checkpoints(checkpoint_folder(run))[-1])
     state.pop("config")
+    for optimizer in state["optimizers"]:
+        for group in optimizer["param_groups"]:
+            group.pop("lr")  # set anew before each step, so that of a run resumed behind its last step is not
     progress = {name: value for name, value in state.pop("progress").items() if name != "restarts"}
     found = dict(tensors(state, "checkpoint"))
     found["progress"] = repr(sorted(progress.items())).encode()

@@ -19,7 +19,7 @@ from litemono.data.packing.requirements import Wanted
 from litemono.data.packing.sources import Origin
 from litemono.data.stores import packed
 from litemono.data.stores.packed import Drive, PackIndex
-from litemono.utils.atomic_files import NoLocks, try_lock, writable
+from litemono.utils.atomic_files import NoLocks, remove_leftovers, try_lock, writable
 from litemono.utils.errors import UserError
 from litemono.utils.progress import progress_bar
 
@@ -48,6 +48,7 @@ def pack_split(
     root: Path, index: PackIndex, origin: Origin, wanted: dict[str, Wanted], options: Options, console: Console
 ) -> Summary:
     """Add to the pack at `root` what it lacks of `wanted`; the index is written after each drive."""
+    remove_leftovers(root)
     if options.delete_zips:
         _forget_damaged(root, index, origin.dataset, wanted, console)
     jobs = make_jobs(index, root, origin, wanted, options.skip_missing)
