@@ -1,12 +1,15 @@
 # make demo   render a small world, train, evaluate, show pictures (CPU, under 10 minutes)
 # make test   the tests                    make test-slurm   the tests that need a real Slurm
 # make docs   the documentation in site/   make lint        style and types
+# make test-chaos   trainings killed again and again, short form
 # All create .venv first if it is missing. PYTHON=python3.12 make test chooses another interpreter (3.10-3.12).
 
 PYTHON ?= python3
 READY := .venv/.ready
+KILLS ?= 6
+SEED ?= 0
 
-.PHONY: demo test test-slurm lint docs clean
+.PHONY: demo test test-slurm test-chaos lint docs clean
 
 demo: $(READY)
 	.venv/bin/python -m litemono.demo
@@ -16,6 +19,10 @@ test: $(READY)
 
 test-slurm: $(READY)
 	LITEMONO_SLURM=1 .venv/bin/python -m pytest tests/slurm
+
+# The other lanes take longer: photometric in one process, supervised in two.
+test-chaos: $(READY)
+	.venv/bin/python -m tests.chaos --kills $(KILLS) --seed $(SEED) --lanes supervised "photometric, 2 processes" pack
 
 lint: $(READY)
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy

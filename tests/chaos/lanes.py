@@ -29,7 +29,7 @@ BATCH, STEPS = 4, 9  # of 12 samples in 3 epochs
 TRAINING = (
     "--png --num_workers 1 --model lite-mono-tiny --height 64 --width 96 --num_epochs 3 --device cpu --seed 3 --log_every 1 "
     "--images_every 3 --model_name run"
-).split()
+)
 RUN_AIMS = ("checkpoint", "weights", "status", "config", "events", "validation", "import")
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -101,7 +101,7 @@ def wait_for_all(processes: list[subprocess.Popen]) -> list[int]:
 def training_lane(name: str, module: str, world: Path, processes: int, more: str) -> Lane:
     def arguments(folder: Path) -> list[object]:
         data = ["--data_path", world, "--split", world / "street", "--batch_size", BATCH // processes]
-        return [*data, *TRAINING, *more.split(), "--log_dir", folder]
+        return [*data, *TRAINING.split(), *more.split(), "--log_dir", folder]
 
     return Lane(
         name=name,
