@@ -80,3 +80,21 @@ def test_commands_in_a_document_exist(document):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").is_file() or Path(path, "__main__.py").is_file(), module
     assert {name for name in re.findall(r"`litemono ([a-z-]+)", text) if not name.startswith("-")} <= {*COMMANDS}
+
+
+def sentences(markdown: str) -> list[str]:
+    """Of the text: without code blocks, table rulers and addresses; a table's cell and a list's entry end a sentence."""
+    text = re.sub(r"^( {4}.*|```.*?```|!\[.*)$", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    text = re.sub(r"\n\n|\n(?=- |\||#)|\|", " . ", text)
+    return [part for part in re.split(r"[.!?]\s", text.replace("\n", " ")) if part.strip()]
+
+
+def test_no_sentence_of_the_readme_is_longer_than_30_words():
+    long = [part.strip() for part in sentences((ROOT / "README.md").read_text()) if len(part.split()) > 30]
+    assert not long
+
+
+def test_the_sentence_test_finds_a_long_one():
+    assert len(sentences("One two. Three [four](https://a.b/c) five.\n\n- six\n- seven | eight | nine\n")) == 6
+    assert max(len(part.split()) for part in sentences("word " * 31 + ".\n\nshort.")) == 31
