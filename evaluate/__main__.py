@@ -14,6 +14,11 @@ def evaluate(config: EvaluateConfig) -> None:
     Or: python -m evaluate --pred pngs --gt_path data_depth_annotated --split eigen_benchmark --protocol bts
     """
     check(config)
+    if config.robustness.corruptions:
+        from evaluate.robustness import run as run_robustness
+
+        run_robustness(config)
+        return
     from evaluate.evaluation import run
 
     run(config)

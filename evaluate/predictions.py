@@ -55,13 +55,20 @@ def from_network(
     """
     with ThreadPoolExecutor(num_workers) as threads:
         images = ordered_map(threads, lambda line: store.read(*line), lines, ahead=2 * batch_size + num_workers)
-        while batch := list(islice(images, batch_size)):
-            pixels = np.stack(batch)
-            disparity = trained.disparity(pixels).cpu().numpy()
-            if post_process:
-                of_flipped = trained.disparity(pixels, flip=True).cpu().numpy()
-                disparity = merge_flipped(disparity, of_flipped[:, :, ::-1])
-            yield from disparity
+        yield from from_images(trained, images, batch_size=batch_size, post_process=post_process)
+
+
+def from_images(
+    trained: TrainedDepth, images: Iterator[np.ndarray], *, batch_size: int, post_process: bool
+) -> Iterator[np.ndarray]:
+    """The same for each of the images, (H, W, 3) uint8 at the network's size."""
+    while batch := list(islice(images, batch_size)):
+        pixels = np.stack(batch)
+        disparity = trained.disparity(pixels).cpu().numpy()
+        if post_process:
+            of_flipped = trained.disparity(pixels, flip=True).cpu().numpy()
+            disparity = merge_flipped(disparity, of_flipped[:, :, ::-1])
+        yield from disparity
 
 
 def from_file(path: Path, count: int, split_name: str, kind: PredictionKind) -> list[np.ndarray]:

@@ -77,9 +77,9 @@ class Scores:
         self.correlations: list[float] = []
         self._values, self._pixels = array("d"), array("q")
         for image in scored:
-            self._add(image)
+            self.add(image)
 
-    def _add(self, image: Scored) -> None:
+    def add(self, image: Scored) -> None:
         self.size = image.size
         self.pasted += image.pasted
         if image.correlation is not None:

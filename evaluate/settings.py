@@ -21,6 +21,7 @@ from evaluate.protocol import (
     changed,
     default_protocol,
 )
+from evaluate.robustness_settings import RobustnessConfig, check_robustness
 from evaluate.windows import WINDOWS, Crop
 from litemono.data.settings import default_workers
 from litemono.tasks.monodepth_settings import MODEL_HELP
@@ -127,6 +128,7 @@ class EvaluateConfig:
     predictions: PredictionConfig = field(default_factory=PredictionConfig)
     truth: TruthConfig = field(default_factory=TruthConfig)
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
+    robustness: RobustnessConfig = field(default_factory=RobustnessConfig)
     output: Path | None = None
     """Where to write the errors as JSON. Default: eval_SPLIT.json in the weights folder, or beside the predictions."""
     against: Path | None = None
@@ -150,6 +152,11 @@ def check(config: EvaluateConfig) -> None:
         not network or config.protocol.align != "per_video",
         "--align per_video reads predictions two times: write them with --save_pred, then give them as --pred",
     )
+    check_robustness(config.robustness, network)
+    for name, given in (("against", config.against), ("save_pred", config.network.save_pred)):
+        require(
+            not (given and config.robustness.corruptions), f"--{name} does not go with --corruptions; leave one out"
+        )
     folder = config.network.data_path
     require(folder is None or folder.is_dir(), f"--data_path {folder}: there is no such folder")
     require(
