@@ -102,7 +102,7 @@ def test_a_sweep_takes_the_flags_of_the_command(world, tmp_path, monkeypatch, ca
 
 def test_the_loss_falls_on_a_street_that_is_seen_again_and_again(world, tmp_path, capsys):
     """Eight epochs from random weights: abs_rel of the validation street falls by a fifth at least."""
-    more = ["--num_epochs", "8", "--lr", "5e-4", "--schedule", "constant", "--color_jitter", "off", "--drop_path", "0"]
+    more = ["--num_epochs", "8", "--lr", "5e-4", "--schedule", "constant", "--augment", "none", "--drop_path", "0"]
     assert invoke(main, capsys, *flags(world, tmp_path), *more).code == 0
     errors = [value for _, value in scalars(tmp_path / "run/val", "abs_rel")]
     assert errors[-1] < 0.8 * errors[0]

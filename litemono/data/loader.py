@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
-from typing import Protocol, TypeVar
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
 
 import torch
 
-from litemono.data.batch import Batch, Key, Originals
-from litemono.data.sampler import EpochBatches
-from litemono.data.stores.base import SizedStore
+from litemono.data.batch import Key
 from litemono.utils.parallel import ordered_map
 
 Result = TypeVar("Result")
@@ -19,15 +17,21 @@ AHEAD = 2  # batches read before they are asked for, per thread
 
 
 class BatchSource(Protocol):
-    """What the loader needs of a data set; `batch` and `originals` are called by several threads at the same time."""
+    """What the loader needs of a data set; `batch` and `to_send` are called by several threads at the same time."""
 
-    store: SizedStore
+    def batch(self, keys: Sequence[Key]) -> Any:
+        """The samples of `keys`, a NamedTuple of tensors."""
 
-    def batch(self, keys: Sequence[Key], pin: bool = False) -> Batch:
-        """The samples of `keys`; pin: in pages that a GPU copies from."""
+    def to_send(self, keys: Sequence[Key]) -> Any:
+        """The same in pages that a GPU copies from; `on(device)` of it is the batch, completed there."""
 
-    def originals(self, keys: Sequence[Key], pin: bool = False) -> Originals:
-        """The same with frames that the device is to resize; only where the store `holds_originals`."""
+
+class BatchOrder(Protocol):
+    """A batch sampler."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[list[Key]]: ...
 
 
 class Loader:
@@ -37,9 +41,7 @@ class Loader:
     not be copied between processes, and nothing is left behind when the program ends.
     """
 
-    def __init__(
-        self, dataset: BatchSource, batches: EpochBatches, num_workers: int, device: torch.device | str
-    ) -> None:
+    def __init__(self, dataset: BatchSource, batches: BatchOrder, num_workers: int, device: torch.device | str) -> None:
         self.dataset, self.batches, self.num_workers = dataset, batches, num_workers
         self.device = torch.device(device)
 
@@ -51,10 +53,9 @@ class Loader:
         """For sending ahead; one for all epochs, because torch keeps the memory that each stream has used for itself."""
         return torch.cuda.Stream(self.device)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Any]:
         if self.device.type == "cuda":
-            read = self.dataset.originals if self.dataset.store.holds_originals else self.dataset.batch
-            return sent_ahead(self.read(partial(read, pin=True)), self.device, self.stream)
+            return sent_ahead(self.read(self.dataset.to_send), self.device, self.stream)
         return self.read(self.dataset.batch)
 
     def read(self, read: Callable[[list[Key]], Result]) -> Iterator[Result]:
@@ -66,23 +67,24 @@ class Loader:
             yield from ordered_map(threads, read, self.batches, ahead=AHEAD * self.num_workers)
 
 
-def sent_ahead(
-    batches: Iterator[Batch | Originals], device: torch.device, stream: torch.cuda.Stream
-) -> Iterator[Batch]:
-    """The batches with their frames on a CUDA device; the next one is sent (and resized) while the current one is used.
+def sent_ahead(batches: Iterator[Any], device: torch.device, stream: torch.cuda.Stream) -> Iterator[Any]:
+    """The batches on a CUDA device, as far as their method `on` sends them; the next one is sent (and resized) while the
+    current one is used.
 
-    The rest stays in (pinned) host memory, where augmentation looks at it without waiting for the device.
+    Of a Batch, all but the frames stays in (pinned) host memory, where augmentation looks at it without waiting for the device.
     """
 
-    def send(batch: Batch | Originals) -> tuple[Batch, torch.cuda.Event]:
+    def send(batch: Any) -> tuple[Any, torch.cuda.Event]:
         with torch.cuda.stream(stream):
             sent = batch.on(device)
         return sent, stream.record_event()
 
-    def receive(batch: Batch, sent: torch.cuda.Event) -> Batch:
+    def receive(batch: Any, sent: torch.cuda.Event) -> Any:
         current = torch.cuda.current_stream(device)
         current.wait_event(sent)
-        batch.frames.record_stream(current)  # its memory may be reused only when the current stream is done with it
+        for tensor in batch:
+            if tensor.is_cuda:
+                tensor.record_stream(current)  # its memory may be reused only when the current stream is done with it
         return batch
 
     waiting = None

@@ -48,7 +48,7 @@ def find_missing(
         list(dict.fromkeys(bad.values()))[:SHOWN],
         store.dataset.archives(folders) if folders else [],
         store.dataset.archive_source,
-        mixed_sizes(looks),
+        mixed_sizes(looks) if store.dataset.video else [],
     )
 
 

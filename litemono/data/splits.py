@@ -62,16 +62,29 @@ def split_file(split: str, which: str) -> Path:
     name = f"{which}_files.txt"
     if folder is not None and (folder / name).is_file():
         return folder / name
+    if folder is not None and (listed := _list_with_truth(folder, which)):
+        return listed
     hidden = {WITHOUT_TRUTH} if which == "test" else set()
     known = ", ".join(sorted(f.parent.name for f in SPLITS.glob(f"*/{name}") if f.parent not in hidden))
     problem = f"{folder} has no {name}" if folder else f"no split and no folder '{split}'"
     raise UserError(f"--split {split}: {problem}; splits with {name}: {known}; or give a folder that holds one")
 
 
-def read_split(path: Path | str) -> list[SplitLine]:
+def _list_with_truth(folder: Path, which: str) -> Path | None:
+    """The list of BTS and AdaBins, such as eigen_train_files_with_gt.txt. They validate on the test images."""
+    names = (which, "test") if which == "val" else (which,)
+    found = (path for name in names for path in sorted(folder.glob(f"*{name}_files_with_gt.txt")))
+    return next(found, None)
+
+
+OfImage = Callable[[str], SplitLine | None]
+
+
+def read_split(path: Path | str, of_image: OfImage = lambda image: None) -> list[SplitLine]:
     """Lines "folder frame side"; a missing side means left, and the folder may contain spaces.
 
-    Blank lines and any kind of line end are fine. UserError names the line that is none.
+    Or lines "image depth focal" of BTS and AdaBins, where of_image knows the image's sample; the sample's depth lies where the
+    data set has it. Blank lines and any kind of line end are fine. UserError names the line that is none.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -79,10 +92,16 @@ def read_split(path: Path | str) -> list[SplitLine]:
         if may_pass(error):
             raise
         raise UserError(f"{path}: cannot be read as a list of frames ({error})") from None
-    lines = [_parse_line(line, f"{path}:{n}") for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    numbered = ((n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip())
+    lines = [_of_listed_image(line, of_image) or _parse_line(line, f"{path}:{n}") for n, line in numbered]
     if not lines:
         raise UserError(f"{path}: the list is empty; it needs lines like '2011_09_26/2011_09_26_drive_0001_sync 5 l'")
     return lines
+
+
+def _of_listed_image(line: str, of_image: OfImage) -> SplitLine | None:
+    image = line.split()[0]
+    return of_image(image.lstrip("/")) if image.lower().endswith((".png", ".jpg", ".jpeg")) else None
 
 
 def _parse_line(line: str, where: str) -> SplitLine:

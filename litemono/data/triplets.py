@@ -92,6 +92,10 @@ class TripletDataset:
                 self.store.read_planes(*frame, target)
         return self._batch(keys, frames, pin)
 
+    def to_send(self, keys: Sequence[Key]) -> Batch | Originals:
+        """The samples in pinned memory; of images in files as they are there, for the GPU to resize."""
+        return (self.originals if self.store.holds_originals else self.batch)(keys, pin=True)
+
     def originals(self, keys: Sequence[Key], pin: bool = False) -> Originals:
         """The same samples with frames as they are on disk, for a GPU to resize: most of the work of reading images."""
         images = [self.store.read_original(*frame) for _, index in keys for frame in self.frames_of(index)]

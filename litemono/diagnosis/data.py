@@ -18,7 +18,7 @@ def check_unsplit(dataset: Dataset, root: Path) -> Finding:
     from litemono.data.stores.folder import open_originals
 
     try:
-        found, ids = dataset.frames_found(root), (0, -1, 1)
+        found, ids = dataset.frames_found(root), neighbours(dataset)
         store = open_originals(dataset.name, root, png=False)
         lines = [line for which in ("train", "val") for line in dataset.lines(root, None, which, ids)[0]]
         report = find_missing(store, lines, ids, use_stereo=False)
@@ -26,6 +26,11 @@ def check_unsplit(dataset: Dataset, root: Path) -> Finding:
         return Finding(not problems, "data", f"{found}; {problems[0]}" if problems else found or f"{root} is there")
     except (UserError, OSError) as error:
         return Finding(False, "data", str(error))
+
+
+def neighbours(dataset: Dataset) -> tuple[int, ...]:
+    """Frames of a training sample relative to its target."""
+    return (0, -1, 1) if dataset.video else (0,)
 
 
 def check_split(dataset: str, root: Path, split: str, png: bool) -> Finding:
@@ -41,8 +46,8 @@ def check_split(dataset: str, root: Path, split: str, png: bool) -> Finding:
                 split_file(split, which)
             except UserError:
                 continue  # not every split has all three lists
-            lines, _ = store.dataset.lines(store.root, split, which, (0, -1, 1))
-            ids = store.dataset.test_offsets if which == "test" else (0, -1, 1)
+            ids = store.dataset.test_offsets if which == "test" else neighbours(store.dataset)
+            lines, _ = store.dataset.lines(store.root, split, which, ids)
             report = find_missing(store, lines, ids, use_stereo=False)
             if which == "val" and store.dataset.depth is not None:
                 store.dataset.depth.check(store.root, report.present)

@@ -9,7 +9,10 @@ import torch
 from torch import nn
 
 from litemono.data.datasets import registry
+from litemono.data.depth_samples import MixedSamples
+from litemono.data.depth_settings import DepthDataConfig
 from litemono.data.loader import Loader
+from litemono.data.mixture import MixedBatches
 from litemono.data.sampler import EpochBatches
 from litemono.data.settings import FramesConfig
 from litemono.data.splits import SplitLine
@@ -38,6 +41,24 @@ def frame_data(
         val_samples=len(val),
         fingerprints={"data": fingerprint(train.lines), "validation_data": fingerprint(val.lines)},
     )
+
+
+def depth_data(
+    train: MixedSamples, val: MixedSamples, data: DepthDataConfig, config: TrainingConfig, processes: Processes
+) -> tuple[TaskData, str]:
+    """Loaders of samples with ground truth, mixed by --mix; and what an epoch is, for the log."""
+    share = (config.run.seed, processes.rank, processes.size)
+    order = MixedBatches([len(samples) for samples in train.sets], data.mix, config.optim.batch_size, *share)
+    val_order = EpochBatches(len(val), config.optim.batch_size, *share, shuffle=False, drop_last=False)
+    task_data = TaskData(
+        train=Loader(train, order, data.threads, processes.device),
+        order=order,
+        train_samples=order.samples,
+        val=Loader(val, val_order, data.threads, processes.device),
+        val_samples=len(val),
+        fingerprints={"data": fingerprint(train.lines), "validation_data": fingerprint(val.lines)},
+    )
+    return task_data, order.described(data.names)
 
 
 def fingerprint(lines: Sequence[SplitLine]) -> str:

@@ -5,10 +5,8 @@ Ground truth are KITTI's depth annotations, or the exact depth of the rendered s
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,27 +16,19 @@ from torch import Tensor
 from torch.profiler import record_function
 
 import networks
-from litemono.data.augment import prepare
-from litemono.data.batch import Batch
-from litemono.data.kitti.velodyne import resize_nearest
-from litemono.data.missing_frames import check_frames
-from litemono.data.splits import SplitLine
-from litemono.data.stores.arrays import read_picture
-from litemono.data.stores.base import SizedStore
-from litemono.data.stores.folder import open_store
-from litemono.data.stores.headers import BadFile, image_size
-from litemono.data.triplets import TripletDataset
+from litemono.data.augment_depth import DepthViews, plain_views, training_views
+from litemono.data.depth_data import open_depth_data
+from litemono.data.depth_samples import DepthBatch, Target
 from litemono.engine.distributed import Processes
 from litemono.engine.precision import HALF, to_channels_last
 from litemono.engine.settings import Precision
 from litemono.engine.task import Advice, Best, Forward, Mean, ParameterGroup, TaskData, Validated
 from litemono.geometry import disp_to_depth
-from litemono.losses.registry import loss_function
+from litemono.losses.registry import LOSSES, loss_function
 from litemono.metrics import Errors, compute_errors
-from litemono.tasks.frames import advice, frame_data, parameter_groups
+from litemono.tasks.frames import advice, depth_data, parameter_groups
 from litemono.tasks.supervised_settings import FinetuneConfig
 from litemono.utils.colormap import magma
-from litemono.utils.errors import UserError
 from networks import weights
 from networks.depth_net import DepthNet
 
@@ -61,30 +51,16 @@ class SupervisedDepth:
     def __init__(self, config: FinetuneConfig) -> None:
         self.config = config
         self.loss = loss_function(config.loss.loss)
+        self.target: Target = "metres" if LOSSES[config.loss.loss].prediction == "metric" else "inverse"
         self.description = f"{config.model.model} {config.model.width}x{config.model.height}, {config.loss.loss}"
 
     def data(self, processes: Processes) -> TaskData:
-        d, m = self.config.data, self.config.model
-        store = open_store(d.dataset, d.data_path, d.png, m.height, m.width)
-        train, val = (self.dataset(which, store) for which in ("train", "val"))
-        return frame_data(train, val, d, self.config, processes)
-
-    def dataset(self, which: str, store: SizedStore) -> TripletDataset:
-        """Single frames with their depth, brought to the network's size by nearest neighbour."""
-        data = self.config.data
-        lines, source = store.dataset.lines(store.root, data.split, which, (0,))
-        lines = check_frames(store, lines, (0,), False, data.skip_missing, source)
-        return TripletDataset(
-            store=store,
-            lines=with_depth(store, lines, source),
-            frame_ids=(0,),
-            use_stereo=False,
-            intrinsics="published",
-            color_jitter="off" if data.color_jitter == "off" else "per_image",
-            seed=self.config.run.seed,
-            training=which == "train",
-            read_depth=partial(depth_at_size, store),
-        )
+        d, m, seed = self.config.data, self.config.model, self.config.run.seed
+        train = open_depth_data(d, "train", self.target, (m.height, m.width), seed)
+        val = open_depth_data(d, "val", self.target, (m.height, m.width), seed)
+        data, epoch = depth_data(train, val, d, self.config, processes)
+        self.description += f"; {epoch}" if len(d.names) > 1 else ""
+        return data
 
     def build(self, device: torch.device, precision: Precision) -> DepthNet:
         m = self.config.model
@@ -114,30 +90,51 @@ class SupervisedDepth:
         """Encoder and decoder, each with its own learning rate."""
         return parameter_groups({"encoder": net.encoder, "decoder": net.decoder}, self.config)
 
-    def forward(self, net: DepthNet, batch: Batch) -> Forward:
-        device = next(net.parameters()).device
+    def forward(self, net: DepthNet, batch: DepthBatch) -> Forward:
+        m, device = self.config.model, next(net.parameters()).device
         with record_function("augmentation"), torch.autocast(device.type, enabled=False):
-            views = prepare(batch, device, (0,), all_frames=False)
-            truth = batch.depth.to(device, non_blocking=True)
-        with record_function("depth network"):
-            disparity = net(views.color_aug[:, 0])[0][:, 0]
-        with record_function("objective"), torch.autocast(device.type, enabled=False):
-            depth = self.metres(disparity)
-            loss = self.loss(depth, truth, self.valid(truth))
-        return Forward(loss, {self.config.loss.loss: loss.detach()}, Shown(views.color[:, 0], depth.detach(), truth))
+            views = training_views(batch, device, self.config.data.augment, (m.height, m.width))
+        return self.compare(net, views)
 
-    def validate(self, net: DepthNet, batch: Batch) -> Validated:
-        """Loss of the batch, and the errors of each image that has ground truth; no scaling of the prediction."""
-        result = self.forward(net, batch)
+    def compare(self, net: DepthNet, views: DepthViews) -> Forward:
+        """The loss of a batch, and of each data set's part of it where there are several."""
+        with record_function("depth network"):
+            disparity = net(views.image)[0][:, 0]
+        with record_function("objective"), torch.autocast(views.image.device.type, enabled=False):
+            depth = self.metres(disparity)
+            valid = self.valid(views.target)
+            loss = self.loss(depth, views.target, valid)
+            parts = {self.config.loss.loss: loss.detach()}
+            with torch.no_grad():
+                for place, name in self.mixed:
+                    mine = (views.source == place)[:, None, None]
+                    parts[name] = self.loss(depth, views.target, valid & mine)
+        return Forward(loss, parts, Shown(views.image, depth.detach(), views.target))
+
+    @property
+    def mixed(self) -> list[tuple[int, str]]:
+        """Place and name of each data set, where there are several."""
+        names = self.config.data.names
+        return list(enumerate(names)) if len(names) > 1 else []
+
+    def validate(self, net: DepthNet, batch: DepthBatch) -> Validated:
+        """Loss of the batch, and the errors of each image that has ground truth, in all and for each data set of several.
+
+        No scaling of the prediction.
+        """
+        result = self.compare(net, plain_views(batch, next(net.parameters()).device))
         depth, truth = result.shown.depth, result.shown.truth
         errors = [
             Errors(*(float(value) for value in compute_errors(true[valid].double(), predicted[valid].double())))
-            for true, predicted in zip(truth, depth, strict=True)
             if (valid := self.valid(true)).any()
+            else None
+            for true, predicted in zip(truth, depth, strict=True)
         ]
         size = len(truth)
-        means = {"loss": Mean(result.loss.item() * size, size)}
-        means |= {name: Mean(sum(getattr(e, name) for e in errors), len(errors)) for name in Errors._fields}
+        means = {"loss": Mean(result.loss.item() * size, size), **error_means(errors)}
+        for place, name in self.mixed:
+            mine = [error for error, source in zip(errors, batch.source.tolist(), strict=True) if source == place]
+            means |= error_means(mine, f"{name}/")
         return Validated(means, result.shown)
 
     def metres(self, disparity: Tensor) -> Tensor:
@@ -165,41 +162,7 @@ class SupervisedDepth:
         return advice(config.data, config.optim, device, precision)
 
 
-def with_depth(store: SizedStore, lines: list[SplitLine], source: object) -> list[SplitLine]:
-    """The lines that have a depth picture; raises UserError if there is none, or one that cannot be a picture."""
-    picture = store.dataset.pictures["depth"]
-    places = {line: picture.path(store.root, *line) for line in lines}
-    found = [line for line, path in places.items() if os.path.lexists(path)]
-    broken = [text for line in found if (text := _depth_problem(places[line]))]
-    if broken:
-        raise UserError(
-            f"{source}: {len(broken)} of {len(lines)} depth pictures cannot be read (first: {broken[0]}); extract "
-            f"{picture.archive} again"
-        )
-    if not found:
-        raise UserError(
-            f"{source}: none of its {len(lines)} frames has a depth picture, such as {picture.path(store.root, *lines[0])}; "
-            f"extract {picture.archive} into --data_path"
-        )
-    if len(found) < len(lines):
-        print(
-            f"{source}: {len(lines) - len(found)} of {len(lines)} frames have no depth and are left out",
-            file=sys.stderr,
-        )
-    return found
-
-
-def _depth_problem(path: Path) -> str | None:
-    """What is wrong with a depth picture by its first bytes."""
-    try:
-        image_size(path, turned_by_exif=False)
-    except BadFile as error:
-        return f"{path}: {error}"
-    return None
-
-
-def depth_at_size(store: SizedStore, line: SplitLine) -> np.ndarray:
-    """(height, width) float32 metres at the network's size, 0 where nothing was measured."""
-    values = read_picture(store.dataset, store.root, "depth", *line)
-    units = store.dataset.pictures["depth"].units_per_metre or 1
-    return resize_nearest(values.astype(np.float32) / units, store.height, store.width)
+def error_means(errors: Sequence[Errors | None], prefix: str = "") -> dict[str, Mean]:
+    """Of the images that have ground truth; None: one that has not."""
+    there = [error for error in errors if error is not None]
+    return {prefix + name: Mean(sum(getattr(e, name) for e in there), len(there)) for name in Errors._fields}

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from typing_extensions import Self
 
 import networks.registry
-from litemono.data.datasets import registry as datasets
-from litemono.data.settings import FramesConfig, check_data
+from litemono.data.depth_settings import DepthDataConfig, check_depth_data
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.lr_schedule import Rate
 from litemono.engine.settings import OptimConfig, TrainingConfig, check_training
@@ -26,14 +25,6 @@ if TYPE_CHECKING:  # a type checker cannot read the registry
     MetricLoss = str
 else:
     MetricLoss = Literal[tuple(name for name, loss in LOSSES.items() if loss.prediction == "metric")]
-
-
-@dataclass(frozen=True)
-class SupervisedDataConfig(FramesConfig):
-    """Where the frames and their depth are, and how they are read."""
-
-    color_jitter: Literal["on", "off"] = "on"
-    """New brightness, contrast, saturation and hue for half of the training images."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +65,7 @@ class FinetuneConfig(TrainingConfig):
     default_rates = DEFAULT_RATES
 
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(schedule="cosine", num_epochs=20, batch_size=8))
-    data: SupervisedDataConfig = field(default_factory=SupervisedDataConfig)
+    data: DepthDataConfig = field(default_factory=DepthDataConfig)
     model: DepthModelConfig = field(default_factory=DepthModelConfig)
     loss: SupervisedLossConfig = field(default_factory=SupervisedLossConfig)
 
@@ -90,12 +81,7 @@ def check(config: FinetuneConfig) -> None:
     """Raise UserError for values that no training can have, before anything is written or queued."""
     data, model, loss = config.data, config.model, config.loss
     check_training(config)
-    check_data(data)
-    with_depth = [name for name, dataset in datasets.DATASETS.items() if "depth" in dataset.pictures]
-    require(
-        data.dataset in with_depth,
-        f"--dataset {data.dataset} has no depth pictures to train on; those that have: {', '.join(with_depth)}",
-    )
+    check_depth_data(data)
     network = networks.registry.get(model.model)
     fitting = [name for name, spec in networks.registry.SPECS.items() if spec.output != "relative"]
     require(

@@ -9,7 +9,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -67,16 +67,23 @@ class Depth(Protocol):
         """UserError now for what reading would meet later. Lines without ground truth are fine."""
 
 
+DepthIs = Literal["metres", "disparity", "relative"]
+"""What the numbers of ground truth are, once divided by units_per_metre. disparity: a multiple of inverse depth; relative:
+inverse depth up to scale and shift. Larger is nearer in both."""
+
+
 class Picture(NamedTuple):
-    """A kind of PNG that belongs to a frame beside its image: depth or mask, one channel, 8 or 16 bits."""
+    """A kind of file that belongs to a frame beside its image: depth or mask, one channel. PNG, or .npy or .pfm of depth."""
 
     path: Callable[[Path, str, int, str], Path]
     """(root, folder, frame, side) -> file; it may not exist."""
     bits: int
     archive: str
     """What to extract where it is missing or damaged."""
-    units_per_metre: int | None = None
+    units_per_metre: float | None = None
     """Of depth: its number for one metre; 0 is no measurement."""
+    depth_is: DepthIs = "metres"
+    """Of depth; what is not in metres may have 8 or 16 bits."""
 
     def metres(self, values: np.ndarray) -> np.ndarray:
         """Depth (H, W) float32 metres from the numbers in the PNG, (H, W).  ValueError for a kind that is no depth."""
@@ -105,12 +112,16 @@ class Dataset(ABC):
     intrinsics: ClassVar[frozenset[str]] = frozenset()
     """Of "published" and "calib", what it has; fx,fy,cx,cy always works."""
     depth: ClassVar[Depth | None] = None
+    video: ClassVar[bool] = True
+    """Whether frames have neighbours, and a folder one camera; else they are single pictures of any size."""
     turned_by_exif: ClassVar[bool] = False
     """Whether images are upright only after the turn that their EXIF note asks for, as a phone's are."""
     own_camera_help: ClassVar[str] = ""
     """Where a folder may state its own camera, as the end of a message about cameras."""
     pictures: ClassVar[Mapping[str, Picture]] = {}
     """By kind, "depth" or "mask"."""
+    packed_pictures: ClassVar[tuple[str, ...]] = ()
+    """Those kinds that `litemono.prepare pack` puts beside the frames."""
     archive_source: ClassVar[str] = ""
     """Where its archives are to be had, for messages."""
 
@@ -123,7 +134,11 @@ class Dataset(ABC):
     ) -> tuple[list[SplitLine], Path | str]:
         """The "train", "val" or "test" samples of --split `split` (None: the default), and where they come from."""
         source = split_file(split or self.default_split or "", which)
-        return read_split(source), source
+        return read_split(source, self.sample_of_image), source
+
+    def sample_of_image(self, path: str) -> SplitLine | None:
+        """The sample whose image a list of file names (of BTS, AdaBins) calls `path`; None for a path that is none."""
+        return None
 
     def frames_found(self, root: Path) -> str | None:
         """What lies at `root`, for data sets that need no split; UserError if nothing does."""

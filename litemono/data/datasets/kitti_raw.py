@@ -9,8 +9,10 @@ ROOT/2011_09_26/2011_09_26_drive_0001_sync/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -65,6 +67,10 @@ class VelodyneDepth:
         return None
 
 
+SIDE = {str(number): side for side, number in CAMERA.items()}
+IMAGE = re.compile(r"(?:.*/)?(\d{4}_\d\d_\d\d/[^/]+)/image_0([23])/data/(\d+)\.\w+")
+
+
 class KittiRaw(PackableDataset):
     """Raw drives; a folder is "day/drive"."""
 
@@ -73,8 +79,8 @@ class KittiRaw(PackableDataset):
     sides = "lr"
     default_split = "eigen_zhou"
     split_summary = "eigen_zhou"
-    checked_splits = ("eigen_zhou", "eigen")
-    published_test_split = "eigen"
+    checked_splits: ClassVar[tuple[str, ...]] = ("eigen_zhou", "eigen")
+    published_test_split: ClassVar[str | None] = "eigen"
     intrinsics = frozenset({"published", "calib"})
     depth = scans = VelodyneDepth()
     pictures = {"depth": Picture(paths.annotation_path, 16, paths.ANNOTATION_ARCHIVE, units_per_metre=256)}
@@ -82,6 +88,10 @@ class KittiRaw(PackableDataset):
 
     def frame_place(self, folder: str, frame: int, side: str) -> tuple[str, str]:
         return f"{folder}/image_0{CAMERA[side]}/data", f"{frame:010d}"
+
+    def sample_of_image(self, path: str) -> SplitLine | None:
+        match = IMAGE.fullmatch(path)
+        return SplitLine(match[1], int(match[3]), SIDE[match[2]]) if match else None
 
     def check_folder(self, folder: str, source: Path) -> str:
         if folder.startswith("/") or not set(folder.split("/")).isdisjoint({"", ".", ".."}):

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 from litemono.data.datasets.base import Dataset, PackableDataset
 from litemono.data.datasets.frames import FRAMES
+from litemono.data.datasets.kitti_depth import KITTI_DEPTH, STREET
 from litemono.data.datasets.kitti_odometry import KITTI_ODOMETRY
 from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.data.datasets.nyu import NYU
+from litemono.data.datasets.pairs import MOTORCYCLE, PAIRS, REDWEB
 from litemono.utils.errors import UserError
 
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (KITTI_RAW, KITTI_ODOMETRY, FRAMES)}
+SETS = KITTI_RAW, KITTI_ODOMETRY, FRAMES, KITTI_DEPTH, STREET, NYU, REDWEB, PAIRS, MOTORCYCLE
+DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in SETS}
 PACKABLE = {name: dataset for name, dataset in DATASETS.items() if isinstance(dataset, PackableDataset)}
 DEFAULT = KITTI_RAW
 
@@ -67,6 +71,10 @@ def ways_to_data(name: str) -> str:
 def check_flags(name: str, intrinsics: str, use_stereo: bool, root: Path | None = None) -> None:
     """UserError where the data set, or its data at `root`, does not fit --intrinsics or --use_stereo."""
     dataset = get(name)
+    if not dataset.video:
+        raise UserError(
+            f"--dataset {name} has single images, not videos; train on their depth: python -m litemono.finetune"
+        )
     stated = root is not None and dataset.has_cameras(root)
     if not dataset.intrinsics and "," not in intrinsics and not stated:
         raise UserError(

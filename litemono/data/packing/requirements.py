@@ -13,7 +13,7 @@ from litemono.data.datasets import registry
 from litemono.data.datasets.base import PackableDataset
 from litemono.data.datasets.registry import PackableName
 from litemono.data.splits import SPLITS, SplitLine, find_split, read_split, sample_frames
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, require
 
 FrameKey = tuple[str, int]  # side "l" or "r", frame number
 SPLIT_HELP = (
@@ -45,7 +45,10 @@ class SplitConfig:
 
     @property
     def name(self) -> str:
-        """The value of --split in force."""
+        """The value of --split in force; UserError where there is none."""
+        require(
+            self.split or self.data.default_split, f"--dataset {self.dataset}: give --split, the folder with its lists"
+        )
         return self.split or self.data.default_split
 
 

@@ -1,40 +1,81 @@
-"""Depth and mask PNGs that belong to frames: one channel, their numbers as they are in the file."""
+"""Depth and mask files that belong to frames: one channel, their numbers as they are in the file."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from litemono.data.datasets.base import Dataset
+from litemono.data.datasets.base import Dataset, Picture
 from litemono.data.stores.images import NOT_AN_IMAGE
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
 
 # The array types that Pillow gives for PNGs of so many bits; older versions read 16 bits as 32-bit integers.
 TYPES = {8: (np.uint8,), 16: (np.uint16, np.int32)}
+PFM_HEADER = re.compile(rb"(Pf|PF)\s+(\d+)\s+(\d+)\s+(-?[\d.eE+-]+)\s")
 
 
-def read_picture(dataset: Dataset, root: Path, kind: str, folder: str, frame: int, side: str) -> np.ndarray:
-    """(h, w) uint8 or uint16 of a frame's picture of this kind ("depth", "mask"); see `Dataset.pictures`."""
+def picture_of(dataset: Dataset, kind: str) -> Picture:
+    """Where the data set has pictures of this kind ("depth", "mask"); UserError where it has none."""
     if kind not in dataset.pictures:
         there = f"it has {', '.join(dataset.pictures)}" if dataset.pictures else "it has images alone"
         raise UserError(f"--dataset {dataset.name}: has no {kind} pictures; {there}")
-    picture = dataset.pictures[kind]
+    return dataset.pictures[kind]
+
+
+def read_picture(dataset: Dataset, root: Path, kind: str, folder: str, frame: int, side: str) -> np.ndarray:
+    """(h, w) numbers of a frame's picture of this kind: uint8 or uint16 of a PNG, float32 of .npy and .pfm."""
+    picture = picture_of(dataset, kind)
     path = picture.path(root, folder, frame, side)
+    if not path.exists():
+        raise UserError(f"frame {frame} {side} of {folder}: no {kind} picture {path}; extract {picture.archive} there")
+    if path.suffix in (".npy", ".pfm"):
+        return read_floats(path)
+    return read_png(path, kind, picture)
+
+
+def read_png(path: Path, kind: str, picture: Picture) -> np.ndarray:
+    """(h, w) uint8 or uint16; UserError for another number of bits than the picture's, and for several channels."""
     remedy = f"extract it again from {picture.archive}"
     try:
         with Image.open(path) as image:
             values = np.asarray(image)
-    except FileNotFoundError:
-        raise UserError(
-            f"frame {frame} {side} of {folder}: no {kind} picture {path}; extract {picture.archive} there"
-        ) from None
     except NOT_AN_IMAGE as error:
         if may_pass(error):
             raise
         raise UserError(f"{path}: not a complete image ({error}); {remedy}") from None
-    if values.ndim != 2 or values.dtype not in TYPES[picture.bits]:
-        raise UserError(f"{path}: not a {picture.bits}-bit {kind} picture; {remedy}")
-    return values.astype(np.uint8 if picture.bits == 8 else np.uint16)
+    any_bits = kind == "depth" and picture.depth_is != "metres"
+    fitting = (*TYPES[8], *TYPES[16]) if any_bits else TYPES[picture.bits]
+    if values.ndim != 2 or values.dtype not in fitting:
+        there = "several channels" if values.ndim != 2 else "8 bits" if values.dtype == np.uint8 else str(values.dtype)
+        raise UserError(f"{path}: not a {picture.bits}-bit {kind} picture (it has {there}); {remedy}")
+    return values.astype(np.uint8 if values.dtype == np.uint8 else np.uint16)
+
+
+def read_floats(path: Path) -> np.ndarray:
+    """(h, w) float32 of a .npy or .pfm file with one channel."""
+    try:
+        values = np.load(path, allow_pickle=False) if path.suffix == ".npy" else _read_pfm(path)
+    except (OSError, ValueError, EOFError) as error:
+        if may_pass(error):
+            raise
+        raise UserError(f"{path}: not a complete {path.suffix} file ({error}); write it again") from None
+    if not isinstance(values, np.ndarray) or values.squeeze().ndim != 2 or values.dtype.kind not in "fiu":
+        raise UserError(f"{path}: holds no depth map, one number for each pixel; write an array (height, width)")
+    return values.squeeze().astype(np.float32)
+
+
+def _read_pfm(path: Path) -> np.ndarray:
+    """Portable float map, one channel: rows from the bottom; a negative scale means little-endian."""
+    content = path.read_bytes()
+    header = PFM_HEADER.match(content)
+    if header is None or header[1] != b"Pf":
+        raise ValueError("it does not begin with Pf, width, height and scale")
+    width, height, order = int(header[2]), int(header[3]), "<" if float(header[4]) < 0 else ">"
+    values = np.frombuffer(content, f"{order}f4", offset=header.end())
+    if values.size != width * height:
+        raise ValueError(f"{values.size} numbers for {width}x{height} pixels")
+    return values.reshape(height, width)[::-1]

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from litemono.data.datasets.base import Dataset
+from litemono.data.fit import Fit
 
 
 class FrameStore(Protocol):
@@ -26,6 +27,18 @@ class FrameStore(Protocol):
 
         kind: a key of `dataset.pictures`. UserError where the data set has no such kind or the file is missing.
         """
+
+    def has_array(self, kind: str, folder: str, frame: int, side: str) -> bool:
+        """Whether the frame has a picture of this kind."""
+
+    def array_path(self, kind: str, folder: str, frame: int, side: str) -> Path | None:
+        """Its file; None where it is packed with the frame."""
+
+    def array_place(self, kind: str, folder: str, frame: int, side: str) -> str:
+        """Where it is, for messages."""
+
+    def read_fitted(self, folder: str, frame: int, side: str, window: Fit, planes: np.ndarray) -> None:
+        """Write the image, resized and cut as `window` says, into `planes`, (3, height, width) uint8."""
 
     def has(self, folder: str, frame: int, side: str) -> bool:
         """Whether the frame is there; cheap enough for every line of a split."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ from PIL import Image
 
 from litemono.data.datasets import registry
 from litemono.data.datasets.base import Dataset, PackableDataset, Size
+from litemono.data.fit import Fit
 from litemono.data.stores import packed
-from litemono.data.stores.arrays import read_picture
+from litemono.data.stores.arrays import picture_of, read_picture
 from litemono.data.stores.base import SizedStore
 from litemono.data.stores.headers import BadFile, image_size
 from litemono.data.stores.images import NOT_AN_IMAGE, to_rgb, unreadable, upright
@@ -83,6 +85,19 @@ class FolderStore:
     def read_array(self, kind: str, folder: str, frame: int, side: str) -> np.ndarray:
         return read_picture(self.dataset, self.root, kind, folder, frame, side)
 
+    def array_path(self, kind: str, folder: str, frame: int, side: str) -> Path:
+        return picture_of(self.dataset, kind).path(self.root, folder, frame, side)
+
+    def has_array(self, kind: str, folder: str, frame: int, side: str) -> bool:
+        return os.path.lexists(self.array_path(kind, folder, frame, side))
+
+    def array_place(self, kind: str, folder: str, frame: int, side: str) -> str:
+        return str(self.array_path(kind, folder, frame, side))
+
+    def read_fitted(self, folder: str, frame: int, side: str, window: Fit, planes: np.ndarray) -> None:
+        with self.image(folder, frame, side) as image:
+            planes[:] = window.image(image).transpose(2, 0, 1)
+
     def native_size(self, folder: str, frame: int, side: str) -> tuple[int, int]:
         # The turn that an EXIF note asks for needs the whole file, a size without it the header alone.
         with self._open(folder, frame, side, decode=self.dataset.turned_by_exif) as image:
@@ -113,6 +128,8 @@ class ResizedStore:
         self.path, self.has, self.missing = store.path, store.has, store.missing
         self.look, self.neighbour = store.look, store.neighbour
         self.native_size, self.read_array = store.native_size, store.read_array
+        self.has_array, self.array_path, self.array_place = store.has_array, store.array_path, store.array_place
+        self.read_fitted = store.read_fitted
 
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
         with self.store.image(folder, frame, side) as image:

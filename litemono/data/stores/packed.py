@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from litemono.data.datasets.base import PackableDataset
-from litemono.data.stores.arrays import read_picture
+from litemono.data.fit import Fit
+from litemono.data.stores.arrays import picture_of, read_picture
 from litemono.utils.atomic_files import may_pass, replacing
 from litemono.utils.errors import UserError
 
@@ -60,6 +61,8 @@ class PackIndex:
     height: int
     width: int
     drives: dict[str, Drive] = field(default_factory=dict)
+    fit: str = "stretch"
+    """How the frames came to this size, see data/fit.py; "stretch" or "kb_crop"."""
 
     @property
     def frame_bytes(self) -> int:
@@ -185,6 +188,19 @@ class PackedStore:
 
     def read_array(self, kind: str, folder: str, frame: int, side: str) -> np.ndarray:
         return read_picture(self.dataset, self.root, kind, folder, frame, side)
+
+    def array_path(self, kind: str, folder: str, frame: int, side: str) -> Path | None:
+        return picture_of(self.dataset, kind).path(self.root, folder, frame, side)
+
+    def has_array(self, kind: str, folder: str, frame: int, side: str) -> bool:
+        path = self.array_path(kind, folder, frame, side)
+        return path is None or os.path.lexists(path)
+
+    def array_place(self, kind: str, folder: str, frame: int, side: str) -> str:
+        return str(self.array_path(kind, folder, frame, side))
+
+    def read_fitted(self, folder: str, frame: int, side: str, window: Fit, planes: np.ndarray) -> None:
+        self.read_planes(folder, frame, side, planes)  # fitted when it was packed
 
     def has(self, folder: str, frame: int, side: str) -> bool:
         return self._row(folder, frame, side) >= 0
