@@ -6,10 +6,12 @@ MASTER_PORT. Without them there is one process and none of the calls below does 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import torch
@@ -21,6 +23,17 @@ from litemono.utils.device import choose_device
 from litemono.utils.errors import USER_ERRORS, UserError
 
 Result = TypeVar("Result")
+
+# gloo, NCCL and torch's store where the other side is gone or hangs. Each has a text for it, and no type.
+LOST = re.compile(
+    "closed by peer|reset by peer|Broken pipe|Socket closed|remote process exited|pair closure|Timed out waiting|"
+    "NCCL communicator was aborted|wait timeout|timeout after|Connection refused|connection was closed",
+    re.IGNORECASE,
+)
+
+
+class PeerLost(RuntimeError):
+    """Another process of this training has ended or hangs. Its own message has the reason, so the job is requeued."""
 
 
 class Processes:
@@ -83,6 +96,20 @@ class Processes:
         if outcome:
             raise (UserError if outcome == 2 else RuntimeError)("the first process failed, see its message")
         return result
+
+    @contextlib.contextmanager
+    def lost_peer_explained(self) -> Iterator[None]:
+        """PeerLost where a collective failed because another process was gone."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self.size == 1 or isinstance(error, PeerLost) or not LOST.search(str(error)):
+                raise
+            first = str(error).splitlines()[0][:200]
+            raise PeerLost(
+                f"process {self.rank} of {self.size} lost the connection to another one, which has ended or hangs; that "
+                f"process's own message, above or below, says why ({first})"
+            ) from None
 
     def __enter__(self) -> Processes:
         return self

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Any
 
-from litemono.engine.distributed import Processes
+from litemono.engine.distributed import PeerLost, Processes
 from litemono.engine.profiler import Profiler
 from litemono.engine.run_folder import announce
 from litemono.engine.settings import TrainingConfig, to_json
@@ -32,11 +33,13 @@ def run(task: Task, config: TrainingConfig) -> int:
             Processes(config.run.device) as processes,
             stop,
             stop.explains_errors(),
+            processes.lost_peer_explained(),
             out_of_memory_explained(config),
             full_disk_explained(config.folder),
             open_training(task, config, processes) as training,
             stop.explains_errors(),  # here too, so that status.json has the explanation
             full_disk_explained(config.folder),  # of curves and profiles
+            processes.lost_peer_explained(),
             out_of_memory_explained(config),
             Profiler(training) as profiler,
         ):
@@ -47,6 +50,9 @@ def run(task: Task, config: TrainingConfig) -> int:
             return loop(training, stop, profiler)
     except StoppedBySignal as stopped:
         return stopped.exit_status
+    except PeerLost as lost:
+        print(f"error: {lost}", file=sys.stderr, flush=True)
+        return cli.CRASHED
 
 
 def loop(t: Training, stop: StopFlag, profiler: Profiler) -> int:

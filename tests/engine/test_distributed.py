@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ from conftest import ROOT
 from test_train import final_state, flags, scalars, settings
 
 from litemono.engine import checkpoint
-from litemono.engine.distributed import Processes
+from litemono.engine.distributed import PeerLost, Processes
 from litemono.engine.grad_guard import GradGuard
 from litemono.engine.reporter import Reporter
 from litemono.engine.resume import newest_checkpoint
@@ -132,3 +133,26 @@ def test_who_fails_on_a_gpu_does_not_wait_for_the_others(monkeypatch, device, fa
         if failed:
             raise UserError("a damaged image")
     assert len(left) == leaves
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:525] Read error [127.0.0.1]:23428: Connection reset by peer",
+        "[gloo/transport/tcp/pair.cc:598] Connection closed by peer [10.0.0.2]:39999",
+        "NCCL error in: x.cpp:37, remote process exited or there was a network error, NCCL version 2.21.5",
+    ],
+)
+def test_a_process_that_lost_another_one_says_so(monkeypatch, message):
+    """And not that memory is short; the job is requeued, because the reason may have passed."""
+    processes = Processes("cpu")
+    with pytest.raises(RuntimeError, match="^" + re.escape(message[:20])), processes.lost_peer_explained():
+        raise RuntimeError(message)  # alone there is no other process
+    processes.size = 2
+    with (
+        pytest.raises(PeerLost, match="process 0 of 2 lost the connection to another one"),
+        processes.lost_peer_explained(),
+    ):
+        raise RuntimeError(message)
+    with pytest.raises(RuntimeError, match="^out of memory$"), processes.lost_peer_explained():
+        raise RuntimeError("out of memory")
