@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from evaluate.settings import EvaluateConfig, check
 from litemono.utils import cli
+
+from .settings import EvaluateConfig, check
 
 
 def evaluate(config: EvaluateConfig) -> None:
@@ -15,11 +16,11 @@ def evaluate(config: EvaluateConfig) -> None:
     """
     check(config)
     if config.robustness.corruptions:
-        from evaluate.robustness import run as run_robustness
+        from .robustness import run as run_robustness
 
         run_robustness(config)
         return
-    from evaluate.evaluation import run
+    from .evaluation import run
 
     run(config)
 

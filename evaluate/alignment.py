@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from evaluate.protocol import Protocol
+from .protocol import Protocol
 
 PredictionKind = Literal["depth", "disparity", "relative"]
 SINGULAR = 1e-12  # of a_00 a_11: a determinant below this is 0 but for rounding

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from evaluate.intervals import difference_intervals, group_numbers
-from evaluate.metrics import METRICS, NAMES, Table
-from evaluate.names import Key
-from evaluate.protocol import Protocol
-from evaluate.results import Result, protocol_in, read
 from litemono.utils.errors import UserError
+
+from .intervals import difference_intervals, group_numbers
+from .metrics import METRICS, NAMES, Table
+from .names import Key
+from .protocol import Protocol
+from .results import Result, protocol_in, read
 
 SAME = ("crop", "min_depth", "cap", "cap_truth", "averaging", "occluded")  # the parts that decide what is measured
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-from evaluate.corruptions import CORRUPTIONS, SEVERITIES
+from .corruptions import CORRUPTIONS, SEVERITIES
 
 
 class PublishedRow(NamedTuple):

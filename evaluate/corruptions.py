@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from evaluate import corruption_layers as layers
+from . import corruption_layers as layers
 
 Random = np.random.Generator
 Recipe = Callable[[np.ndarray, int, Random], np.ndarray]

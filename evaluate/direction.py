@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluate.alignment import PredictionKind
 from litemono.utils.errors import UserError
+
+from .alignment import PredictionKind
 
 JUDGED, SAMPLED = 50, 2000  # images, and pixels of each, whose ranks are compared with those of the truth
 WRONG_WAY = 0.3  # a useful prediction's correlation is beyond 0.5 in its own direction, noise is near 0

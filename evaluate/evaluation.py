@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evaluate import compare, predictions, results
-from evaluate.direction import check_direction
-from evaluate.inputs import Images, Inputs, images_of, open_inputs
-from evaluate.names import video_of
-from evaluate.scores import Scores, score_all
-from evaluate.scoring import summary_of
-from evaluate.settings import EvaluateConfig
 from litemono.utils.errors import UserError
+
+from . import compare, predictions, results
+from .direction import check_direction
+from .inputs import Images, Inputs, images_of, open_inputs
+from .names import video_of
+from .scores import Scores, score_all
+from .scoring import summary_of
+from .settings import EvaluateConfig
 
 if TYPE_CHECKING:
     from litemono.inference import TrainedDepth
@@ -48,7 +49,7 @@ def run(config: EvaluateConfig) -> None:
 def evaluate_one(config: EvaluateConfig) -> Evaluation:
     """Judge all predictions. Raises UserError before the work where its result could not be written or compared."""
     if config.network.load_weights is not None:
-        from evaluate import network
+        from . import network
 
         config = network.with_data_of_run(config, config.network.load_weights)
     images = images_of(config)
@@ -110,7 +111,7 @@ def _network_fields(trained: TrainedDepth | None) -> dict[str, Any]:
     """The fields of a Result that describe the network; none for predictions in files."""
     if trained is None:
         return dict.fromkeys(("model", "min_depth", "max_depth", "imagenet_backbone"))
-    from evaluate import network
+    from . import network
 
     return {
         "model": trained.net.name,
@@ -125,7 +126,7 @@ def _network_fields(trained: TrainedDepth | None) -> dict[str, Any]:
 def _result_path(config: EvaluateConfig, inputs: Inputs, split_name: str) -> Path:
     weights, pred, size = config.network.load_weights, config.predictions.pred, None
     if weights is not None and inputs.trained is not None:
-        from evaluate import network
+        from . import network
 
         size = network.other_size(weights, inputs.trained)
     name = results.file_name(split_name, inputs.protocol, size)

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evaluate import prediction_files, predictions, results, truth
-from evaluate.names import match
-from evaluate.placing import of_other_program
-from evaluate.protocol import Protocol
-from evaluate.scores import Job, Predictions
-from evaluate.settings import EvaluateConfig, check_kind, check_protocol, protocol_of
-from evaluate.truth import Truth
 from export_gt import default_path
 from export_gt.depth_maps import check_has_truth
 from litemono.data.splits import SplitLine, read_split, split_file
 from litemono.utils.errors import UserError
+
+from . import prediction_files, predictions, results, truth
+from .names import match
+from .placing import of_other_program
+from .protocol import Protocol
+from .scores import Job, Predictions
+from .settings import EvaluateConfig, check_kind, check_protocol, protocol_of
+from .truth import Truth
 
 if TYPE_CHECKING:
     from litemono.inference import TrainedDepth
@@ -75,7 +76,7 @@ def open_inputs(config: EvaluateConfig, images: Images, save: Callable[[np.ndarr
     check_protocol(protocol, gt)
     weights, pred = config.network.load_weights, config.predictions.pred
     if weights is not None:
-        from evaluate import network  # with torch
+        from . import network  # with torch
 
         trained = network.load(config.network, weights)
         protocol = network.with_kind(protocol, trained, config)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluate.metrics import NAMES, Table, finish
+from .metrics import NAMES, Table, finish
 
 RESAMPLES = 1000
 PERCENT = (2.5, 97.5)

@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from evaluate.map_files import EXTENSIONS
 from litemono.data.splits import SplitLine
 from litemono.utils.errors import UserError
+
+from .map_files import EXTENSIONS
 
 Key = tuple[str, ...]
 

@@ -12,13 +12,6 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from evaluate import predictions
-from evaluate.alignment import PredictionKind
-from evaluate.placing import of_kb_image, of_whole_image
-from evaluate.protocol import Protocol, changed
-from evaluate.scores import Job, Predictions
-from evaluate.settings import EvaluateConfig, NetworkConfig, is_given
-from evaluate.windows import kb_crop
 from litemono.data.datasets import registry
 from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.settings import DataConfig
@@ -30,6 +23,14 @@ from litemono.metrics import NINE
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError, require
 from networks.weights import stored_size
+
+from . import predictions
+from .alignment import PredictionKind
+from .placing import of_kb_image, of_whole_image
+from .protocol import Protocol, changed
+from .scores import Job, Predictions
+from .settings import EvaluateConfig, NetworkConfig, is_given
+from .windows import kb_crop
 
 
 def with_data_of_run(config: EvaluateConfig, weights: Path) -> EvaluateConfig:

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluate.alignment import PredictionKind
-from evaluate.map_files import EXTENSIONS, find_maps, read_map
-from evaluate.names import Key, key_of
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
+
+from .alignment import PredictionKind
+from .map_files import EXTENSIONS, find_maps, read_map
+from .names import Key, key_of
 
 
 class NamedMaps(NamedTuple):

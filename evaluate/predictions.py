@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluate.alignment import PredictionKind
-from evaluate.scores import Job
-from evaluate.scoring import merge_flipped
 from litemono.data.missing_frames import find_missing
 from litemono.data.splits import SPLITS, SplitLine
 from litemono.data.stores.base import FrameStore, SizedStore
 from litemono.utils.atomic_files import may_pass, replacing
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import ordered_map
+
+from .alignment import PredictionKind
+from .scores import Job
+from .scoring import merge_flipped
 
 if TYPE_CHECKING:
     from litemono.inference import TrainedDepth

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from evaluate.windows import Crop
 from litemono.metrics import NINE
+
+from .windows import Crop
 
 Alignment = Literal["none", "median", "scale", "lstsq", "scale_shift_disparity", "per_video"]
 Averaging = Literal["image", "pixel"]

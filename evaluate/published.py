@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evaluate.metrics import NAMES
+from .metrics import NAMES
 
 FILE = Path(__file__).with_name("published_results.json")
 

@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as PrintedTable
 
-from evaluate.intervals import group_numbers, intervals
-from evaluate.metrics import METRICS, NAMES, Table
-from evaluate.names import Key, video_of
-from evaluate.protocol import EIGEN_METRICS, PRESETS, Protocol, changed, changes, default_protocol, in_words
-from evaluate.scoring import Summary
 from litemono.metrics import Errors
 from litemono.utils.atomic_files import replacing
+
+from .intervals import group_numbers, intervals
+from .metrics import METRICS, NAMES, Table
+from .names import Key, video_of
+from .protocol import EIGEN_METRICS, PRESETS, Protocol, changed, changes, default_protocol, in_words
+from .scoring import Summary
 
 NAMED = 10  # skipped images that are printed
 

@@ -14,20 +14,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from evaluate import network, predictions, robustness_table
-from evaluate.corruption_scores import Robustness, dee, robustness
-from evaluate.corruptions import SMALLEST, corrupted
-from evaluate.evaluation import writable
-from evaluate.inputs import Images, Inputs, images_of, open_inputs
-from evaluate.results import file_name, protocol_fields
-from evaluate.robustness_settings import chosen_corruptions, chosen_severities
-from evaluate.scores import Job, Scores, score_all
-from evaluate.settings import EvaluateConfig
-from evaluate.truth import Truth
 from litemono.inference import TrainedDepth
 from litemono.utils.atomic_files import replacing
 from litemono.utils.errors import UserError, require
 from litemono.utils.parallel import ordered_map
+
+from . import network, predictions, robustness_table
+from .corruption_scores import Robustness, dee, robustness
+from .corruptions import SMALLEST, corrupted
+from .evaluation import writable
+from .inputs import Images, Inputs, images_of, open_inputs
+from .results import file_name, protocol_fields
+from .robustness_settings import chosen_corruptions, chosen_severities
+from .scores import Job, Scores, score_all
+from .settings import EvaluateConfig
+from .truth import Truth
 
 
 class Variant(NamedTuple):

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import tyro
 
-from evaluate.corruptions import CORRUPTIONS, SEVERITIES
 from litemono.utils.errors import UserError, require
+
+from .corruptions import CORRUPTIONS, SEVERITIES
 
 
 @dataclass(frozen=True)

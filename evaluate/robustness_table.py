@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from evaluate.corruption_scores import dee, published, reference
-from evaluate.protocol import Protocol, changes, in_words
+from .corruption_scores import dee, published, reference
+from .protocol import Protocol, changes, in_words
 
 if TYPE_CHECKING:
-    from evaluate.robustness import RobustnessResult
+    from .robustness import RobustnessResult
 
 
 def show(result: RobustnessResult, protocol: Protocol) -> None:

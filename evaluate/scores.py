@@ -11,17 +11,18 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from evaluate.alignment import NO_PIXELS, BadPrediction, Fit, Moments, PredictionKind, solve, video_moments
-from evaluate.direction import JUDGED, rank_correlation
-from evaluate.metrics import NAMES, Table
-from evaluate.names import video_of
-from evaluate.placing import Place, Placed, of_whole_image
-from evaluate.protocol import Protocol
-from evaluate.scoring import ImageScore, counted_pixels, score_pixels
-from evaluate.truth import Truth
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import ordered_map
 from litemono.utils.progress import track
+
+from .alignment import NO_PIXELS, BadPrediction, Fit, Moments, PredictionKind, solve, video_moments
+from .direction import JUDGED, rank_correlation
+from .metrics import NAMES, Table
+from .names import video_of
+from .placing import Place, Placed, of_whole_image
+from .protocol import Protocol
+from .scoring import ImageScore, counted_pixels, score_pixels
+from .truth import Truth
 
 Result = TypeVar("Result")
 

@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluate.alignment import BadPrediction, Fit, PredictionKind, align
-from evaluate.metrics import Table, depth_metrics, errors_of, table_of
-from evaluate.placing import resize
-from evaluate.protocol import Protocol
-from evaluate.windows import WINDOWS
 from litemono.metrics import Errors
+
+from .alignment import BadPrediction, Fit, PredictionKind, align
+from .metrics import Table, depth_metrics, errors_of, table_of
+from .placing import resize
+from .protocol import Protocol
+from .windows import WINDOWS
 
 EDGE = 0.05  # share of the width on which flip post-processing trusts one of the two predictions
 FARTHEST = 1000.0  # metres; the median of a prediction in metres is nearer, whatever it looks at

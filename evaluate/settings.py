@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from evaluate.alignment import IN_DISPARITY, PredictionKind
-from evaluate.placing import PredictionCrop
-from evaluate.protocol import (
+from litemono.data.settings import default_workers
+from litemono.tasks.monodepth_settings import MODEL_HELP
+from litemono.utils.errors import UserError, require
+
+from .alignment import IN_DISPARITY, PredictionKind
+from .placing import PredictionCrop
+from .protocol import (
     ALIGNMENT_WORDS,
     PRESETS,
     Alignment,
@@ -21,14 +25,11 @@ from evaluate.protocol import (
     changed,
     default_protocol,
 )
-from evaluate.robustness_settings import RobustnessConfig, check_robustness
-from evaluate.windows import WINDOWS, Crop
-from litemono.data.settings import default_workers
-from litemono.tasks.monodepth_settings import MODEL_HELP
-from litemono.utils.errors import UserError, require
+from .robustness_settings import RobustnessConfig, check_robustness
+from .windows import WINDOWS, Crop
 
 if TYPE_CHECKING:
-    from evaluate.truth import Truth
+    from .truth import Truth
 
 
 @dataclass(frozen=True)

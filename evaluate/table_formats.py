@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from evaluate.metrics import METRICS
-from evaluate.table_rows import Group, Row
+from .metrics import METRICS
+from .table_rows import Group, Row
 
 FIXED = ("input", "params M", "GMACs")
 LATEX_NAMES = {

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from evaluate import published
-from evaluate.metrics import METRICS
-from evaluate.protocol import EIGEN_METRICS, PRESETS, Protocol, changes, in_words
-from evaluate.published import PublishedRow
-from evaluate.results import Result, protocol_in
+from . import published
+from .metrics import METRICS
+from .protocol import EIGEN_METRICS, PRESETS, Protocol, changes, in_words
+from .published import PublishedRow
+from .results import Result, protocol_in
 
 Kind = Literal["published", "ours", "interval", "difference"]
 

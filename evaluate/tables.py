@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluate.results import Result, read
 from litemono.data.datasets.frames import natural_key
 from litemono.utils import cli
 from litemono.utils.atomic_files import replacing
 from litemono.utils.errors import UserError
+
+from .results import Result, read
 
 # Below a folder of sweeps, a folder of runs, one run.
 PLACES = ("*/*/models/*/eval_*.json", "*/models/*/eval_*.json", "models/*/eval_*.json")
@@ -39,8 +40,8 @@ def tables(config: TablesConfig) -> None:
 
     Example: python -m evaluate.tables --runs runs --format markdown --output results.md
     """
-    from evaluate.table_formats import FORMATS, to_terminal
-    from evaluate.table_rows import make_groups
+    from .table_formats import FORMATS, to_terminal
+    from .table_rows import make_groups
 
     groups = make_groups(find_results(config.runs), config.published)
     if config.format == "terminal":

@@ -17,13 +17,14 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from evaluate.map_files import find_maps, read_map
-from evaluate.names import Key, key_of, key_of_line
-from evaluate.protocol import DataSet, Occluded
-from evaluate.scoring import FARTHEST
 from export_gt import GroundTruth
 from litemono.data.splits import SplitLine
 from litemono.utils.errors import UserError
+
+from .map_files import find_maps, read_map
+from .names import Key, key_of, key_of_line
+from .protocol import DataSet, Occluded
+from .scoring import FARTHEST
 
 TUM_APART_S = 0.02  # seconds between a colour image and its depth, at most; as in TUM's own tool
 UNITS = {"tum": 5000.0, "nyu": 1000.0, "kitti": 256.0}

@@ -6,7 +6,11 @@ Importing the package does not import torch; the first use of `load`, `DepthMap`
 from __future__ import annotations
 
 import importlib
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from litemono.utils.packages import hidden_by_another
 
 if TYPE_CHECKING:
     from litemono.api import DepthPredictor, load
@@ -14,6 +18,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = ["DepthMap", "DepthPredictor", "load"]
+
+if _problem := hidden_by_another("networks"):
+    if sys.argv[0] == "-m" or Path(sys.argv[0]).name in ("litemono", "evaluate", "export_gt"):  # a command of ours
+        print(f"error: {_problem}", file=sys.stderr)
+        sys.exit(2)
+    raise ImportError(_problem)
 
 _LAZY = {"DepthMap": "litemono.depth_map", "DepthPredictor": "litemono.api", "load": "litemono.api"}
 

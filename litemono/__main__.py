@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from litemono import __version__
+from litemono.utils.packages import evaluation, hidden_by_another
 
 
 class Entry(NamedTuple):
@@ -33,8 +34,8 @@ COMMANDS = {
     "submit": Entry("litemono.submit", "queue train or finetune as a Slurm job that resumes until it is finished"),
     "status": Entry("litemono.status", "list runs: state, progress, speed, time to go"),
     "export-gt": Entry("export_gt.__main__", "make the ground-truth file of a test split"),
-    "evaluate": Entry("evaluate.__main__", "measure depth errors on a test split"),
-    "tables": Entry("evaluate.tables", "set the results of all runs among published ones"),
+    "evaluate": Entry(f"{evaluation()}.__main__", "measure depth errors on a test split"),
+    "tables": Entry(f"{evaluation()}.tables", "set the results of all runs among published ones"),
     "predict": Entry("litemono.predict", "turn images into depth pictures"),
     "completion": Entry("litemono.completion", "write a script that completes litemono's flags in your shell"),
 }
@@ -57,6 +58,10 @@ def main() -> None:
         print(f"{prog}: error: there is no command {given}; {advice}", file=sys.stderr)
         sys.exit(2)
     sys.argv = [f"{prog} {name}", *sys.argv[2:]]  # cli.run shows this name in help and errors
+    package = COMMANDS[name].module.partition(".")[0]
+    if problem := hidden_by_another(package):
+        print(f"{prog} {name}: error: {problem}", file=sys.stderr)
+        sys.exit(2)
     importlib.import_module(COMMANDS[name].module).main()
 
 

@@ -31,6 +31,7 @@ from litemono.tasks.monodepth_settings import Model
 from litemono.utils import cli
 from litemono.utils.atomic_files import replacing
 from litemono.utils.errors import UserError
+from litemono.utils.packages import evaluation
 
 RUN = "street"
 SHOWN = 4  # test images in the closing picture
@@ -133,7 +134,7 @@ def story(config: DemoConfig, world: RenderedWorld) -> list[list[object]]:
     workers = ["--num_workers", config.num_workers]
     untrained, trained = config.output / "untrained", trained_weights(config)
     save_untrained(config, untrained)
-    evaluate = ["evaluate", *data, "--png", "--model", config.model, *workers]
+    evaluate = [evaluation(), *data, "--png", "--model", config.model, *workers]
     test_drive = world.drive(config.drives - 1) / "image_02" / "data"
     return [
         ["litemono.train", *data, "--png", *training_flags(config), *workers],

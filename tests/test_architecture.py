@@ -30,9 +30,13 @@ def imports(path: Path, names: dict[str, Path], *, at_start: bool = False) -> se
     nodes = [node for node in tree.body] if at_start else [*ast.walk(tree)]
     found = set()
     for node in nodes:
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {name for a in node.names if (name := f"{node.module}.{a.name}") in names}
-            found |= {node.module} & names.keys()
+        if isinstance(node, ast.ImportFrom):
+            here = (
+                [path.parent.name] if node.level else []
+            )  # relative imports are of `evaluate`, which has no sub-packages
+            module = ".".join([*here, *([node.module] if node.module else [])])
+            found |= {name for a in node.names if (name := f"{module}.{a.name}") in names}
+            found |= {module} & names.keys()
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names} & names.keys()
     return found
