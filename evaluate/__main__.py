@@ -12,16 +12,17 @@ def evaluate(config: EvaluateConfig) -> None:
 
     Example: python -m evaluate --load_weights runs/mytrain/models/weights_29
 
+    Or: python -m evaluate --load_weights runs/mytrain --all_epochs
+
     Or: python -m evaluate --pred pngs --gt_path data_depth_annotated --split eigen_benchmark --protocol bts
     """
     check(config)
     if config.robustness.corruptions:
-        from .robustness import run as run_robustness
-
-        run_robustness(config)
-        return
-    from .evaluation import run
-
+        from .robustness import run
+    elif config.network.many_epochs:
+        from .epochs import run
+    else:
+        from .evaluation import run
     run(config)
 
 

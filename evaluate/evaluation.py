@@ -56,7 +56,7 @@ def evaluate_one(config: EvaluateConfig) -> Evaluation:
     with predictions.saving(config.network.save_pred, len(images.listed)) as save:
         inputs = open_inputs(config, images, save)
         protocol, judged, gt = inputs.protocol, inputs.predictions, inputs.truth
-        path = writable(config.output or _result_path(config, inputs, images.name))
+        path = writable(config.output or result_path(config, inputs, images.name))
         other = compare.read_other(config.against, protocol, gt.keys) if config.against else None
         scores = Scores(score_all(judged, gt, protocol, config.num_workers))
         if judged.path is not None:
@@ -123,7 +123,7 @@ def _network_fields(trained: TrainedDepth | None) -> dict[str, Any]:
     }
 
 
-def _result_path(config: EvaluateConfig, inputs: Inputs, split_name: str) -> Path:
+def result_path(config: EvaluateConfig, inputs: Inputs, split_name: str) -> Path:
     weights, pred, size = config.network.load_weights, config.predictions.pred, None
     if weights is not None and inputs.trained is not None:
         from . import network

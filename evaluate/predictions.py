@@ -50,26 +50,40 @@ def from_network(
     num_workers: int,
     post_process: bool,
 ) -> Iterator[np.ndarray]:
-    """(H, W) scaled disparity at the network's size for each line: float32, or float64 after post-processing.
-
-    Threads read the images: Pillow decodes and resizes outside Python's lock.
-    """
-    with ThreadPoolExecutor(num_workers) as threads:
-        images = ordered_map(threads, lambda line: store.read(*line), lines, ahead=2 * batch_size + num_workers)
-        yield from from_images(trained, images, batch_size=batch_size, post_process=post_process)
+    """(H, W) scaled disparity at the network's size for each line: float32, or float64 after post-processing."""
+    for pixels in image_batches(store, lines, batch_size, num_workers):
+        yield from of_batch(trained, pixels, post_process)
 
 
 def from_images(
     trained: TrainedDepth, images: Iterator[np.ndarray], *, batch_size: int, post_process: bool
 ) -> Iterator[np.ndarray]:
     """The same for each of the images, (H, W, 3) uint8 at the network's size."""
+    for pixels in batches(images, batch_size):
+        yield from of_batch(trained, pixels, post_process)
+
+
+def image_batches(
+    store: SizedStore, lines: Sequence[SplitLine], batch_size: int, num_workers: int
+) -> Iterator[np.ndarray]:
+    """(B, H, W, 3) uint8 RGB of the lines in order. Threads read them: Pillow decodes and resizes outside Python's lock."""
+    with ThreadPoolExecutor(num_workers) as threads:
+        images = ordered_map(threads, lambda line: store.read(*line), lines, ahead=2 * batch_size + num_workers)
+        yield from batches(images, batch_size)
+
+
+def batches(images: Iterator[np.ndarray], batch_size: int) -> Iterator[np.ndarray]:
     while batch := list(islice(images, batch_size)):
-        pixels = np.stack(batch)
-        disparity = trained.disparity(pixels).cpu().numpy()
-        if post_process:
-            of_flipped = trained.disparity(pixels, flip=True).cpu().numpy()
-            disparity = merge_flipped(disparity, of_flipped[:, :, ::-1])
-        yield from disparity
+        yield np.stack(batch)
+
+
+def of_batch(trained: TrainedDepth, pixels: np.ndarray, post_process: bool) -> np.ndarray:
+    """(B, H, W) scaled disparity."""
+    disparity = trained.disparity(pixels).cpu().numpy()
+    if not post_process:
+        return disparity
+    of_flipped = trained.disparity(pixels, flip=True).cpu().numpy()
+    return merge_flipped(disparity, of_flipped[:, :, ::-1])
 
 
 def from_file(path: Path, count: int, split_name: str, kind: PredictionKind) -> list[np.ndarray]:

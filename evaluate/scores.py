@@ -109,10 +109,15 @@ def score_all(predictions: Predictions, truth: Truth, protocol: Protocol, num_wo
             fits = _video_fits(predictions, truth, protocol, threads, num_workers)
 
         def score(job: Job) -> Scored:
-            return _named(job, lambda: _score(job, predictions, truth, protocol, fits))
+            return score_job(job, predictions, truth, protocol, fits)
 
         results = ordered_map(threads, score, predictions.jobs(), ahead=2 * num_workers)
         yield from track(results, predictions.total, "images")
+
+
+def score_job(job: Job, predictions: Predictions, truth: Truth, protocol: Protocol, fits: dict[str, Fit]) -> Scored:
+    """The score of one image. Raises UserError that names the prediction if it cannot be judged."""
+    return _named(job, lambda: _score(job, predictions, truth, protocol, fits))
 
 
 def _score(job: Job, predictions: Predictions, truth: Truth, protocol: Protocol, fits: dict[str, Fit]) -> Scored:

@@ -47,12 +47,20 @@ class NetworkConfig:
     """KITTI raw folder with the test images. Default: the run's own if it is one, else kitti_data."""
     png: bool = False
     """Of a frame that is there as .png (as KITTI ships it) and as .jpg, take the .png; either is read where it is alone."""
+    all_epochs: bool = False
+    """Evaluate every models/weights_N of the run folder --load_weights in one pass over the images, and plot the curve."""
+    last_epochs: int | None = None
+    """The same for the last so many epochs."""
     save_pred: Path | None = None
     """Also write the scaled disparities to this .npy file, (images, height, width) float32."""
     device: Literal["cpu", "cuda"] | None = None
     """Default: cuda if there is one."""
     batch_size: int = 16
     """Images per forward pass."""
+
+    @property
+    def many_epochs(self) -> bool:
+        return self.all_epochs or self.last_epochs is not None
 
 
 @dataclass(frozen=True)
@@ -158,6 +166,7 @@ def check(config: EvaluateConfig) -> None:
         require(
             not (given and config.robustness.corruptions), f"--{name} does not go with --corruptions; leave one out"
         )
+    check_epochs(config)
     folder = config.network.data_path
     require(folder is None or folder.is_dir(), f"--data_path {folder}: there is no such folder")
     require(
@@ -171,6 +180,25 @@ def check(config: EvaluateConfig) -> None:
     protocol_of(config.protocol, "")
     scale = config.protocol.pred_depth_scale
     require(0 < scale < float("inf"), f"--pred_depth_scale {scale}: must be positive")
+
+
+def check_epochs(config: EvaluateConfig) -> None:
+    """Raise UserError for flags that do not go with several epochs."""
+    last, flags = config.network.last_epochs, config.network
+    require(last is None or last >= 1, f"--last_epochs {last}: must be at least 1")
+    if not flags.many_epochs:
+        return
+    require(
+        flags.load_weights is not None, "--all_epochs and --last_epochs need a run folder: --load_weights runs/mytrain"
+    )
+    other = {
+        "--corruptions": config.robustness.corruptions or None,
+        "--save_pred": flags.save_pred,
+        "--against": config.against,
+        "--output": config.output,
+    }
+    given = ", ".join(name for name, value in other.items() if value is not None)
+    require(not given, f"{given}: for one evaluation; leave it out, or give one of the epochs as --load_weights")
 
 
 def is_given(flags: ProtocolConfig) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,8 @@ UNITS = {"tum": 5000.0, "nyu": 1000.0, "kitti": 256.0}
 COLOUR_FOLDERS = {"rgb", "image", "images", "final_left", "clean_left", "occlusions"}
 
 
-class Truth(NamedTuple):
+@dataclass(frozen=True)
+class Truth:
     """Ground truth of the images to evaluate."""
 
     path: Path
