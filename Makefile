@@ -1,15 +1,17 @@
 # make demo   render a small world, train, evaluate, show pictures (CPU, under 10 minutes)
 # make test   the tests                    make test-slurm   the tests that need a real Slurm
 # make docs   the documentation in site/   make lint        style and types
-# make test-chaos   trainings killed again and again, short form
+# make test-chaos   trainings killed again and again     make test-fuzz   damaged inputs of every kind
+#   short forms; docs/reliability.md has the long ones. KILLS=20 SEED=3 make test-chaos, INPUTS=1000 make test-fuzz
 # All create .venv first if it is missing. PYTHON=python3.12 make test chooses another interpreter (3.10-3.12).
 
 PYTHON ?= python3
 READY := .venv/.ready
 KILLS ?= 6
+INPUTS ?= 100
 SEED ?= 0
 
-.PHONY: demo test test-slurm test-chaos lint docs clean
+.PHONY: demo test test-slurm test-chaos test-fuzz lint docs clean
 
 demo: $(READY)
 	.venv/bin/python -m litemono.demo
@@ -23,6 +25,9 @@ test-slurm: $(READY)
 # The other lanes take longer: photometric in one process, supervised in two.
 test-chaos: $(READY)
 	.venv/bin/python -m tests.chaos --kills $(KILLS) --seed $(SEED) --lanes supervised "photometric, 2 processes" pack
+
+test-fuzz: $(READY)
+	.venv/bin/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
 
 lint: $(READY)
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy

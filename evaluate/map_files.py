@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from litemono.utils.archives import check_sizes
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
 
@@ -56,6 +57,7 @@ def _npy(path: Path) -> np.ndarray:
 
 def _npz(path: Path) -> np.ndarray:
     with np.load(path, allow_pickle=False) as archive:
+        check_sizes(archive.zip)
         if len(archive.files) != 1:
             raise ValueError(f"an archive of {len(archive.files)} arrays")
         return archive[archive.files[0]]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from litemono.utils.archives import check_sizes
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
 
@@ -38,6 +37,7 @@ def is_one_array(path: Path) -> bool:
         if isinstance(content, np.ndarray):
             return content.ndim != 2
         with content:
+            check_sizes(content.zip)
             return len(content.files) == 1 and content[content.files[0]].ndim > 2
     except Exception as error:  # the reader of the array says what is wrong
         if may_pass(error):
@@ -73,7 +73,8 @@ def _kind(kind: PredictionKind | None, path: Path, suffixes: set[str]) -> Predic
 def _archive(path: Path, kind: PredictionKind | None) -> NamedMaps:
     try:
         arrays = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        check_sizes(arrays.zip)
+    except Exception as error:  # what numpy raises for a damaged file depends on where the damage is
         if may_pass(error):
             raise
         raise UserError(f"--pred {path}: not a readable .npz file ({error}); write it again") from None
@@ -83,12 +84,12 @@ def _archive(path: Path, kind: PredictionKind | None) -> NamedMaps:
     def read(index: int) -> np.ndarray:
         try:
             values = arrays[names[index]]
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except Exception as error:  # what numpy raises for a damaged file depends on where the damage is
             if may_pass(error):
                 raise
             raise UserError(f"--pred {path}: its map {names[index]} is damaged ({error}); write it again") from None
-        if values.ndim != 2 or values.dtype.kind not in "fui":
-            raise UserError(f"--pred {path}: its array {names[index]} of shape {values.shape} is not one map")
+        if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "fui":
+            raise UserError(f"--pred {path}: its array {names[index]} is not one map of numbers")
         return values.astype(np.float32)
 
     return NamedMaps(path, names, [key_of(name) for name in names], _kind(kind, path, {".npz"}), read)
@@ -96,9 +97,11 @@ def _archive(path: Path, kind: PredictionKind | None) -> NamedMaps:
 
 def _check_maps(path: Path, arrays: np.lib.npyio.NpzFile, names: list[str]) -> None:
     """Raise UserError if the archive is empty, or its first array holds the maps of several images."""
-    with suppress(OSError, ValueError, zipfile.BadZipFile):  # a damaged map is named when it is read
-        if names and arrays[names[0]].ndim == 2:
-            return
+    try:
+        first = arrays[names[0]] if names else np.empty(0)
+    except Exception:  # the damaged map is named when it is read
+        return
+    if isinstance(first, np.ndarray) and first.ndim != 2:
         some = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
         raise UserError(
             f"--pred {path}: an archive of {len(names)} arrays{': ' * bool(names)}{some}; it needs one array with the maps of "

@@ -15,6 +15,7 @@ import numpy as np
 from litemono.data.missing_frames import find_missing
 from litemono.data.splits import SPLITS, SplitLine
 from litemono.data.stores.base import FrameStore, SizedStore
+from litemono.utils.archives import check_sizes
 from litemono.utils.atomic_files import may_pass, replacing
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import ordered_map
@@ -121,6 +122,8 @@ def only_array(loaded: np.ndarray | np.lib.npyio.NpzFile) -> np.ndarray:
     """What np.load gave, or the one array of an .npz; ValueError names the arrays of another."""
     if isinstance(loaded, np.ndarray):
         return loaded
+    if loaded.zip is not None:
+        check_sizes(loaded.zip)
     names = getattr(loaded, "files", [])
     if len(names) != 1:
         raise ValueError(

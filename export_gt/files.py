@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from litemono.data.splits import SplitLine
+from litemono.utils.archives import check_sizes
 from litemono.utils.atomic_files import may_pass, replacing
 from litemono.utils.errors import UserError
 
@@ -75,6 +76,7 @@ class GroundTruth:
         self.path = path
         try:
             with zipfile.ZipFile(path) as archive:
+                check_sizes(archive)
                 names = set(archive.namelist())
                 self._published = _read_published(archive) if "data.npy" in names else None
             self._arrays = np.load(path)

@@ -45,10 +45,12 @@ def run_settings(folder: Path) -> dict[str, Any]:
             raise ValueError("no model and loss settings")
         if not isinstance(settings.get("data", {}).get("data_path", ""), str):
             raise ValueError("no place of the data")
+        if not isinstance(settings["model"].get("model", ""), str):
+            raise ValueError("no name of a network")
         depths = {**asdict(LossConfig()), **settings["loss"]}
         if not 0 < depths["min_depth"] < depths["max_depth"]:
             raise ValueError("no range of depths")
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise UserError(f"{config} is damaged; restore it, or delete it and give --model") from None
     return settings
 

@@ -34,6 +34,7 @@ from litemono.engine.lr_schedule import group_rates
 from litemono.engine.reporter import Reporter
 from litemono.engine.settings import TrainingConfig, to_json
 from litemono.engine.task import TaskData
+from litemono.utils.device import is_out_of_memory
 from litemono.utils.errors import UserError
 
 FORMAT = 3  # of the checkpoints' contents
@@ -48,6 +49,9 @@ MAY_CHANGE = {
     # what is written, and where
     *("checkpoint_minutes", "keep_checkpoints", "log_every", "images_every", "profile", "log_dir", "model_name"),
 }
+
+
+COUNTERS = ("epoch", "samples", "step", "validated", "restarts")
 
 
 @dataclass
@@ -130,14 +134,14 @@ def newest_checkpoint(run: Path, processes: Processes, report: Reporter) -> dict
 
 def content_problem(state: dict[str, Any]) -> str | None:
     """Why a file that has its checksum is no checkpoint of a run, by the parts that it lacks."""
-    progress = state.get("progress", {})
     wanted = {"format": int, "progress": dict, "networks": dict}
-    if state.get("format") == FORMAT:  # of other formats restore() tells what to do
+    if type(state.get("format")) is int and state["format"] == FORMAT:  # of other formats restore() tells what to do
         wanted |= {"guard": dict, "optimizers": list}
     wrong = [name for name, kind in wanted.items() if not isinstance(state.get(name), kind)]
-    step = progress.get("step") if isinstance(progress, dict) else None
-    if not wrong and (not isinstance(step, int) or step < 0):
-        wrong = ["progress"]
+    if not wrong:
+        counters = [value for name, value in state["progress"].items() if name in COUNTERS]
+        if "step" not in state["progress"] or any(type(value) is not int or value < 0 for value in counters):
+            wrong = ["progress"]
     return f"it has its checksum, but no {' and no '.join(wrong)} of a run" if wrong else None
 
 
@@ -163,18 +167,31 @@ def restore(training: Resumable, state: dict[str, Any]) -> None:
             "from its --load_weights models/last"
         )
     for name, now in training.data.fingerprints.items():
-        if state[name] != now:
+        then = state.get(name)
+        if not isinstance(then, str) or then != now:
             verb = "trained" if name == "data" else "validated"
             raise UserError(
-                f"{folder} was {verb} on another list of samples ({state[name]}, now {now}): restore the split and the "
+                f"{folder} was {verb} on another list of samples ({str(then)[:100]!r}, now {now}): restore the split and the "
                 "frames to resume, or use another --model_name"
             )
-    training.networks.load_state_dict(state["networks"])
-    for optimizer, saved in zip(training.optimizers.values(), state["optimizers"], strict=True):
-        load_optimizer(optimizer, saved)
-    training.guard.load_state_dict(state["guard"])
-    training.progress = Progress(**state["progress"])
+    try:
+        training.networks.load_state_dict(state["networks"])
+        for optimizer, saved in zip(training.optimizers.values(), state["optimizers"], strict=True):
+            load_optimizer(optimizer, saved)
+        training.guard.load_state_dict(state["guard"])
+        training.progress = Progress(**state["progress"])
+    except Exception as error:  # what torch raises for other content depends on what it is
+        if is_out_of_memory(error):
+            raise
+        raise UserError(
+            f"{folder}/checkpoints: the one of step {state['progress']['step']} does not fit this run ({one_line(error)}); "
+            "delete it to resume from the one before"
+        ) from None
     training.progress.restarts += 1
+
+
+def one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
@@ -190,5 +207,7 @@ def match_memory_layout(optimizer: torch.optim.Optimizer) -> None:
     """Lay moments out in memory like their weights, as fused updates need them: a checkpoint may be of other hardware."""
     for parameter, moments in optimizer.state.items():
         for name, value in moments.items():
+            if value.shape not in (parameter.shape, ()):
+                raise ValueError(f"its {name} has the shape {tuple(value.shape)}, not {tuple(parameter.shape)}")
             if value.shape == parameter.shape and value.stride() != parameter.stride():
                 moments[name] = torch.empty_like(parameter).copy_(value)

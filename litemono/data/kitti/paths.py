@@ -5,6 +5,7 @@ Geiger et al. 2013. Camera 2 is the left colour camera ("l"), camera 3 the right
 
 from __future__ import annotations
 
+import errno
 import zipfile
 from collections.abc import Iterable
 from functools import lru_cache
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from litemono.data.splits import SPLITS
+from litemono.utils.archives import DAMAGED, check_sizes
 from litemono.utils.errors import UserError
 
 CAMERA = {"l": 2, "r": 3}
@@ -36,7 +38,11 @@ class PackedScan(NamedTuple):
         return self.name in _members(self.archive, self.archive.stat().st_mtime_ns)
 
     def read_bytes(self) -> bytes:
+        """Raises OSError for a scan that is not there, zipfile's and zlib's errors for a damaged one."""
         with zipfile.ZipFile(self.archive) as file:
+            if self.name not in file.namelist():
+                raise FileNotFoundError(errno.ENOENT, "not in the archive")
+            check_sizes(file)
             return file.read(self.name)
 
     def __str__(self) -> str:
@@ -49,7 +55,7 @@ def _members(archive: Path, changed: int) -> frozenset[str]:
     try:
         with zipfile.ZipFile(archive) as file:
             return frozenset(file.namelist())
-    except (OSError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise UserError(f"{archive}: not a complete zip ({error}); delete it and pack its drive again") from None
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import numpy as np
 from litemono.data.kitti.calibration import scanner_to_image
 from litemono.data.kitti.paths import CAMERA, PackedScan, calibration_dir, scan_path
 from litemono.data.splits import SplitLine
+from litemono.utils.archives import DAMAGED
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
 
@@ -23,7 +22,7 @@ def load_scan(path: Path | PackedScan | str) -> np.ndarray:
     """(N, 4) float32: x forward, y left, z up in metres of the scanner's frame, and reflectance."""
     try:
         raw = (Path(path) if isinstance(path, str) else path).read_bytes()
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except DAMAGED as error:
         if may_pass(error):
             raise
         raise UserError(

@@ -5,29 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import struct
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from litemono.data.datasets.base import EXTENSIONS, PackableDataset, Scans
 from litemono.data.packing import http, requirements
+from litemono.utils.archives import DAMAGED
 from litemono.utils.errors import UserError
 
 MOST_BYTES = 2**28  # of a frame or a scan; KITTI's are 1 to 2 MB
-# What Python's zipfile raises; ValueError: member names that are not UTF-8.
-DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    ValueError,
-)
 
 
 class Member(NamedTuple):

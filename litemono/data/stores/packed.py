@@ -27,6 +27,7 @@ import numpy as np
 from litemono.data.datasets.base import PackableDataset
 from litemono.data.fit import Fit
 from litemono.data.stores.arrays import picture_of, read_picture
+from litemono.utils.archives import DAMAGED
 from litemono.utils.atomic_files import may_pass, replacing
 from litemono.utils.errors import UserError
 
@@ -143,7 +144,7 @@ def zip_is_whole(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as file:
             return file.testzip() is None
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError):
+    except DAMAGED:
         return False
 
 

@@ -1,0 +1,17 @@
+"""Every kind of input, by name."""
+
+from __future__ import annotations
+
+from .archives import SCAN_ZIPS, ZIPS
+from .arrays import GROUND_TRUTH, PREDICTIONS, SCANS
+from .base import Kind
+from .jsons import CONFIG, PACKED_INDEX, STATUS_FILES
+from .pictures import DEPTH_PICTURES, IMAGES
+from .tensors import CHECKPOINTS, EVENTS, WEIGHTS
+from .texts import CALIBRATION, INTRINSICS, JOB_OUTPUT, SPLIT_LISTS
+
+ALL = (
+    *(IMAGES, DEPTH_PICTURES, INTRINSICS, SPLIT_LISTS, CALIBRATION, PACKED_INDEX, CONFIG, STATUS_FILES, JOB_OUTPUT),
+    *(CHECKPOINTS, WEIGHTS, EVENTS, GROUND_TRUTH, PREDICTIONS, SCANS, ZIPS, SCAN_ZIPS),
+)
+KINDS: dict[str, Kind] = {kind.name: kind for kind in ALL}
