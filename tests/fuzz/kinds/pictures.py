@@ -15,7 +15,6 @@ from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import FolderStore, ResizedStore, open_store
 from litemono.data.stores.images import read_image
-from litemono.tasks.supervised import depth_at_size, with_depth
 
 from ..mutations import damaged_bytes, damaged_png
 from .base import Kind, Use
@@ -73,7 +72,7 @@ def use_image(folder: Path) -> Use:
 
 
 def use_depth(folder: Path) -> Use:
-    """As supervised training checks and reads it."""
+    """As supervised training reads it."""
     line = SplitLine(DRIVE, 1, "l")
     path = KITTI_RAW.pictures["depth"].path(folder, *line)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,8 +80,7 @@ def use_depth(folder: Path) -> Use:
 
     def use(data: bytes) -> None:
         path.write_bytes(data)
-        with_depth(store, [line], "list")
-        depth_at_size(store, line)
+        store.read_array("depth", *line)
 
     return use
 
