@@ -17,6 +17,7 @@ intervals.py         bootstrap intervals
 direction.py         depth given as disparity, and the other way round
 corruptions.py       the 18 corruptions of KITTI-C; corruption_layers.py: what they are made of
 robustness.py        --corruptions: every image in all of them; mCE and mRR are in corruption_scores.py
+odometry.py          --split odom_09: the pose network; trajectory.py: alignment and errors
 compare.py           paired difference to another result
 results.py           the settings and figures of one evaluation, as printed and as JSON
 settings.py          the flags

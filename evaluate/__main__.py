@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from litemono.utils import cli
 
+from .odometry_settings import check_odometry, sequence_of
 from .settings import EvaluateConfig, check
 
 
@@ -15,14 +16,20 @@ def evaluate(config: EvaluateConfig) -> None:
     Or: python -m evaluate --load_weights runs/mytrain --all_epochs
 
     Or: python -m evaluate --pred pngs --gt_path data_depth_annotated --split eigen_benchmark --protocol bts
+
+    Or: python -m evaluate --load_weights runs/mytrain/models/last --split odom_09 --data_path kitti_odometry
     """
-    check(config)
-    if config.robustness.corruptions:
-        from .robustness import run
-    elif config.network.many_epochs:
-        from .epochs import run
+    if sequence_of(config.truth.split) is not None:
+        check_odometry(config)
+        from .odometry import run
     else:
-        from .evaluation import run
+        check(config)
+        if config.robustness.corruptions:
+            from .robustness import run
+        elif config.network.many_epochs:
+            from .epochs import run
+        else:
+            from .evaluation import run
     run(config)
 
 

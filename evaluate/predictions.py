@@ -31,9 +31,11 @@ BENCHMARK, EIGEN_IMAGES = "eigen_benchmark", 697
 BENCHMARK_IDS = SPLITS / "benchmark" / "eigen_to_benchmark_ids.npy"
 
 
-def check_images(store: FrameStore, lines: list[SplitLine], split_path: Path) -> None:
-    """Raise UserError if an image of the test list is not there."""
-    missing = find_missing(store, lines, (0,), use_stereo=False)
+def check_images(
+    store: FrameStore, lines: Sequence[SplitLine], split_path: Path, frame_ids: Sequence[int] = (0,)
+) -> None:
+    """Raise UserError if an image of the test list is not there. frame_ids: those needed, relative to a line's own."""
+    missing = find_missing(store, lines, frame_ids, use_stereo=False)
     if not missing.incomplete:
         return
     text = f"{split_path}: {missing.incomplete} of {len(lines)} test images are missing ({missing.examples[0]})"

@@ -84,7 +84,8 @@ class TruthConfig:
     """What predictions are compared with."""
 
     split: str | None = None
-    """Name of a folder in splits/, or path of a folder with test_files.txt. Default: eigen; all images of the --gt_path where
+    """Name of a folder in splits/, or path of a folder with test_files.txt; odom_00 to odom_10: the pose network, or a trajectory
+    given as --pred, on a sequence of KITTI odometry. Default: eigen; all images of the --gt_path where
     that is a folder and predictions have names."""
     gt_path: Path | None = None
     """File of export_gt, or published gt_depths.npz; or a folder: KITTI's depth annotations, a TUM sequence, Sintel, or maps of

@@ -24,7 +24,7 @@ from networks.attention import SOFTMAX, kind_of
 from networks.depth_net import DepthNet, create
 from networks.errors import NetworkError, may_pass
 from networks.imagenet import fetch_pose_imagenet, load_imagenet_encoder, load_pose_imagenet
-from networks.pose import PoseNet
+from networks.pose import PoseNet, create_pose
 
 __all__ = [
     "fetch_pose_imagenet",
@@ -33,6 +33,7 @@ __all__ = [
     "load_depth",
     "load_imagenet_encoder",
     "load_into",
+    "load_pose",
     "load_pose_imagenet",
     "recognise",
     "save_folder",
@@ -153,6 +154,25 @@ def _pixels(file: Path, size: object) -> int | None:
     if not (size is None or isinstance(size, int)):
         raise NetworkError(f"{file}: the stored input size is {size!r}, not a number of pixels")
     return size
+
+
+def load_pose(folder: Path) -> PoseNet:
+    """The pose network in a weights folder; the depth of its ResNet is recognised by its tensors."""
+    folder = Path(folder)
+    files = (folder / POSE_ENCODER, folder / POSE_DECODER)
+    absent = [file.name for file in files if not file.is_file()]
+    if absent:
+        raise NetworkError(
+            f"{folder} has no {' and no '.join(absent)}; a pose network is in folders that a training without ground truth wrote"
+        )
+    encoder, decoder = (_tensors(file) for file in files)
+    layers = (
+        50 if "encoder.layer1.0.conv3.weight" in encoder else 34 if "encoder.layer1.2.conv1.weight" in encoder else 18
+    )
+    pose = create_pose(layers)
+    parts = [(pose.encoder, files[0], encoder), (pose.decoder, files[1], decoder)]
+    state_files.load_exactly(parts, f"a ResNet-{layers} pose net", lambda path, content: "")
+    return pose
 
 
 def load_into(folder: Path, depth: DepthNet, pose: PoseNet | None) -> None:
