@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+
+from litemono.engine.settings import to_json
 from litemono.tasks.supervised_settings import FinetuneConfig, check
 from litemono.utils import cli
 
 
 def finetune(config: FinetuneConfig) -> int:
-    """Train a depth network on ground-truth depth in metres.
+    """Train a depth network on ground truth: metric depth with silog-*, l1, berhu or smooth-l1, relative depth with ssi-*.
 
     The same command resumes a run at the exact step, however it ended.
 
     Example: python -m litemono.finetune --data_path demo/world --split demo/world/street --png --model_name metric
     """
     check(config)
+    if config.recipe:
+        print(f"--recipe {config.recipe} with the flags given:\n{to_json(config)}", end="", file=sys.stderr)
     # torch is imported after the flags are right, so that a wrong one is answered at once
     from litemono.engine.loop import run
     from litemono.tasks.supervised import SupervisedDepth
@@ -22,7 +27,7 @@ def finetune(config: FinetuneConfig) -> int:
 
 
 def main() -> None:
-    cli.run(finetune, FinetuneConfig, "python -m litemono.finetune")
+    cli.run(finetune, FinetuneConfig, "python -m litemono.finetune", FinetuneConfig.defaults)
 
 
 if __name__ == "__main__":

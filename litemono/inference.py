@@ -68,16 +68,18 @@ class TrainedDepth(NamedTuple):
     @property
     def kind(self) -> Kind:
         """What its disparity is known up to. Metric: a network of metres, or one that was trained to predict metres."""
-        if self.net.spec.output == "relative":
-            return "relative"
+        if self.net.spec.output == "metric" or self.net.metric_head is not None:
+            return "metric"
         loss = LOSSES.get(str(self.settings.get("loss", {}).get("loss")))
-        trained_in_metres = loss is not None and loss.prediction == "metric"
-        return "metric" if trained_in_metres or self.net.spec.output == "metric" else "up-to-scale"
+        if self.net.spec.output == "relative" or (loss is not None and loss.prediction == "relative"):
+            return "relative"
+        return "up-to-scale" if loss is None else "metric"
 
     @property
     def depth_range(self) -> tuple[float, float] | None:
         """Least and largest depth that its disparity in (0, 1) stands for; None where it has no such range."""
-        return (self.min_depth, self.max_depth) if self.net.spec.output == "disparity" else None
+        has_range = self.net.spec.output == "disparity" and self.kind != "relative"
+        return (self.min_depth, self.max_depth) if has_range else None
 
     def depth_map(self, disparity: Tensor, height: int, width: int) -> DepthMap:
         """One of `disparity`'s results, (H, W), for an image of this size in pixels."""
@@ -100,10 +102,12 @@ class TrainedDepth(NamedTuple):
     def disparity_of(self, batch: Tensor) -> Tensor:
         """The same for (B, 3, H, W) in [0, 1] that is already on the device."""
         finest = self.net(batch)[0][:, 0].float()
-        if self.net.spec.output == "relative":
-            return finest
         if self.net.spec.output == "metric":
             return 1 / finest.clamp(min=LEAST_DEPTH)
+        if self.net.metric_head is not None:
+            return self.net.metric_head.inverse_depth(finest)
+        if self.kind == "relative":
+            return finest
         return disp_to_depth(finest, self.min_depth, self.max_depth)[0]
 
 

@@ -248,7 +248,7 @@ def main() -> None:
     submit_command.__doc__ = submit.__doc__
     prog = "python -m litemono.submit" if name == "train" else f"python -m litemono.submit {name}"
     settings: Any = tasks.settings_of(name)
-    cli.run(submit_command, Submission[settings], prog)
+    cli.run(submit_command, Submission[settings], prog, lambda args: Submission(settings.defaults(args)))
 
 
 if __name__ == "__main__":

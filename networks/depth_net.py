@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from networks.any_size import at_any_size
 from networks.errors import NetworkError
+from networks.metric_head import MetricHead
 from networks.registry import NetworkSpec, get
 
 
@@ -30,6 +31,8 @@ class DepthNet(nn.Module):
         spec.attentions it has, None where there is no choice."""
         super().__init__()
         self.spec, self.height, self.width, self.attention = spec, height, width, attention
+        self.metric_head: MetricHead | None = None
+        """What makes metres of a relative prediction, where that is known; part of its weights folder."""
         self.encoder = encoder
         self.decoder = decoder
 

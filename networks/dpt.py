@@ -15,6 +15,7 @@ from timm.layers import HybridEmbed, StdConv2dSame
 from timm.models.resnetv2 import ResNetV2
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from networks.attention import SOFTMAX, replace_attention
 from networks.fusion import FusionDecoder, FusionLayout, FusionNet
@@ -80,6 +81,8 @@ class DptEncoder(nn.Module):
         self.side = variant.trained_at // PATCH  # tokens in a row or column of the position code
         # The attention variants come from code that resizes the position code with aligned corners (guillesanbri/DPT).
         self.aligned_positions = attention != SOFTMAX
+        self.recompute = False
+        """Compute the transformer's blocks again in the backward pass instead of keeping what is inside them."""
         self.model: Any = vision_transformer(variant, drop_path)
         replace_attention(self.model.blocks, attention, variant.dim, variant.heads)
         for unused in (self.model.norm, self.model.head):
@@ -95,7 +98,8 @@ class DptEncoder(nn.Module):
         tokens = tokens + self.positions(grid)
         taken = []
         for index, block in enumerate(self.model.blocks):
-            tokens = block(tokens)
+            again = self.recompute and self.training
+            tokens = checkpoint(block, tokens, use_reentrant=False) if again else block(tokens)
             if index in self.taken:
                 taken.append(tokens)
         return maps + [

@@ -53,6 +53,8 @@ class FusionDecoder(nn.Module):
                 "4": nn.Conv2d(HEAD_WIDTH, 1, 1),
             }
         )
+        # Fresh weights begin where the last ReLU passes gradients: at 0 everywhere a training would never move.
+        nn.init.ones_(self.output_conv["4"].bias)  # type: ignore[arg-type]
 
     @property
     def heads(self) -> list[nn.Module]:

@@ -63,7 +63,8 @@ class WeightsFormat:
     files: tuple[tuple[str, str], ...]
     """(attribute of the network, file name)."""
     settings: str | None = None
-    """JSON file with height, width, use_stereo and attention; None: the first file has the first three beside its tensors."""
+    """JSON file with height, width, use_stereo, attention and metric_head; None: the first file has the first three beside its
+    tensors."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,9 @@ class NetworkSpec:
     takes attention=KIND where `attentions` has a choice."""
     attentions: tuple[str, ...] = ()
     """Kinds of attention that the network can be made with, the usual one first (attention.py); empty: no choice."""
+
+    recomputes: bool = False
+    """Its encoder has a switch `recompute`: blocks are computed again in the backward pass, which saves memory."""
 
     def load_constructor(self) -> Callable[..., Any]:
         """The constructor. Imports torch."""
@@ -135,7 +139,7 @@ SPECS = {
             for name in VARIANTS
         ),
         *(
-            _relative(name, "dpt", HALF, "create_dpt", attentions=VIT_ATTENTIONS)
+            _relative(name, "dpt", HALF, "create_dpt", attentions=VIT_ATTENTIONS, recomputes=True)
             for name in ("dpt-hybrid", "dpt-large", "dpt-tiny")
         ),
         _relative("midas-v21", "midas", IMAGENET, "create_midas_v21"),

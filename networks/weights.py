@@ -10,8 +10,10 @@ ImageNet starting points are in imagenet.py and offered here too.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -24,6 +26,7 @@ from networks.attention import SOFTMAX, kind_of
 from networks.depth_net import DepthNet, create
 from networks.errors import NetworkError, may_pass
 from networks.imagenet import fetch_pose_imagenet, load_imagenet_encoder, load_pose_imagenet
+from networks.metric_head import MetricHead
 from networks.pose import PoseNet, create_pose
 
 __all__ = [
@@ -37,6 +40,8 @@ __all__ = [
     "load_pose_imagenet",
     "recognise",
     "save_folder",
+    "stored_attention",
+    "stored_metric_head",
     "stored_size",
 ]
 
@@ -62,7 +67,13 @@ def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo:
     if format.settings is None:
         contents[format.files[0][1]] |= settings
     else:
-        contents[format.settings] = {"network": depth.name, "attention": depth.attention, **settings}
+        head = None if depth.metric_head is None else dataclasses.asdict(depth.metric_head)
+        contents[format.settings] = {
+            "network": depth.name,
+            "attention": depth.attention,
+            "metric_head": head,
+            **settings,
+        }
     if pose is not None:
         contents[POSE_ENCODER] = {**_plain_tensors(pose.encoder)}
         contents[POSE_DECODER] = {**_plain_tensors(pose.decoder)}
@@ -105,6 +116,7 @@ def load_depth(folder: Path, name: str, height: int | None = None, width: int | 
     attention = kind_of(_tensors(first)) if spec.attentions else None
     depth = create(name, height=height, width=width, attention=attention)
     load_into(folder, depth, None)
+    depth.metric_head = stored_metric_head(folder)
     return depth
 
 
@@ -138,6 +150,27 @@ def stored_size(folder: Path) -> tuple[int | None, int | None]:
         file = folder / ENCODER
         content = _read(file)
     return _pixels(file, content.get("height")), _pixels(file, content.get("width"))
+
+
+def stored_attention(place: Path) -> str:
+    """The kind of attention of a DPT's weights, by their tensors."""
+    place = Path(place)
+    return kind_of(_tensors(_place(place, registry.ONE_FILE.files[0][1])))
+
+
+def stored_metric_head(folder: Path) -> MetricHead | None:
+    """What makes metres of the relative predictions of the weights in a folder; None where it does not say."""
+    file = next((folder / name for name in SETTINGS_FILES if (folder / name).is_file()), None)
+    head = None if file is None else _settings(file).get("metric_head")
+    if head is None:
+        return None
+    try:
+        found = MetricHead(float(head["scale"]), float(head["shift"]))  # type: ignore[index]
+    except (TypeError, KeyError, ValueError):
+        raise NetworkError(f"{file}: metric_head is {head!r}, not a scale and a shift") from None
+    if not (math.isfinite(found.scale) and math.isfinite(found.shift) and found.scale > 0):
+        raise NetworkError(f"{file}: metric_head is {head!r}; scale must be positive, both finite")
+    return found
 
 
 def _settings(file: Path) -> dict[str, object]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -20,6 +22,8 @@ from export_gt.__main__ import main as export_main
 from litemono import submit, tasks
 from litemono.finetune import main
 from litemono.synthetic.writer import write_world
+from litemono.tasks.recipes import RECIPES
+from litemono.tasks.supervised_settings import RecipeName, check
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -116,6 +120,13 @@ def test_the_loss_falls_on_a_street_that_is_seen_again_and_again(world, tmp_path
         (["--model", "unet"], "--model"),
         (["--dataset", "frames"], "has no depth pictures"),
         (["--lr", "1", "2", "3"], "--lr takes 1 or 2 or 6 values"),
+        (["--attention", "performer"], "lite-mono-tiny has no choice of attention; those that have: dpt-hybrid"),
+        (["--grad_checkpoint"], "--grad_checkpoint: lite-mono-tiny has batch norm in its blocks"),
+        (["--metric_head", "nyu"], "lite-mono-tiny with --loss silog-bts needs none"),
+        (["--model", "dpt-tiny", "--metric_head", "nyu", "--estimate_scale_shift", "2"], "use one of the two"),
+        (["--model", "dpt-tiny", "--mypretrain", "README.md"], "--mypretrain has encoders of Lite-Mono"),
+        (["--gradient_weight", "0.1"], "--loss silog-bts has no gradient matching"),
+        (["--clip_norm", "-1"], "--clip_norm -1.0: must be finite and not negative"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_written(world, tmp_path, capsys, more, says):
@@ -144,6 +155,64 @@ def test_pixels_outside_the_range_of_depths_do_not_count(world, tmp_path, capsys
     assert {value for _, value in scalars(tmp_path / "run/train", "loss")} == {0.0}
     weights = torch.load(tmp_path / "run/models/last/depth.pth", weights_only=True)
     assert all(value.isfinite().all() for value in weights.values())
+
+
+def test_a_dpt_learns_relative_depth(world, tmp_path, capsys):
+    more = (
+        "--model",
+        "dpt-tiny",
+        "--loss",
+        "ssi-trimmed",
+        "--lr",
+        "3e-4",
+        "--schedule",
+        "constant",
+        "--num_epochs",
+        "4",
+    )
+    assert invoke(main, capsys, *flags(world, tmp_path), *more).code == 0
+    losses = [value for _, value in scalars(tmp_path / "run/val", "loss")]
+    assert losses[-1] < losses[0]
+    assert {tag for tag in ("d1", "silog", "log10")} <= set(
+        json.loads((tmp_path / "run/models/last/validation.json").read_text())["validation"]
+    )
+    settings = json.loads((tmp_path / "run/models/last/network.json").read_text())
+    assert settings["metric_head"] is None
+
+
+def test_a_dpt_predicts_metres_by_an_estimated_head_that_is_resumed_and_evaluated(world, tmp_path, capsys):
+    more = ("--model", "dpt-tiny", "--loss", "l1", "--estimate_scale_shift", "4", "--lr", "1e-4")
+    first = invoke(main, capsys, *flags(world, tmp_path), *more, "--max_steps", "2")
+    assert first.code == 0 and "--estimate_scale_shift: depth = 1 / max(" in first.err
+    head = json.loads((tmp_path / "run/models/last/network.json").read_text())["metric_head"]
+    assert head["scale"] > 0 and head["shift"] >= 0.5 / 80
+    second = invoke(main, capsys, *flags(world, tmp_path), *more)
+    assert second.code == 0 and "--estimate_scale_shift" not in second.err, "the checkpoint has the head"
+    assert json.loads((tmp_path / "run/models/last/network.json").read_text())["metric_head"] == head
+    invoke(export_main, capsys, "--data_path", world, "--split", world / "street", "--num_workers", 1)
+    done = invoke(evaluate_main, capsys, "--load_weights", tmp_path / "run/models/last", "--split", world / "street",
+                  "--num_workers", 1, "--device", "cpu")  # fmt: skip
+    assert done.code == 0 and "no alignment" in done.out, done.err
+
+
+def test_a_recipe_sets_everything_and_flags_come_first(world, tmp_path, capsys):
+    arguments = [*flags(world, tmp_path), "--recipe", "dpt-kitti", "--model", "dpt-tiny", "--max_steps", "1"]
+    done = invoke(main, capsys, *arguments)
+    assert done.code == 0 and '"clip_value": 0.5' in done.err
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    assert (config["recipe"], config["loss"]["loss"], config["optim"]["lr"]) == (
+        "dpt-kitti",
+        "silog-eigen",
+        [1e-5, 1e-4],
+    )
+    assert (config["model"]["model"], config["optim"]["batch_size"]) == ("dpt-tiny", 4)
+
+
+def test_every_recipe_is_a_training_that_its_check_accepts(world):
+    assert list(RECIPES) == list(get_args(RecipeName))
+    for name, recipe in RECIPES.items():
+        assert recipe.recipe == name
+        check(replace(recipe, data=replace(recipe.data, data_path=world)))
 
 
 def test_every_training_command_is_whole():

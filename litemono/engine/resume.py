@@ -43,7 +43,7 @@ MAY_CHANGE = {
     # where the data are; the lists of samples are compared by their fingerprints
     *("data_path", "split", "skip_missing", "png", "num_workers"),
     # how it is computed
-    *("device", "precision", "compile", "cuda_graph", "batch_size", "accumulate"),
+    *("device", "precision", "compile", "cuda_graph", "grad_checkpoint", "batch_size", "accumulate"),
     # how long it runs, and when it gives up
     *("num_epochs", "max_steps", "max_val_steps", "max_bad_steps", "spike_factor"),
     # what is written, and where
@@ -113,6 +113,7 @@ def differences(saved: str, config: TrainingConfig) -> list[str]:
     return [
         f"--{name} was {then.get(group, {}).get(name)}, is {value}"
         for group, values in now.items()
+        if isinstance(values, dict)  # what is in no group, a recipe's name, only chooses defaults
         for name, value in values.items()
         if (name not in MAY_CHANGE or name in fixed) and then.get(group, {}).get(name, value) != value
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -50,6 +51,12 @@ class OptimConfig:
     """Raise the learning rate linearly from 0 over this part of the run."""
     weight_decay: float = 1e-2
     """AdamW weight decay, on every tensor."""
+    eps: float = 1e-8
+    """Added to the root of AdamW's second moments."""
+    clip_norm: float = 0.0
+    """Scale gradients down to this norm over all parameters; 0: do not."""
+    clip_value: float = 0.0
+    """Limit each entry of a gradient to this size; 0: do not."""
     spike_factor: float = 100.0
     """Skip a step whose gradient norm is this many times the running mean (non-finite ones always); 0: never."""
     max_bad_steps: int = 10
@@ -94,6 +101,11 @@ class TrainingConfig:
 
     optim: OptimConfig = field(default_factory=OptimConfig)
     run: RunConfig = field(default_factory=RunConfig)
+
+    @classmethod
+    def defaults(cls, args: Sequence[str]) -> Self:
+        """What flags leave open, where command-line arguments decide that."""
+        return cls()
 
     @property
     def default_name(self) -> str:
@@ -153,6 +165,9 @@ def check_counts(optim: OptimConfig, run: RunConfig) -> None:
         ("weight_decay", optim.weight_decay),
         ("warmup_epochs", optim.warmup_epochs),
         ("spike_factor", optim.spike_factor),
+        ("clip_norm", optim.clip_norm),
+        ("clip_value", optim.clip_value),
+        ("eps", optim.eps),
         ("checkpoint_minutes", run.checkpoint_minutes),
     ):
         check_not_negative(name, value)

@@ -105,6 +105,8 @@ def train_step(
     precision: Precision,
     accumulate: int,
     spike_factor: float,
+    clip_norm: float = 0.0,
+    clip_value: float = 0.0,
 ) -> StepResult:
     """Forward, backward, and the optimisers' updates unless the gradient guard skips the step.
 
@@ -130,13 +132,28 @@ def train_step(
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         grad_norm = torch.nn.utils.get_total_norm(gradients) / scale
         skip = guard.skips(grad_norm, spike_factor)
+        left = scale if guard.scaling else None
+        if clip_norm or clip_value:
+            clip(gradients, grad_norm, scale, clip_norm, clip_value)
+            left = None
         for optimizer in optimizers:
-            update(optimizer, scale if guard.scaling else None, skip)
+            update(optimizer, left, skip)
         statistics.restore(skip)
     total, *by_part = torch.stack(losses).mean(0).double()
     state = guard.state
     numbers = (total, grad_norm, skip, state.skipped, state.skipped_in_a_row, scale, *by_part)
     return StepResult(output.shown, tuple(output.parts), torch.stack([number.double() for number in numbers]))
+
+
+def clip(gradients: list[Tensor], norm: Tensor, scale: Tensor, clip_norm: float, clip_value: float) -> None:
+    """Divide gradients by `scale`, then limit their norm (`norm`, of all, without scale) and each entry, in place."""
+    factor = 1 / scale
+    if clip_norm:
+        factor = factor * (clip_norm / (norm + 1e-6)).clamp(max=1)
+    torch._foreach_mul_(gradients, factor)
+    if clip_value:
+        torch._foreach_clamp_min_(gradients, -clip_value)
+        torch._foreach_clamp_max_(gradients, clip_value)
 
 
 def update(optimizer: torch.optim.Optimizer, scale: Tensor | None, skip: Tensor) -> None:

@@ -229,6 +229,8 @@ def step_of(t: Training) -> Callable[[Batch], StepResult]:
         precision=t.precision,
         accumulate=optim.accumulate,
         spike_factor=optim.spike_factor,
+        clip_norm=optim.clip_norm,
+        clip_value=optim.clip_value,
     )
     return GraphedStep(step, t.guard, t.processes.device, record_cuda_graph) if optim.cuda_graph else step
 

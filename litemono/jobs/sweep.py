@@ -52,7 +52,8 @@ def parse(entry: str, flags: Mapping[str, object]) -> tuple[str, list[str]]:
 def flag_types(settings: type[TrainingConfig]) -> dict[str, object]:
     """Every flag of a training command and its type."""
     hints = typing.get_type_hints(settings)
-    groups = (hints[field.name] for field in dataclasses.fields(settings))
+    kinds = (hints[field.name] for field in dataclasses.fields(settings))
+    groups = [kind for kind in kinds if dataclasses.is_dataclass(kind)]
     return {name: kind for group in groups for name, kind in typing.get_type_hints(group).items()}
 
 

@@ -74,7 +74,7 @@ def parameter_groups(parts: Mapping[str, nn.Module | None], config: TrainingConf
             name,
             list(part.parameters()),
             schedule(optim.schedule, rate, optim.num_epochs, optim.warmup_epochs),
-            {"weight_decay": optim.weight_decay},
+            {"weight_decay": optim.weight_decay, "eps": optim.eps},
         )
         for (name, part), rate in zip(parts.items(), config.rates, strict=True)
         if part is not None

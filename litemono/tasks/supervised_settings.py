@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typing_extensions import Self
+from tyro.conf import arg
 
 import networks.registry
 from litemono.data.depth_settings import DepthDataConfig, check_depth_data
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.lr_schedule import Rate
-from litemono.engine.settings import OptimConfig, TrainingConfig, check_training
+from litemono.engine.settings import OptimConfig, TrainingConfig, check_not_negative, check_training
 from litemono.losses.registry import LOSSES
-from litemono.tasks.monodepth_settings import Model, ModelConfig
+from litemono.tasks.monodepth_settings import ModelConfig
 from litemono.utils.errors import require
+from networks.metric_head import METRIC_HEADS
 
 DEFAULT_RATES = (Rate(1e-4, 1e-6, 10.0), Rate(5e-4, 5e-6, 10.0))  # encoder, decoder
 
 
-if TYPE_CHECKING:  # a type checker cannot read the registry
-    MetricLoss = str
+if TYPE_CHECKING:  # a type checker cannot read the registries
+    AnyModel = str
+    LossName = str
+    HeadName = str
 else:
-    MetricLoss = Literal[tuple(name for name, loss in LOSSES.items() if loss.prediction == "metric")]
+    AnyModel = Literal[tuple(networks.registry.SPECS)]
+    LossName = Literal[tuple(LOSSES)]
+    HeadName = Literal[tuple(METRIC_HEADS)]
+Attention = Literal["softmax", "performer", "memory-compressed-2", "memory-compressed-3"]
+Frozen = Literal["first-conv", "encoder-norms", "decoder-norms"]
+RecipeName = Literal["dpt-kitti", "bts-kitti", "midas-redweb", "adabins-kitti", "lite-mono-kitti-supervised"]
 
 
 @dataclass(frozen=True)
 class DepthModelConfig:
     """Which network, at which size, from which weights."""
 
-    model: Model = ModelConfig.model
+    model: AnyModel = ModelConfig.model
     """Depth network."""
     height: int = ModelConfig.height
     """Input height. The depth network resizes images to a size that fits it, and its output back; no padding."""
@@ -42,20 +52,44 @@ class DepthModelConfig:
     mypretrain: Path | None = None
     """ImageNet-pretrained depth encoder (published lite-mono-pretrain.pth and the like)."""
     load_weights: Path | None = None
-    """Folder with encoder.pth and depth.pth to start from, such as the weights of a self-supervised run."""
+    """Weights to start from: a folder such as that of a self-supervised run, or a published file of DPT or MiDaS."""
+    attention: Attention | None = None
+    """Attention of a DPT's blocks. Default: softmax, or what --load_weights has."""
+    metric_head: HeadName | None = None
+    """A DPT or MiDaS that is to predict metres: scale and shift of 1 / max(scale r + shift, 1e-8), those of the published
+    weights of DPT-Hybrid for KITTI or NYUv2. Default: what --load_weights has, else kitti."""
+    estimate_scale_shift: int | None = None
+    """Fit that scale and shift instead: for each of so many training images robustly (median and mean deviation), then the
+    median over the images. The loss then begins small."""
+    grad_checkpoint: bool = False
+    """Compute a DPT's blocks again in the backward pass: less memory, more time, the same numbers."""
+    freeze: tuple[Frozen, ...] = ()
+    """Parts that are not trained: the encoder's first convolution, the normalisation layers (and running statistics) of encoder
+    or decoder."""
+    decay_encoder_only: bool = False
+    """No weight decay in the decoder."""
 
 
 @dataclass(frozen=True)
 class SupervisedLossConfig:
     """What the prediction is compared with, and how."""
 
-    loss: MetricLoss = "silog-bts"
-    """silog-*: scale-invariant logarithmic error (Eigen et al. 2014) as BTS, AdaBins, ZoeDepth, Depth Anything and Eigen write
-    it; l1, berhu, smooth-l1: differences in metres."""
+    loss: LossName = "silog-bts"
+    """Metres: silog-* (scale-invariant logarithmic error, Eigen et al. 2014, as BTS, AdaBins, ZoeDepth, Depth Anything and Eigen
+    write it), l1, berhu, smooth-l1. Inverse depth up to scale and shift: ssi-mse, ssi-trimmed (MiDaS)."""
+    gradient_weight: float = 0.5
+    """ssi-*: weight of multi-scale gradient matching. 0 for sparse depth, which has no gradients."""
     min_depth: float = 1.0
-    """Depth at disparity 1. Ground truth nearer than this does not count."""
+    """Metres at disparity 1. Ground truth nearer than this does not count."""
     max_depth: float = 80.0
-    """Depth at disparity 0. Ground truth beyond it does not count."""
+    """Metres at disparity 0. Ground truth beyond it does not count."""
+
+
+RECIPE_HELP = (
+    "All settings of a paper at once; flags given beside it come first. Printed in full when the run starts. "
+    "dpt-kitti: Ranftl et al. 2021; bts-kitti: Lee et al. 2019; midas-redweb: Ranftl et al. 2020; adabins-kitti: Bhat et al. "
+    "2021; lite-mono-kitti-supervised: ours."
+)
 
 
 @dataclass(frozen=True)
@@ -64,10 +98,17 @@ class FinetuneConfig(TrainingConfig):
 
     default_rates = DEFAULT_RATES
 
+    recipe: Annotated[RecipeName | None, arg(help=RECIPE_HELP)] = None
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(schedule="cosine", num_epochs=20, batch_size=8))
     data: DepthDataConfig = field(default_factory=DepthDataConfig)
     model: DepthModelConfig = field(default_factory=DepthModelConfig)
     loss: SupervisedLossConfig = field(default_factory=SupervisedLossConfig)
+
+    @classmethod
+    def defaults(cls, args: Sequence[str]) -> FinetuneConfig:
+        from litemono.tasks.recipes import recipe_in  # it holds FinetuneConfigs
+
+        return recipe_in(args) or cls()
 
     def for_cores(self, cores: int) -> Self:
         return replace(self, data=self.data.for_cores(cores))
@@ -79,16 +120,27 @@ class FinetuneConfig(TrainingConfig):
 
 def check(config: FinetuneConfig) -> None:
     """Raise UserError for values that no training can have, before anything is written or queued."""
-    data, model, loss = config.data, config.model, config.loss
+    data, loss = config.data, config.loss
     check_training(config)
     check_depth_data(data)
-    network = networks.registry.get(model.model)
-    fitting = [name for name, spec in networks.registry.SPECS.items() if spec.output != "relative"]
+    check_model(config)
     require(
-        model.model in fitting,
-        f"--loss {loss.loss} compares metres, and --model {model.model} predicts depth up to scale and shift; those that "
-        f"fit: {', '.join(fitting)}",
+        0 < loss.min_depth < loss.max_depth < math.inf,
+        f"--min_depth {loss.min_depth} --max_depth {loss.max_depth}: depths are positive, finite and the first is smaller",
     )
+    check_not_negative("gradient_weight", loss.gradient_weight)
+    relative = LOSSES[loss.loss].prediction == "relative"
+    require(
+        relative or loss.gradient_weight == SupervisedLossConfig.gradient_weight,
+        f"--gradient_weight {loss.gradient_weight}: --loss {loss.loss} has no gradient matching; leave it out, or take ssi-mse "
+        "or ssi-trimmed",
+    )
+
+
+def check_model(config: FinetuneConfig) -> None:
+    """UserError for a network that cannot have what is asked of it."""
+    model, loss = config.model, config.loss
+    network = networks.registry.get(model.model)
     for name, value in (("height", model.height), ("width", model.width)):
         least = network.input.smallest
         require(value >= least, f"--{name} {value}: must be at least {least}, the smallest size of {model.model}")
@@ -101,6 +153,28 @@ def check(config: FinetuneConfig) -> None:
         "--mypretrain would overwrite the encoder of --load_weights; give one of the two",
     )
     require(
-        0 < loss.min_depth < loss.max_depth < math.inf,
-        f"--min_depth {loss.min_depth} --max_depth {loss.max_depth}: depths are positive, finite and the first is smaller",
+        model.mypretrain is None or network.output == "disparity",
+        f"--mypretrain has encoders of Lite-Mono, --model {model.model} is another network; use --load_weights",
+    )
+    with_attention = [name for name, spec in networks.registry.SPECS.items() if spec.attentions]
+    require(
+        model.attention is None or model.attention in network.attentions,
+        f"--attention {model.attention}: {model.model} has no choice of attention; those that have: {', '.join(with_attention)}",
+    )
+    require(
+        not model.grad_checkpoint or network.recomputes,
+        f"--grad_checkpoint: {model.model} has batch norm in its blocks, whose statistics would be counted twice; it is for "
+        f"{', '.join(name for name, spec in networks.registry.SPECS.items() if spec.recomputes)}",
+    )
+    has_head = network.output == "relative" and LOSSES[loss.loss].prediction == "metric"
+    for name, given in (("metric_head", model.metric_head), ("estimate_scale_shift", model.estimate_scale_shift)):
+        require(
+            given is None or has_head,
+            f"--{name} {given}: it makes metres of relative depth, and {model.model} with --loss {loss.loss} needs none",
+        )
+    count = model.estimate_scale_shift
+    require(count is None or count >= 1, f"--estimate_scale_shift {count}: must be at least 1")
+    require(
+        count is None or model.metric_head is None,
+        "--estimate_scale_shift fits what --metric_head gives; use one of the two",
     )

@@ -99,10 +99,16 @@ def parts_of(main: Callable[[], None], argv: Sequence[str]) -> Parts:
         sys.argv, _asked = before, None
 
 
-def run(function: Callable[[Config], object], config_type: type[Config], prog: str) -> None:
+def run(
+    function: Callable[[Config], object],
+    config_type: type[Config],
+    prog: str,
+    defaults: Callable[[Sequence[str]], Config] | None = None,
+) -> None:
     """Parse, call, and leave: `function`'s docstring is the head of --help; it may return an exit status.
 
-    prog: the command as `python -m` starts it. An error that the user can correct is printed as one sentence on stderr; the
+    prog: the command as `python -m` starts it. defaults: arguments -> what flags leave open, where arguments decide that, such
+    as --recipe. An error that the user can correct is printed as one sentence on stderr; the
     exit status is then 2.
     """
     if _asked is not None:
@@ -111,7 +117,8 @@ def run(function: Callable[[Config], object], config_type: type[Config], prog: s
     prog = as_typed(prog)
     note_start()
     try:
-        config = parse(config_type, prog, inspect.cleandoc(function.__doc__ or ""))
+        default = None if defaults is None else defaults(sys.argv[1:])
+        config = parse(config_type, prog, inspect.cleandoc(function.__doc__ or ""), default=default)
         choose_waiting()
         status = function(config)
     except USER_ERRORS as error:

@@ -18,7 +18,7 @@ from litemono.data.batch import Batch
 from litemono.engine.grad_guard import FIRST_SCALE, GRAD_NORM_MEMORY, SCALE_STEPS, GradGuard
 from litemono.engine.readback import LAG, Readback
 from litemono.engine.resume import match_memory_layout
-from litemono.engine.step import Numbers, StepResult, TaskModule, seed_step, split_batch, train_step
+from litemono.engine.step import Numbers, StepResult, TaskModule, clip, seed_step, split_batch, train_step
 from litemono.tasks.monodepth import Monodepth, lay_out
 from litemono.tasks.monodepth_model import DepthPoseModel
 from litemono.tasks.monodepth_settings import LossConfig, TrainConfig
@@ -269,6 +269,20 @@ def test_half_precision_gives_nearly_the_loss_and_gradient_of_float32(untrained,
     # 8 and 11 bits of mantissa through some twenty layers, the last with BatchNorm over 8 values: 0.4 and 0.14 seen.
     error = (half.gradient() - exact.gradient()).norm() / exact.gradient().norm()
     assert 1e-5 < error < tolerance
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_clipping_limits_norm_and_entries_whatever_the_loss_scale(untrained, precision):
+    gradients = [torch.tensor([3.0, 0.0]), torch.tensor([[4.0, float(precision == "fp16")]])]
+    scale = torch.tensor(2.0**10)
+    norm = torch.nn.utils.get_total_norm(gradients)
+    for clip_norm, clip_value in ((0.5, 0.0), (0.0, 0.25), (100.0, 0.0), (0.5, 0.1)):
+        clipped = [gradient * scale for gradient in gradients]
+        clip(clipped, norm, scale, clip_norm, clip_value)
+        expected = [g * (min(1.0, clip_norm / norm.item()) if clip_norm else 1.0) for g in gradients]
+        if clip_value:
+            expected = [g.clamp(-clip_value, clip_value) for g in expected]
+        torch.testing.assert_close(clipped, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_nothing_in_a_step_asks_the_device_for_a_number(untrained, monkeypatch):
