@@ -31,10 +31,10 @@ def documented(document: str) -> list[str]:
 
 
 def our_words(line: str) -> list[str] | None:
-    """What follows litemono, of a line that calls one of our commands."""
-    if not re.match(r"([A-Z_]+=\S* )*(\S*/)?(litemono|evaluate|export_gt|python|torchrun) ", line):
+    """What follows litemono, of a line that calls one of our commands or submits a script that does."""
+    if not re.match(r"([A-Z_]+=\S* )*(\S*/)?(litemono|evaluate|export_gt|python|torchrun|sbatch) ", line):
         return None
-    words = shlex.split(line)
+    words = run_by_script(shlex.split(line))
     while words and re.match(r"[A-Z_]+=", words[0]):  # environment variables
         words = words[1:]
     program = words[0].rsplit("/", 1)[-1] if words else ""
@@ -48,6 +48,15 @@ def our_words(line: str) -> list[str] | None:
         names += ["synthetic"] if module == "litemono.synthetic" else []
         return [*names, *rest] if module.split(".")[0] in ("litemono", "evaluate", "export_gt") else None
     return None
+
+
+def run_by_script(words: list[str]) -> list[str]:
+    """For "sbatch SLURM_FLAGS slurm/NAME.sh FLAGS" what the script starts with these flags; other commands as they are."""
+    if words[0] != "sbatch":
+        return words
+    place = next(index for index, word in enumerate(words) if word.endswith(".sh"))
+    started = re.findall(r'(python -m [\w. ]+).*"\$@"', (ROOT / words[place]).read_text())[-1]
+    return [*shlex.split(started), *words[place + 1 :]]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -71,3 +80,4 @@ def test_the_documents_have_command_lines():
     """The test above would pass if it found none."""
     found = [line for document in DOCUMENTS for line in documented(document) if line and our_words(line)]
     assert len(found) > 40, found
+    assert sum(line.startswith("sbatch ") for line in found) > 2, found
