@@ -25,7 +25,7 @@ from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.loader import Loader
 from litemono.data.sampler import EpochBatches
 from litemono.data.splits import SplitLine
-from litemono.data.stores import packed
+from litemono.data.stores import packed, packed_index
 from litemono.data.stores.base import SizedStore
 from litemono.data.stores.folder import open_store, resized
 from litemono.data.triplets import TripletDataset
@@ -151,7 +151,7 @@ def source_frames(config: BenchmarkConfig) -> list[Image.Image]:
 
 def write_pack(root: Path, frames: list[Image.Image], height: int, width: int) -> None:
     """The frames again and again, so that reading them is reading memory and not the processor's cache."""
-    path = packed.frames_file(root, KITTI_RAW, DRIVE, "l")
+    path = packed_index.frames_file(root, KITTI_RAW, DRIVE, "l")
     path.parent.mkdir(parents=True)
     content = b"".join(resized(frame, height, width).transpose(2, 0, 1).tobytes() for frame in frames)
     repeats = -(-PACKED_FRAMES // len(frames))
@@ -159,8 +159,10 @@ def write_pack(root: Path, frames: list[Image.Image], height: int, width: int) -
         for _ in range(repeats):
             file.write(content)
     count = repeats * len(frames)
-    camera = packed.Camera((frames[0].height, frames[0].width), list(range(count)), [0] * count)
-    packed.write_index(root, packed.PackIndex(KITTI_RAW.name, height, width, {DRIVE: packed.Drive({"l": camera})}))
+    camera = packed_index.Camera((frames[0].height, frames[0].width), list(range(count)), [0] * count)
+    packed_index.write_index(
+        root, packed_index.PackIndex(KITTI_RAW.name, height, width, {DRIVE: packed_index.Drive({"l": camera})})
+    )
 
 
 # ---------------------------------------------------------------- timing

@@ -12,6 +12,7 @@ import tyro
 from rich.console import Console
 
 from litemono.data.datasets import registry
+from litemono.data.fit import KB_HEIGHT, KB_WIDTH
 from litemono.data.kitti.paths import KITTI_ADDRESS
 from litemono.data.packing import download as downloads
 from litemono.data.packing import http, requirements
@@ -21,6 +22,7 @@ from litemono.data.packing.requirements import SplitConfig
 from litemono.data.packing.sources import Origin
 from litemono.data.stores.folder import open_originals
 from litemono.data.stores.packed import PackedStore
+from litemono.data.stores.packed_index import PackedFit
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import available_cores
@@ -69,6 +71,8 @@ class PackConfig:
     """Folder of the pack."""
     size: str = "640x192"
     """Width x height of the packed frames; training and evaluation then need this --width and --height."""
+    fit: PackedFit = "stretch"
+    """stretch: frames are resized to --size. kb_crop: not resized; KITTI's common 1216x352 at the bottom, for --fit kb_crop."""
     skip_missing: bool = False
     """Pack what is there instead of stopping at a missing drive or frame; a later run adds the rest."""
     delete_zips: bool = False
@@ -188,7 +192,7 @@ def fetch_weights(config: WeightsConfig) -> None:
 
 def pack(config: PackConfig) -> int:
     """Pack a split; UserError if any drive of it failed."""
-    height, width = packs.parse_size(config.size)
+    height, width = packs.parse_size(config.size) if config.fit == "stretch" else (KB_HEIGHT, KB_WIDTH)
     _demand_workers(config.num_workers)
     origin = Origin(config.frames.data, config.source)
     if config.delete_zips and not isinstance(origin.root, Path):
@@ -200,7 +204,7 @@ def pack(config: PackConfig) -> int:
     console = Console(highlight=False, markup=False)
     try:
         with packs.locked(config.output, "pack"):
-            index = packs.open_index(config.output, config.frames.data, height, width)
+            index = packs.open_index(config.output, config.frames.data, height, width, config.fit)
             summary = packs.pack_split(config.output, index, origin, need, options, console)
     except KeyboardInterrupt:
         console.print("interrupted; the same command continues with the drives that are not finished")
@@ -211,12 +215,19 @@ def pack(config: PackConfig) -> int:
             f"{len(summary.problems)} of {len(need)} drives were not packed:\n  {problems}\nThe others are whole; mend "
             "this and run the same command again"
         )
+    depth = f", depth of {summary.pictures} of {summary.wanted_pictures}" if summary.wanted_pictures else ""
+    how = f"--height {height} --width {width}" if config.fit == "stretch" else "--fit kb_crop"
     console.print(
-        f"{config.output}: {summary.packed} of {summary.wanted} frames at {config.size} and {summary.scans} scans; "
-        f"train with {registry.flag(config.frames.dataset)}--data_path {shlex.quote(str(config.output))} --height {height} "
-        f"--width {width}",
+        f"{config.output}: {summary.packed} of {summary.wanted} frames at {width}x{height} and {summary.scans} scans{depth}; "
+        f"train with {registry.flag(config.frames.dataset)}--data_path {shlex.quote(str(config.output))} {how}",
         soft_wrap=True,
     )
+    if summary.wanted_pictures and not summary.pictures:
+        archives = " and ".join(config.frames.data.picture_archives())
+        raise UserError(
+            f"--from {config.source}: has no depth for any of {summary.wanted_pictures} frames; put {archives} there, as a "
+            "zip or extracted, and run the same command again"
+        )
     return 0
 
 

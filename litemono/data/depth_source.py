@@ -58,12 +58,14 @@ class DepthUnit(NamedTuple):
 
 
 def check_depth(
-    store: FrameStore, lines: Sequence[SplitLine], unit: DepthUnit, source: object, left_out: bool = True
+    store: FrameStore, lines: Sequence[SplitLine], unit: DepthUnit | None, source: object
 ) -> list[SplitLine]:
     """The lines that have depth, after a look at all files' first bytes and into some of them.
 
-    UserError where there is none, or one that cannot be the depth of its image. left_out: say how many have none.
+    unit: None stands for the data set's own. Says on stderr how many frames have none. UserError where none has, or one that
+    cannot be the depth of its image.
     """
+    unit = unit or DepthUnit.of(store.dataset, None, None)
     picture = picture_of(store.dataset, "depth")
     found = [line for line in lines if has_depth(store, line)]
     if not found:
@@ -76,7 +78,7 @@ def check_depth(
     if problems:
         raise UserError(f"{source}: {len(problems)} of {len(lines)} depth pictures do not fit (first: {problems[0]})")
     look_into(store, found, unit, source)
-    if left_out and len(found) < len(lines):
+    if len(found) < len(lines):
         print(
             f"{source}: {len(lines) - len(found)} of {len(lines)} frames have no depth and are left out",
             file=sys.stderr,

@@ -14,6 +14,7 @@ SPLIT_KINDS = ("train", "val", "test")
 
 def check_unsplit(dataset: Dataset, root: Path) -> Finding:
     """There are frames of a data set that needs no split list, and their first bytes are those of images."""
+    from litemono.data.depth_source import check_depth
     from litemono.data.missing_frames import find_missing
     from litemono.data.stores.folder import open_originals
 
@@ -22,6 +23,8 @@ def check_unsplit(dataset: Dataset, root: Path) -> Finding:
         store = open_originals(dataset.name, root, png=False)
         lines = [line for which in ("train", "val") for line in dataset.lines(root, None, which, ids)[0]]
         report = find_missing(store, lines, ids, use_stereo=False)
+        if "depth" in dataset.pictures and report.present:
+            check_depth(store, report.present, None, root)
         problems = [*report.examples, *report.mixed_sizes]
         return Finding(not problems, "data", f"{found}; {problems[0]}" if problems else found or f"{root} is there")
     except (UserError, OSError) as error:
@@ -35,6 +38,7 @@ def neighbours(dataset: Dataset) -> tuple[int, ...]:
 
 def check_split(dataset: str, root: Path, split: str, png: bool) -> Finding:
     """Every frame of the split's lists (with the neighbours that training needs) is below `root`."""
+    from litemono.data.depth_source import check_depth
     from litemono.data.missing_frames import find_missing
     from litemono.data.stores.folder import open_originals
 
@@ -52,6 +56,8 @@ def check_split(dataset: str, root: Path, split: str, png: bool) -> Finding:
             if which == "val" and store.dataset.depth is not None:
                 store.dataset.depth.check(store.root, report.present)
             counts.append(f"{len(report.present)} of {len(lines)} {which}")
+            if "depth" in store.dataset.packed_pictures and report.present:
+                counts[-1] += f" ({len(check_depth(store, report.present, None, split))} with depth)"
             if report.incomplete:
                 examples += report.examples
                 archives += report.archives

@@ -16,7 +16,7 @@ from litemono.data.mixture import MixedBatches
 from litemono.data.sampler import EpochBatches
 from litemono.data.settings import FramesConfig
 from litemono.data.splits import SplitLine
-from litemono.data.stores.packed import is_pack
+from litemono.data.stores.packed_index import is_pack
 from litemono.data.triplets import TripletDataset
 from litemono.engine.distributed import Processes
 from litemono.engine.lr_schedule import schedule

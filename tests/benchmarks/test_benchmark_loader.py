@@ -17,7 +17,7 @@ from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.loader import Loader
 from litemono.data.sampler import EpochBatches
 from litemono.data.splits import SplitLine
-from litemono.data.stores import packed
+from litemono.data.stores import packed_index
 from litemono.data.stores.folder import open_store
 from litemono.data.triplets import TripletDataset
 
@@ -78,12 +78,14 @@ def test_a_profile_names_the_limit_of_ones_own_data(run, kitti_sample, tmp_path,
 
 
 def write_pack(root: Path, frames: list[np.ndarray]) -> None:
-    path = packed.frames_file(root, KITTI_RAW, DRIVE, "l")
+    path = packed_index.frames_file(root, KITTI_RAW, DRIVE, "l")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"".join(frame.transpose(2, 0, 1).tobytes() for frame in frames))
     height, width = frames[0].shape[:2]
-    camera = packed.Camera((375, 1242), list(range(len(frames))), [0] * len(frames))
-    packed.write_index(root, packed.PackIndex("kitti", height, width, {DRIVE: packed.Drive({"l": camera})}))
+    camera = packed_index.Camera((375, 1242), list(range(len(frames))), [0] * len(frames))
+    packed_index.write_index(
+        root, packed_index.PackIndex("kitti", height, width, {DRIVE: packed_index.Drive({"l": camera})})
+    )
 
 
 def test_too_few_images_are_told(run, tmp_path):
@@ -105,21 +107,21 @@ def resident_mb() -> float:
 def test_a_pack_of_all_of_kitti_is_opened_and_shuffled_with_flat_memory(tmp_path):
     """44,562 frames of 640x192 in 122 files, as the Zhou split needs them; the files are sparse, so no disk is used."""
     drives, total = 61, 44_562
-    index = packed.PackIndex("kitti", 192, 640)
+    index = packed_index.PackIndex("kitti", 192, 640)
     lines = []
     for number in range(drives):
         folder = f"2011_09_26/2011_09_26_drive_{number:04d}_sync"
         cameras = {}
         for camera, side in enumerate("lr"):
             count = len(range(2 * number + camera, total, 2 * drives))
-            path = packed.frames_file(tmp_path, KITTI_RAW, folder, side)
+            path = packed_index.frames_file(tmp_path, KITTI_RAW, folder, side)
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(path, "wb") as file:
                 file.truncate(count * index.frame_bytes)
-            cameras[side] = packed.Camera((375, 1242), list(range(count)), [0] * count)
+            cameras[side] = packed_index.Camera((375, 1242), list(range(count)), [0] * count)
             lines += [SplitLine(folder, frame, side) for frame in range(1, count - 1)]
-        index.drives[folder] = packed.Drive(cameras)
-    packed.write_index(tmp_path, index)
+        index.drives[folder] = packed_index.Drive(cameras)
+    packed_index.write_index(tmp_path, index)
     assert sum(len(c.frames) for d in index.drives.values() for c in d.cameras.values()) == total
 
     store = open_store("kitti", tmp_path, False, 192, 640)

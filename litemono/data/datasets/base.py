@@ -120,8 +120,7 @@ class Dataset(ABC):
     """Where a folder may state its own camera, as the end of a message about cameras."""
     pictures: ClassVar[Mapping[str, Picture]] = {}
     """By kind, "depth" or "mask"."""
-    packed_pictures: ClassVar[tuple[str, ...]] = ()
-    """Those kinds that `litemono.prepare pack` puts beside the frames."""
+    packed_pictures: ClassVar[tuple[str, ...]] = ()  # those kinds that `litemono.prepare pack` puts beside the frames
     archive_source: ClassVar[str] = ""
     """Where its archives are to be had, for messages."""
 
@@ -177,6 +176,7 @@ class PackableDataset(Dataset):
     published_test_split: ClassVar[str | None] = None
     """The test images by which weights trained on its published splits are judged, if in a split of their own."""
     scans: ClassVar[Scans | None] = None
+    packed_frame_ids: ClassVar[tuple[int, ...]] = (0, -1, 1)  # of a training sample, where --frame_ids is not given
     fetched_by_hand: ClassVar[str | None] = None
     """Why and how its archives must be fetched by hand; None: `litemono.prepare` reads them from an address."""
     archive_top: ClassVar[str] = ""
@@ -221,6 +221,14 @@ class PackableDataset(Dataset):
     @abstractmethod
     def calibration_files(self, folder: str) -> tuple[list[str], list[str]]:
         """Places below the data root of the calibration a folder needs, and of what comes along with it."""
+
+    def picture_names(self, kind: str, folder: str, frame: int, side: str) -> list[str]:
+        """Places where a frame's picture of a packed kind may lie, below the data root and in its archives."""
+        return []
+
+    def picture_archives(self) -> list[str]:
+        """Names of the archives with the packed kinds of pictures."""
+        return []
 
     def calibration_problem(self, root: Path, folder: str, sides: Iterable[str]) -> str | None:
         """What is wrong with a folder's calibration files (they are there), for these sides, if anything."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from litemono.data.datasets.kitti_raw import KittiRaw
+from litemono.data.kitti import paths
 from litemono.data.splits import SplitLine
 
 
@@ -26,6 +27,13 @@ class KittiDepth(KittiRaw):
     split_summary = "eigen_full"
     checked_splits: ClassVar[tuple[str, ...]] = ("eigen_full",)
     packed_pictures = ("depth",)
+    packed_frame_ids = (0,)
+
+    def picture_names(self, kind: str, folder: str, frame: int, side: str) -> list[str]:
+        return paths.annotation_names(folder, frame, side)
+
+    def picture_archives(self) -> list[str]:
+        return [paths.ANNOTATION_ARCHIVE]
 
 
 class Street(KittiDepth):

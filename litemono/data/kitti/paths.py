@@ -90,10 +90,15 @@ def sequence_name(folder: str) -> str:
 
 def annotation_path(root: Path, folder: str, frame: int, side: str) -> Path:
     """Depth annotation (16-bit PNG, Uhrig et al. 2017) of a raw frame; the path may not exist."""
+    paths = [Path(root) / name for name in annotation_names(folder, frame, side)]
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
+def annotation_names(folder: str, frame: int, side: str) -> list[str]:
+    """Where the depth annotation of a raw frame may lie, below the data root or in its archive."""
     drive = folder.rsplit("/", 1)[-1]
     picture = f"proj_depth/groundtruth/image_0{CAMERA[side]}/{frame:010d}.png"
-    paths = [Path(root) / place.format(folder=folder, drive=drive) / picture for place in ANNOTATION_PLACES]
-    return next((path for path in paths if path.is_file()), paths[0])
+    return [f"{place.format(folder=folder, drive=drive)}/{picture}" for place in ANNOTATION_PLACES]
 
 
 # ---------------------------------------------------------------- archives of raw drives

@@ -1,6 +1,6 @@
 """Packing one drive: its frames resized into flat files, its scans thinned into one zip.
 
-Nothing written here counts before the index names it (packed.write_index), so a run may die at any point: what lies
+Nothing written here counts before the index names it (packed_index.write_index), so a run may die at any point: what lies
 behind the end that the index knows is cut off when the drive is packed again.
 """
 
@@ -19,16 +19,17 @@ import numpy as np
 from PIL import Image
 
 from litemono.data.datasets.base import Scans
+from litemono.data.fit import fit
+from litemono.data.packing.pictures import OTHER_BYTES, add_pictures, cut_pictures
 from litemono.data.packing.requirements import FrameKey
 from litemono.data.packing.sources import Member, Origin, Source, find_frame, find_scan
-from litemono.data.stores.folder import resized
 from litemono.data.stores.images import NOT_AN_IMAGE, to_rgb, unreadable
-from litemono.data.stores.packed import Camera, Drive, PackIndex, frames_are_whole, frames_file, zip_is_whole
+from litemono.data.stores.packed import frames_are_whole, zip_is_whole
+from litemono.data.stores.packed_index import Camera, Drive, PackIndex, frames_file
 from litemono.utils.atomic_files import replacing
 from litemono.utils.errors import UserError
 
 Tick = Callable[[], None]
-OTHER_BYTES = "the disk gives back other bytes than were written; is it failing?"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Job:
     done: Drive  # what the index has of the drive
     frames: tuple[FrameKey, ...]  # still to be packed
     scans: tuple[int, ...]
+    pictures: tuple[FrameKey, ...]  # frames whose depth or mask is to be packed
     skip_missing: bool
 
 
@@ -61,11 +63,14 @@ def pack_drive(job: Job, tick: Tick) -> Result:
         for side in sorted({side for side, _ in members}):
             of_side = {frame: member for (s, frame), member in members.items() if s == side}
             cameras[side] = _append_frames(job, side, of_side, tick)
+        cameras = _add_pictures(job, cameras, tick)
         scans, no_scans = _add_scans(job, sources, tick)
         return Result(Drive(cameras, scans, no_scans), len(job.frames) - len(members))
     except BaseException:
         for side in job.origin.dataset.sides:
             _cut(job, side)
+            camera = job.done.cameras.get(side)
+            cut_pictures(job.root, job.index, job.origin.dataset, job.folder, side, camera)
         raise
     finally:
         for source in sources:
@@ -122,8 +127,8 @@ def _read_image(member: Member, index: PackIndex) -> tuple[bytes, tuple[int, int
     content = member.read()
     try:
         with Image.open(io.BytesIO(content)) as image:
-            pixels = resized(to_rgb(image), index.height, index.width)
             size = image.height, image.width
+            pixels = fit(index.fit, size, (index.height, index.width)).image(to_rgb(image))
     except NOT_AN_IMAGE as error:
         raise unreadable(member.where, error, member.source.remedy) from None
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes(), size
@@ -136,6 +141,24 @@ def _cut(job: Job, side: str) -> None:
         os.truncate(path, len(job.done.cameras[side].frames) * job.index.frame_bytes)
     else:
         path.unlink(missing_ok=True)
+
+
+def _add_pictures(job: Job, cameras: dict[str, Camera], tick: Tick) -> dict[str, Camera]:
+    """The cameras with the depth and masks of their frames that are packed afterwards."""
+    sources = job.origin.open_pictures() if job.pictures else []
+    try:
+        for side, camera in cameras.items():
+            frames = sorted({frame for s, frame in job.pictures if s == side} & set(camera.frames))
+            if frames:
+                cameras = cameras | {
+                    side: add_pictures(
+                        job.root, job.index, job.origin.dataset, job.folder, side, camera, frames, sources, tick
+                    )
+                }
+        return cameras
+    finally:
+        for source in sources:
+            source.close()
 
 
 # ---------------------------------------------------------------- scans

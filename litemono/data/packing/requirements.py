@@ -33,8 +33,8 @@ class SplitConfig:
     dataset: Annotated[PackableName, arg(help=registry.PACKABLE_HELP)] = registry.DEFAULT.name
     split: Annotated[str | None, arg(help=SPLIT_HELP)] = None
     test_split: Annotated[str | None, arg(help=TEST_SPLIT_HELP)] = None
-    frame_ids: tuple[int, ...] = (0, -1, 1)
-    """Frames of a training sample relative to its target, as in training."""
+    frame_ids: tuple[int, ...] = ()
+    """Frames of a training sample relative to its target, as in training. Default: 0 -1 1, of data sets with packed depth 0."""
     use_stereo: bool = False
     """The other camera's frames as well, as in training."""
 
@@ -59,9 +59,12 @@ class Wanted:
     frames: set[FrameKey] = field(default_factory=set)
     scans: set[int] = field(default_factory=set)  # frames whose velodyne scan is ground truth; KITTI lacks some
 
+    pictures: set[FrameKey] = field(default_factory=set)  # targets, whose depth is packed where the data set has it
+
     def add(self, line: SplitLine, offsets: Sequence[int], stereo: bool, scan: bool) -> None:
         """A sample's frames at `offsets` from its target, the other camera's frame, its scan."""
         self.frames.update((side, frame) for _, frame, side in sample_frames(line, offsets, stereo))
+        self.pictures.add((line.side, line.frame))
         if scan:
             self.scans.add(line.frame)
 
@@ -72,12 +75,16 @@ def wanted_by(config: SplitConfig) -> dict[str, Wanted]:
     wanted: dict[str, Wanted] = {}
     folder, lists = _lists(config)
     for which, path in lists:
-        offsets = config.frame_ids if which != "test" else dataset.test_offsets
+        offsets = config.frame_ids or dataset.packed_frame_ids
+        offsets = offsets if which != "test" else dataset.test_offsets
         stereo = config.use_stereo and which != "test"
         scans = which != "train" and dataset.scans is not None
-        for line in read_split(path):
+        for line in read_split(path, dataset.sample_of_image):
             drive = wanted.setdefault(dataset.check_folder(line.folder, path), Wanted())
             drive.add(line, offsets, stereo, scans)
+    if not dataset.packed_pictures:
+        for drive in wanted.values():
+            drive.pictures.clear()
     if not wanted:
         raise UserError(f"--split {config.name}: {folder} has no train_files.txt, val_files.txt or test_files.txt")
     return wanted

@@ -136,6 +136,12 @@ class Origin:
         self.root: Path | str = local or place
         if local is None and dataset.fetched_by_hand:
             raise UserError(f"--from {place}: no address works for --dataset {dataset.name}: {dataset.fetched_by_hand}")
+        if local is None and dataset.packed_pictures:
+            archives = " and ".join(dataset.picture_archives())
+            raise UserError(
+                f"--from {place}: {archives} does not lie below this address; fetch it and the drives into a "
+                "folder, and give that"
+            )
         if local is not None and not local.is_dir():
             raise UserError(f"--from {place}: there is no such folder")
 
@@ -155,6 +161,10 @@ class Origin:
     def open_calibration(self, folder: str) -> list[Source]:
         """Sources for the calibration of a drive, and the poses where there are any."""
         return self._open(self._there(self.dataset.calibration_archives(folder)))
+
+    def open_pictures(self) -> list[Source]:
+        """Sources for the packed kinds of pictures; none where the data set packs none."""
+        return self._open(self._there(self.dataset.picture_archives())) if self.dataset.packed_pictures else []
 
     def _open(self, zips: Sequence[Path | str]) -> list[Source]:
         folders = [FolderSource(self.root)] if isinstance(self.root, Path) else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,15 +15,17 @@ from rich.console import Console
 from litemono.data.datasets.base import PackableDataset
 from litemono.data.packing.drive import Job, copy_calibration
 from litemono.data.packing.processes import run_jobs
-from litemono.data.packing.requirements import Wanted
+from litemono.data.packing.requirements import FrameKey, Wanted
 from litemono.data.packing.sources import Origin
-from litemono.data.stores import packed
-from litemono.data.stores.packed import Drive, PackIndex
+from litemono.data.stores import packed, packed_index
+from litemono.data.stores.packed_index import Drive, PackedFit, PackIndex
+from litemono.data.stores.packed_pictures import pictures_file
 from litemono.utils.atomic_files import NoLocks, remove_leftovers, try_lock, writable
 from litemono.utils.errors import UserError
 from litemono.utils.progress import progress_bar
 
 LOCK_WAIT_S = 2.0  # workers of a killed run notice its end after a frame
+PICTURE_BYTES = 1_000_000  # of a depth map at its original size
 SCAN_BYTES = 150_000  # of a thinned, compressed scan
 NAMED = 10
 
@@ -41,6 +43,8 @@ class Summary(NamedTuple):
     wanted: int  # frames
     packed: int
     scans: int
+    pictures: int  # frames whose depth is packed
+    wanted_pictures: int
     problems: list[str]  # one for each drive that failed
 
 
@@ -56,19 +60,21 @@ def pack_split(
     jobs = _with_archive(jobs, options.skip_missing, console)
     jobs = _with_calibration(jobs, options.skip_missing, console)
     check_room(root, jobs)
-    packed.write_index(root, index)
+    packed_index.write_index(root, index)
     pending, problems = {job.folder for job in jobs}, []
     if options.delete_zips:
         _delete_zips(origin, finished_before, pending)
     with progress_bar(
-        sum(len(job.frames) + len(job.scans) for job in jobs), "frames and scans", console=console
+        sum(len(job.frames) + len(job.scans) + len(job.pictures) for job in jobs),
+        "frames, scans and depth maps",
+        console=console,
     ) as tick:
         for job, outcome, _ in run_jobs(jobs, options.num_workers, tick):
             if isinstance(outcome, str):
                 problems.append(outcome)
                 continue
             index.drives[job.folder] = outcome.drive
-            packed.write_index(root, index)
+            packed_index.write_index(root, index)
             pending.discard(job.folder)
             console.print(f"{job.folder}: {len(job.frames) - outcome.absent} frames", highlight=False)
             if options.delete_zips:
@@ -80,7 +86,18 @@ def pack_split(
     scans = sum(
         len(need.scans & set(index.drives[folder].scans)) for folder, need in wanted.items() if folder in index.drives
     )
-    return Summary(frames, frames - sum(len(job.frames) for job in lacking), scans, problems)
+    pictures = count_pictures(index, wanted)
+    return Summary(frames, frames - sum(len(job.frames) for job in lacking), scans, *pictures, problems)
+
+
+def count_pictures(index: PackIndex, wanted: dict[str, Wanted]) -> tuple[int, int]:
+    """Frames whose depth is packed, and those that should have it."""
+    there = 0
+    for folder, need in wanted.items():
+        cameras = index.drives.get(folder, Drive()).cameras.items()
+        depth = {(side, frame) for side, c in cameras if "depth" in c.pictures for frame in c.pictures["depth"].frames}
+        there += len(need.pictures & depth)
+    return there, sum(len(need.pictures) for need in wanted.values())
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -108,22 +125,26 @@ def locked(root: Path, what: str) -> Iterator[None]:
         yield
 
 
-def open_index(root: Path, dataset: PackableDataset, height: int, width: int) -> PackIndex:
+def open_index(root: Path, dataset: PackableDataset, height: int, width: int, how: PackedFit = "stretch") -> PackIndex:
     """The index of an earlier run, without drives whose files were damaged or deleted since; or a new one."""
-    if not packed.is_pack(root):
-        return PackIndex(dataset.name, height, width)
-    index = packed.read_index(root)
-    if (index.dataset, index.height, index.width) != (dataset.name, height, width):
+    if not packed_index.is_pack(root):
+        return PackIndex(dataset.name, height, width, fit=how)
+    index = packed_index.read_index(root)
+    if (index.dataset, index.height, index.width, index.fit) != (dataset.name, height, width, how):
         raise UserError(
-            f"--output {root}: holds frames of --dataset {index.dataset} at --size {index.size}, not {dataset.name} at "
-            f"{width}x{height}; choose another --output"
+            f"--output {root}: holds frames of --dataset {index.dataset} at --size {index.size} --fit {index.fit}, not "
+            f"{dataset.name} at {width}x{height} {how}; choose another --output"
         )
     scans = dataset.scans
     for folder, drive in index.drives.items():
         for side, camera in list(drive.cameras.items()):
-            path = packed.frames_file(root, dataset, folder, side)
+            path = packed_index.frames_file(root, dataset, folder, side)
             if not path.is_file() or path.stat().st_size < len(camera.frames) * index.frame_bytes:
                 del drive.cameras[side]
+            for kind, pictures in list(camera.pictures.items()):
+                path = pictures_file(root, dataset, kind, folder, side)
+                if not path.is_file() or path.stat().st_size < len(pictures.frames) * pictures.picture_bytes:
+                    del camera.pictures[kind]
         if scans is not None and drive.scans and not packed.zip_is_whole(scans.pack_path(root, folder)):
             drive.scans = []
     return index
@@ -137,15 +158,32 @@ def make_jobs(index: PackIndex, root: Path, origin: Origin, wanted: dict[str, Wa
         packed_frames = {(side, frame) for side, camera in done.cameras.items() for frame in camera.frames}
         frames = sorted(need.frames - packed_frames)
         scans = sorted(need.scans - set(done.scans) - set(done.no_scans))
-        if frames or scans:
+        pictures = sorted(need.pictures - packed_pictures(done, origin.dataset.packed_pictures))
+        if frames or scans or pictures:
             settings = replace(index, drives={})
-            jobs.append(Job(origin, root, settings, folder, done, tuple(frames), tuple(scans), skip_missing))
+            parts = tuple(frames), tuple(scans), tuple(pictures)
+            jobs.append(Job(origin, root, settings, folder, done, *parts, skip_missing))
     return sorted(jobs, key=lambda job: (-len(job.frames), job.folder))
+
+
+def packed_pictures(drive: Drive, kinds: Sequence[str]) -> set[FrameKey]:
+    """Frames of which all these kinds of pictures are packed, or known to be absent."""
+    return {
+        (side, frame)
+        for side, camera in drive.cameras.items()
+        for frame in camera.frames
+        if all(
+            k in camera.pictures and frame in (*camera.pictures[k].frames, *camera.pictures[k].absent) for k in kinds
+        )
+    }
 
 
 def check_room(root: Path, jobs: list[Job]) -> None:
     """Raise UserError if the disk has less room than the frames will take."""
-    need = sum(len(job.frames) * job.index.frame_bytes + len(job.scans) * SCAN_BYTES for job in jobs)
+    need = sum(
+        len(job.frames) * job.index.frame_bytes + len(job.scans) * SCAN_BYTES + len(job.pictures) * PICTURE_BYTES
+        for job in jobs
+    )
     free = shutil.disk_usage(root).free
     if need > free:
         raise UserError(f"--output {root}: {need / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
@@ -175,7 +213,7 @@ def _with_calibration(jobs: list[Job], skip_missing: bool, console: Console) -> 
                 raise UserError(f"{error}; or go without ground truth and --intrinsics calib: --skip_missing") from None
             console.print(f"warning: {error}; packed without scans", markup=False, highlight=False, soft_wrap=True)
             job = replace(job, scans=())
-        if job.frames or job.scans:
+        if job.frames or job.scans or job.pictures:
             result.append(job)
     return result
 
@@ -187,10 +225,17 @@ def _forget_damaged(
     for folder in sorted(index.drives.keys() & set(wanted)):
         cameras = index.drives[folder].cameras
         for side, camera in list(cameras.items()):
-            path = packed.frames_file(root, dataset, folder, side)
+            path = packed_index.frames_file(root, dataset, folder, side)
             if not packed.frames_are_whole(path, 0, camera.crc32, index.frame_bytes):
                 console.print(f"{path}: damaged since it was packed; packing it again", markup=False, soft_wrap=True)
                 del cameras[side]
+            for kind, pictures in list(camera.pictures.items()):
+                path = pictures_file(root, dataset, kind, folder, side)
+                if not packed.frames_are_whole(path, 0, pictures.crc32, pictures.picture_bytes):
+                    console.print(
+                        f"{path}: damaged since it was packed; packing it again", markup=False, soft_wrap=True
+                    )
+                    del camera.pictures[kind]
 
 
 def _delete_zips(origin: Origin, finished: set[str], pending: set[str]) -> None:

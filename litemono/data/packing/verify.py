@@ -7,12 +7,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from litemono.data import depth_source
 from litemono.data.datasets.base import PackableDataset, Scans
+from litemono.data.depth_source import DepthUnit
 from litemono.data.packing.requirements import Wanted
+from litemono.data.splits import SplitLine
 from litemono.data.stores import packed
 from litemono.data.stores.base import FrameStore
-from litemono.data.stores.packed import Drive, PackedStore
+from litemono.data.stores.packed import PackedStore
+from litemono.data.stores.packed_index import Drive
 from litemono.utils.errors import UserError
+
+ABSENT = "absent"
 
 
 @dataclass
@@ -22,6 +28,8 @@ class Report:
     frames: int = 0  # wanted
     scans: int = 0  # wanted scans that are there; KITTI itself lacks some
     wanted_scans: int = 0
+    pictures: int = 0  # frames that have their depth; KITTI itself lacks some
+    wanted_pictures: int = 0
     missing: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # drive -> where they should be
     damaged: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # drive -> what is wrong
 
@@ -32,7 +40,8 @@ class Report:
 
     @property
     def scans_text(self) -> str:
-        return f"{self.scans} of {self.wanted_scans} validation and test frames have a scan"
+        depth = f", {self.pictures} of {self.wanted_pictures} frames have depth" if self.wanted_pictures else ""
+        return f"{self.scans} of {self.wanted_scans} validation and test frames have a scan{depth}"
 
     def archives(self, dataset: PackableDataset) -> list[str]:
         """The published archives that hold what is missing or damaged."""
@@ -63,6 +72,14 @@ def verify(
     for key in sorted(set(keys) - set(present)):
         report.missing[key[0]].append(store.missing(*key))
         tick()
+    with ThreadPoolExecutor(num_workers) as threads:
+        for folder, drive in need.items():
+            report.wanted_pictures += len(drive.pictures)
+            keys = [(folder, frame, side) for side, frame in sorted(drive.pictures) if store.has(folder, frame, side)]
+            for problem in threads.map(lambda key: _picture_problem(store, dataset, key, deep), keys):
+                report.pictures += problem != ABSENT
+                if problem not in (None, ABSENT):
+                    report.damaged[folder].append(problem)
     if dataset.scans is not None:
         for folder, problem in _check_scans(store, dataset.scans, need, report):
             report.damaged[folder].append(problem)
@@ -82,6 +99,22 @@ def _problem(store: FrameStore, key: tuple[str, int, str], deep: bool) -> str | 
     except UserError as error:
         return str(error)
     return None
+
+
+def _picture_problem(store: FrameStore, dataset: PackableDataset, key: tuple[str, int, str], deep: bool) -> str | None:
+    """What is wrong with a frame's depth; ABSENT where it has none."""
+    line, unit = SplitLine(*key), DepthUnit.of(dataset, None, None)
+    if not store.has_array("depth", *key):
+        return ABSENT
+    reader = store.packed_pictures("depth", key[0], key[2]) if isinstance(store, PackedStore) else None
+    if reader is not None:
+        return reader.check(key[1])
+    try:
+        if (text := depth_source.problem(store, line, unit)) is None and deep:
+            depth_source.read_depth(store, line, unit)
+        return text
+    except UserError as error:
+        return str(error)
 
 
 def _check_scans(store: FrameStore, scans: Scans, need: dict[str, Wanted], report: Report) -> Iterator[tuple[str, str]]:

@@ -47,11 +47,18 @@ def read_png(path: Path, kind: str, picture: Picture) -> np.ndarray:
         if may_pass(error):
             raise
         raise UserError(f"{path}: not a complete image ({error}); {remedy}") from None
+    return check_png(values, path, kind, picture)
+
+
+def check_png(values: np.ndarray, where: object, kind: str, picture: Picture) -> np.ndarray:
+    """(h, w) uint8 or uint16 of what Pillow read; UserError as read_png."""
     any_bits = kind == "depth" and picture.depth_is != "metres"
     fitting = (*TYPES[8], *TYPES[16]) if any_bits else TYPES[picture.bits]
     if values.ndim != 2 or values.dtype not in fitting:
         there = "several channels" if values.ndim != 2 else "8 bits" if values.dtype == np.uint8 else str(values.dtype)
-        raise UserError(f"{path}: not a {picture.bits}-bit {kind} picture (it has {there}); {remedy}")
+        raise UserError(
+            f"{where}: not a {picture.bits}-bit {kind} picture (it has {there}); extract it again from {picture.archive}"
+        )
     return values.astype(np.uint8 if values.dtype == np.uint8 else np.uint16)
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from litemono.data.datasets import registry
 from litemono.data.datasets.base import Dataset, PackableDataset, Size
 from litemono.data.fit import Fit
-from litemono.data.stores import packed
+from litemono.data.stores import packed, packed_index
 from litemono.data.stores.arrays import picture_of, read_picture
 from litemono.data.stores.base import SizedStore
 from litemono.data.stores.headers import BadFile, image_size
@@ -34,7 +34,7 @@ def open_originals(dataset: str, root: Path | str, png: bool) -> FolderStore | p
     kind, root = registry.get(dataset), Path(root)
     if not root.is_dir():
         raise UserError(f"--data_path {root}: there is no such folder; {registry.ways_to_data(dataset)}")
-    if isinstance(kind, PackableDataset) and packed.is_pack(root):
+    if isinstance(kind, PackableDataset) and packed_index.is_pack(root):
         return packed.PackedStore(kind, root)
     return FolderStore(kind, root, png)
 

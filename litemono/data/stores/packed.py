@@ -13,13 +13,10 @@ page faults from a network file system, and the process does not seem to grow by
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import zipfile
 import zlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,107 +24,10 @@ import numpy as np
 from litemono.data.datasets.base import PackableDataset
 from litemono.data.fit import Fit
 from litemono.data.stores.arrays import picture_of, read_picture
+from litemono.data.stores.packed_index import Camera, frames_file, read_index
+from litemono.data.stores.packed_pictures import PictureReader, pictures_file
 from litemono.utils.archives import DAMAGED
-from litemono.utils.atomic_files import may_pass, replacing
 from litemono.utils.errors import UserError
-
-INDEX_FILE = "packed.json"
-FORMAT = "litemono packed frames 1"
-MOST = 10**10
-
-
-@dataclass
-class Camera:
-    """Frames of one camera of one drive, in the order of its file."""
-
-    native_size: tuple[int, int]  # (height, width) of the original images
-    frames: list[int] = field(default_factory=list)
-    crc32: list[int] = field(default_factory=list)
-
-
-@dataclass
-class Drive:
-    """What is packed of one drive."""
-
-    cameras: dict[str, Camera] = field(default_factory=dict)  # by side, "l" or "r"
-    scans: list[int] = field(default_factory=list)
-    no_scans: list[int] = field(default_factory=list)  # frames whose scan the archive does not have
-
-
-@dataclass
-class PackIndex:
-    """The index file."""
-
-    dataset: str  # its name
-    height: int
-    width: int
-    drives: dict[str, Drive] = field(default_factory=dict)
-    fit: str = "stretch"
-    """How the frames came to this size, see data/fit.py; "stretch" or "kb_crop"."""
-
-    @property
-    def frame_bytes(self) -> int:
-        return 3 * self.height * self.width
-
-    @property
-    def size(self) -> str:
-        """As --size takes it."""
-        return f"{self.width}x{self.height}"
-
-
-def is_pack(root: Path | str) -> bool:
-    return (Path(root) / INDEX_FILE).is_file()
-
-
-def frames_file(root: Path, dataset: PackableDataset, folder: str, side: str) -> Path:
-    """The packed frames of one camera."""
-    return Path(root) / f"{dataset.camera_place(folder, side)}.bin"
-
-
-def read_index(root: Path | str) -> PackIndex:
-    path = Path(root) / INDEX_FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT:
-            raise ValueError("another format")
-        drives = {folder: _drive(entry) for folder, entry in content.pop("drives").items()}
-        index = PackIndex(drives=drives, **content)
-        if not (isinstance(index.dataset, str) and _all_counts([index.height, index.width], least=1)):
-            raise ValueError("its size or data set is not one")
-        return index
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        if may_pass(error):
-            raise
-        raise UserError(
-            f"{path}: not an index of packed frames ({error}); pack this folder again: "
-            "python -m litemono.prepare pack --from ZIPS_OR_FOLDER --output DIR"
-        ) from None
-
-
-def _drive(entry: dict) -> Drive:
-    cameras = {side: Camera(**camera) for side, camera in entry["cameras"].items()}
-    lists = [entry["scans"], entry["no_scans"]]
-    for camera in cameras.values():
-        if len(camera.frames) != len(camera.crc32):
-            raise ValueError("frames and checksums differ in number")
-        if len(camera.native_size) != 2 or not _all_counts(camera.native_size, least=1):
-            raise ValueError("the size of the original images is not one")
-        lists += [camera.frames, camera.crc32]
-    if not all(isinstance(numbers, list) and _all_counts(numbers) for numbers in lists):
-        raise ValueError("its frames, scans or checksums are not lists of numbers")
-    return Drive(cameras, entry["scans"], entry["no_scans"])
-
-
-def _all_counts(numbers: Sequence[object], least: int = 0) -> bool:
-    """Whether all are whole numbers that a file name of ten digits can hold."""
-    return all(type(number) is int and least <= number < MOST for number in numbers)
-
-
-def write_index(root: Path, index: PackIndex) -> None:
-    """Replace the index at once; everything it names must be on the disk already."""
-    content = json.dumps({"format": FORMAT, **asdict(index)}, separators=(",", ":"))
-    with replacing(root / INDEX_FILE) as file:
-        file.write(content.encode())
 
 
 def frames_are_whole(path: Path, start: int, crcs: list[int], frame_bytes: int) -> bool:
@@ -165,6 +65,7 @@ class PackedStore:
             raise UserError(f"--data_path {root}: packed from --dataset {self.index.dataset}, not {dataset.name}")
         self._rows: dict[tuple[str, str], dict[int, int]] = {}  # row in the file by frame number
         self._files: dict[tuple[str, str], int] = {}
+        self._pictures: dict[tuple[str, str, str], PictureReader] = {}  # by kind, folder, side
         for folder, drive in self.index.drives.items():
             for side, camera in drive.cameras.items():
                 self._add_camera(folder, side, camera)
@@ -187,18 +88,30 @@ class PackedStore:
     def read_original(self, folder: str, frame: int, side: str) -> np.ndarray:
         return self.read(folder, frame, side)  # what the pack was made from is not in it
 
+    def packed_pictures(self, kind: str, folder: str, side: str) -> PictureReader | None:
+        """Pictures of a camera, where they are packed; others lie below the root as files."""
+        return self._pictures.get((kind, self._name(folder), side))
+
     def read_array(self, kind: str, folder: str, frame: int, side: str) -> np.ndarray:
+        reader = self.packed_pictures(kind, folder, side)
+        if reader is not None:
+            return reader.read(frame)
         return read_picture(self.dataset, self.root, kind, folder, frame, side)
 
     def array_path(self, kind: str, folder: str, frame: int, side: str) -> Path | None:
+        if self.packed_pictures(kind, folder, side) is not None:
+            return None
         return picture_of(self.dataset, kind).path(self.root, folder, frame, side)
 
     def has_array(self, kind: str, folder: str, frame: int, side: str) -> bool:
-        path = self.array_path(kind, folder, frame, side)
-        return path is None or os.path.lexists(path)
+        reader = self.packed_pictures(kind, folder, side)
+        if reader is not None:
+            return reader.has(frame)
+        return os.path.lexists(picture_of(self.dataset, kind).path(self.root, folder, frame, side))
 
     def array_place(self, kind: str, folder: str, frame: int, side: str) -> str:
-        return str(self.array_path(kind, folder, frame, side))
+        reader = self.packed_pictures(kind, folder, side)
+        return str(self.array_path(kind, folder, frame, side) if reader is None else f"{reader.path}, frame {frame}")
 
     def read_fitted(self, folder: str, frame: int, side: str, window: Fit, planes: np.ndarray) -> None:
         self.read_planes(folder, frame, side, planes)  # fitted when it was packed
@@ -265,6 +178,9 @@ class PackedStore:
                 f"{path}: {there} of {needed} bytes are there; the pack is damaged. Run the same "
                 "python -m litemono.prepare pack again: it packs what is incomplete anew"
             )
+        for kind, pictures in camera.pictures.items():
+            path = pictures_file(self.root, self.dataset, kind, folder, side)
+            self._pictures[kind, self._name(folder), side] = PictureReader(path, pictures)
         self._rows[self._name(folder), side] = {frame: row for row, frame in enumerate(camera.frames)}
 
     def _name(self, folder: str) -> str:

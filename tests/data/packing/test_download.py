@@ -15,7 +15,7 @@ from range_server import serve
 
 from litemono.data.packing import download as downloads
 from litemono.data.packing import http
-from litemono.data.stores import packed
+from litemono.data.stores import packed_index
 from litemono.utils.errors import UserError
 from networks.imagenet import WEIGHTS_FOLDER
 
@@ -241,7 +241,7 @@ def test_packing_from_a_server_fetches_only_the_frames_and_gives_the_same_pack(m
     assert pack(tmp_path / "zips", tmp_path / "b").returncode == 0
     for first in sorted(p for p in (tmp_path / "b").rglob("*") if p.is_file()):
         assert (tmp_path / "a" / first.relative_to(tmp_path / "b")).read_bytes() == first.read_bytes()
-    assert packed.read_index(tmp_path / "a").drives[DRIVE].scans == [8]
+    assert packed_index.read_index(tmp_path / "a").drives[DRIVE].scans == [8]
 
 
 def test_gaps_between_the_frames_are_not_fetched(kitti_sample, server, pack, tmp_path, monkeypatch):

@@ -32,7 +32,7 @@ from packing_helpers import (
 )
 from PIL import Image
 
-from litemono.data.stores import packed
+from litemono.data.stores import packed_index
 from litemono.data.stores.folder import open_store
 
 SIZE = "160x96"
@@ -224,7 +224,7 @@ def test_a_killed_run_leaves_a_sound_pack_and_the_same_command_completes_it(kitt
     process.stdout.readline()  # the short drive is reported
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert list(packed.read_index(output).drives) == [other]
+    assert list(packed_index.read_index(output).drives) == [other]
     assert open_store("kitti", output, False, 192, 640).has(other, 1, "l")
 
     again = pack(tmp_path / "zips", output, "--size", "640x192", split=split)

@@ -16,7 +16,7 @@ from litemono.data.kitti.calibration import read_calibration
 from litemono.data.kitti.velodyne import load_scan
 from litemono.data.splits import read_split
 from litemono.data.stores.folder import open_originals, open_store, resized
-from litemono.data.stores.packed import read_index
+from litemono.data.stores.packed_index import read_index
 from litemono.utils.errors import UserError
 
 DRIVE = "2011_09_26/2011_09_26_drive_0001_sync"

@@ -24,7 +24,7 @@ from litemono.data.loader import Loader
 from litemono.data.packing.requirements import SplitConfig
 from litemono.data.sampler import EpochBatches
 from litemono.data.splits import SplitLine
-from litemono.data.stores import packed
+from litemono.data.stores import packed_index
 from litemono.data.stores.folder import open_store
 from litemono.data.triplets import TripletDataset
 from litemono.utils.errors import UserError
@@ -152,23 +152,23 @@ NONSENSE = {
 
 @pytest.mark.parametrize("what", NONSENSE)
 def test_an_index_with_values_of_wrong_types_is_named(damaged, what):
-    index = json.loads((damaged / packed.INDEX_FILE).read_text())
+    index = json.loads((damaged / packed_index.INDEX_FILE).read_text())
     NONSENSE[what](index)
-    (damaged / packed.INDEX_FILE).write_text(json.dumps(index))
+    (damaged / packed_index.INDEX_FILE).write_text(json.dumps(index))
     with pytest.raises(UserError, match="packed.json: not an index of packed frames"):
         open_store("kitti", damaged, False, HEIGHT, WIDTH)
 
 
 def test_an_index_nested_too_deeply_is_named(damaged):
-    (damaged / packed.INDEX_FILE).write_text("[" * 200_000)
+    (damaged / packed_index.INDEX_FILE).write_text("[" * 200_000)
     with pytest.raises(UserError, match="packed.json: not an index of packed frames"):
         open_store("kitti", damaged, False, HEIGHT, WIDTH)
 
 
 def test_a_large_frame_number_costs_no_memory(damaged):
-    index = json.loads((damaged / packed.INDEX_FILE).read_text())
+    index = json.loads((damaged / packed_index.INDEX_FILE).read_text())
     set_frame(index, 9_999_999_999)
-    (damaged / packed.INDEX_FILE).write_text(json.dumps(index))
+    (damaged / packed_index.INDEX_FILE).write_text(json.dumps(index))
     tracemalloc.start()
     store = open_store("kitti", damaged, False, HEIGHT, WIDTH)
     assert store.has(DRIVE, 9_999_999_999, "l") and tracemalloc.get_traced_memory()[1] < 10e6
@@ -202,20 +202,20 @@ def test_a_truncated_frame_file_is_named_when_the_pack_is_opened(damaged):
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": "something else"}', "not json"])
 def test_a_damaged_index_is_named(damaged, text):
-    (damaged / packed.INDEX_FILE).write_text(text)
+    (damaged / packed_index.INDEX_FILE).write_text(text)
     with pytest.raises(UserError, match=r"packed\.json: not an index"):
         open_store("kitti", damaged, False, HEIGHT, WIDTH)
 
 
 def test_odometry_sequences_are_found_with_and_without_leading_zero(tmp_path):
-    index = packed.PackIndex(
-        "kitti_odom", 32, 64, {"09": packed.Drive({"l": packed.Camera((376, 1241), [0, 1], [0, 0])})}
+    index = packed_index.PackIndex(
+        "kitti_odom", 32, 64, {"09": packed_index.Drive({"l": packed_index.Camera((376, 1241), [0, 1], [0, 0])})}
     )
-    path = packed.frames_file(tmp_path, KITTI_ODOMETRY, "09", "l")
+    path = packed_index.frames_file(tmp_path, KITTI_ODOMETRY, "09", "l")
     assert path == tmp_path / "sequences/09/image_2.bin"
     path.parent.mkdir(parents=True)
     np.arange(2 * 3 * 32 * 64, dtype=np.uint8).tofile(path)
-    packed.write_index(tmp_path, index)
+    packed_index.write_index(tmp_path, index)
     store = open_store("kitti_odom", tmp_path, False, 32, 64)
     assert store.has("9", 1, "l") and store.has("09", 1, "l") and not store.has("9", 2, "l")
     assert np.array_equal(store.read("9", 1, "l"), store.read("09", 1, "l"))
@@ -254,10 +254,10 @@ def test_verify_finds_one_changed_byte(damaged, verify):
 
 
 def test_verify_names_missing_frames_and_a_broken_scan_archive(damaged, verify):
-    content = json.loads((damaged / packed.INDEX_FILE).read_text())
+    content = json.loads((damaged / packed_index.INDEX_FILE).read_text())
     camera = content["drives"][DRIVE]["cameras"]["l"]
     del camera["frames"][-1], camera["crc32"][-1]
-    (damaged / packed.INDEX_FILE).write_text(json.dumps(content))
+    (damaged / packed_index.INDEX_FILE).write_text(json.dumps(content))
     (damaged / DRIVE / "velodyne_points.zip").write_bytes(b"PK")
     process = verify(damaged)
     assert process.returncode == 1

@@ -15,7 +15,7 @@ from litemono.data.kitti.paths import SCANS_ARCHIVE, PackedScan, scan_name
 from litemono.data.kitti.velodyne import load_scan
 from litemono.data.packing.drive import Job, copy_calibration, pack_drive
 from litemono.data.packing.sources import Origin
-from litemono.data.stores.packed import Drive, PackIndex
+from litemono.data.stores.packed_index import Drive, PackIndex
 
 from ..mutations import damaged_bytes, damaged_zip, zip_bytes
 from .base import Kind, Use

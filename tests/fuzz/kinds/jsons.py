@@ -14,7 +14,8 @@ import networks
 from litemono import inference
 from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.packing.split import open_index
-from litemono.data.stores.packed import INDEX_FILE, Camera, Drive, PackedStore, PackIndex, frames_file, write_index
+from litemono.data.stores.packed import PackedStore
+from litemono.data.stores.packed_index import INDEX_FILE, Camera, Drive, PackIndex, frames_file, write_index
 from litemono.engine.resume import check_same_run
 from litemono.engine.settings import RunConfig, to_json
 from litemono.jobs import slurm

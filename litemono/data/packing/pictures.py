@@ -1,0 +1,124 @@
+"""Packing a camera's depth and masks beside its frames (stores/packed_pictures.py)."""
+
+from __future__ import annotations
+
+import copy
+import io
+import os
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from litemono.data.datasets.base import PackableDataset
+from litemono.data.fit import fit
+from litemono.data.packing.sources import Member, Source
+from litemono.data.stores.arrays import check_png
+from litemono.data.stores.images import NOT_AN_IMAGE, unreadable
+from litemono.data.stores.packed import frames_are_whole
+from litemono.data.stores.packed_index import Camera, PackIndex
+from litemono.data.stores.packed_pictures import TYPES, Pictures, pictures_file
+from litemono.utils.errors import UserError
+
+OTHER_BYTES = "the disk gives back other bytes than were written; is it failing?"
+
+
+def add_pictures(
+    root: Path,
+    index: PackIndex,
+    dataset: PackableDataset,
+    folder: str,
+    side: str,
+    camera: Camera,
+    frames: Sequence[int],
+    sources: Sequence[Source],
+    tick: Callable[[], None],
+) -> Camera:
+    """The camera with the pictures of these frames behind those it has. `tick` is called for each frame.
+
+    Frames without a picture are noted, if the sources have pictures of this camera at all. UserError for a picture of another
+    size or number of bits.
+    """
+    camera = copy.deepcopy(camera)
+    for kind in dataset.packed_pictures:
+        found = {frame: _find(dataset, sources, kind, folder, frame, side) for frame in frames}
+        members = {frame: member for frame, member in found.items() if member is not None}
+        there = camera.pictures.get(kind)
+        if members:
+            path = pictures_file(root, dataset, kind, folder, side)
+            there = camera.pictures[kind] = _append(path, index, dataset, kind, camera, members, tick)
+        if there is not None:
+            there.absent = sorted({*there.absent, *found} - {*there.frames})
+        for _ in range(len(found) - len(members)):
+            tick()
+    return camera
+
+
+def _find(
+    dataset: PackableDataset, sources: Sequence[Source], kind: str, folder: str, frame: int, side: str
+) -> Member | None:
+    names = dataset.picture_names(kind, folder, frame, side)
+    return next(filter(None, (source.find(name) for source in sources for name in names)), None)
+
+
+def _append(
+    path: Path,
+    index: PackIndex,
+    dataset: PackableDataset,
+    kind: str,
+    camera: Camera,
+    members: dict[int, Member],
+    tick: Callable[[], None],
+) -> Pictures:
+    """Add the pictures behind those that the index has, and make sure of the disk's copy."""
+    pictures = camera.pictures.get(kind)
+    if pictures is None:
+        height, width = camera.native_size
+        size = fit("kb_crop", (height, width), (0, 0)).size if index.fit == "kb_crop" else (height, width)
+        pictures = Pictures(dataset.pictures[kind].bits, size)
+    kept = len(pictures.frames)
+    with open(path, "ab") as file:
+        file.truncate(kept * pictures.picture_bytes)
+        for frame, member in sorted(members.items(), key=lambda item: (item[1].order, item[0])):
+            values = _read(member, index, dataset, kind, camera)
+            content = values.astype(TYPES[pictures.bits]).tobytes()
+            file.write(content)
+            pictures.frames.append(frame)
+            pictures.crc32.append(zlib.crc32(content))
+            tick()
+        file.flush()
+        os.fsync(file.fileno())
+    if not frames_are_whole(path, kept * pictures.picture_bytes, pictures.crc32[kept:], pictures.picture_bytes):
+        raise UserError(f"{path}: {OTHER_BYTES}")
+    return pictures
+
+
+def _read(member: Member, index: PackIndex, dataset: PackableDataset, kind: str, camera: Camera) -> np.ndarray:
+    """(h, w) numbers of a picture; a picture of another size than its image does not belong to it."""
+    content = member.read()
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            values = check_png(np.asarray(image), member.where, kind, dataset.pictures[kind])
+    except NOT_AN_IMAGE as error:
+        raise unreadable(member.where, error, member.source.remedy) from None
+    height, width = camera.native_size
+    if values.shape != (height, width):
+        raise UserError(
+            f"{member.where}: {values.shape[1]}x{values.shape[0]} pixels, its image has {width}x{height}; {kind} must be of the "
+            "image's own size"
+        )
+    return fit("kb_crop", (height, width), (0, 0)).depth(values) if index.fit == "kb_crop" else values
+
+
+def cut_pictures(
+    root: Path, index: PackIndex, dataset: PackableDataset, folder: str, side: str, camera: Camera | None
+) -> None:
+    """A camera's picture files back to what the index knows of them."""
+    for kind in dataset.packed_pictures:
+        path = pictures_file(root, dataset, kind, folder, side)
+        if camera is not None and kind in camera.pictures:
+            os.truncate(path, len(camera.pictures[kind].frames) * camera.pictures[kind].picture_bytes)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,120 @@
+"""The index of a pack: packed.json, which names every drive, camera, frame and picture in it, with their checksums."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from litemono.data.datasets.base import PackableDataset
+from litemono.data.stores.packed_pictures import Pictures
+from litemono.utils.atomic_files import may_pass, replacing
+from litemono.utils.errors import UserError
+
+INDEX_FILE = "packed.json"
+FORMAT = "litemono packed frames 1"
+MOST = 10**10
+PackedFit = Literal["stretch", "kb_crop"]
+
+
+@dataclass
+class Camera:
+    """Frames of one camera of one drive, in the order of its file."""
+
+    native_size: tuple[int, int]  # (height, width) of the original images
+    frames: list[int] = field(default_factory=list)
+    crc32: list[int] = field(default_factory=list)
+    pictures: dict[str, Pictures] = field(default_factory=dict)  # by kind, "depth" or "mask"
+
+
+@dataclass
+class Drive:
+    """What is packed of one drive."""
+
+    cameras: dict[str, Camera] = field(default_factory=dict)  # by side, "l" or "r"
+    scans: list[int] = field(default_factory=list)
+    no_scans: list[int] = field(default_factory=list)  # frames whose scan the archive does not have
+
+
+@dataclass
+class PackIndex:
+    """The index file."""
+
+    dataset: str  # its name
+    height: int
+    width: int
+    drives: dict[str, Drive] = field(default_factory=dict)
+    fit: PackedFit = "stretch"
+    """How the frames came to this size, see data/fit.py."""
+
+    @property
+    def frame_bytes(self) -> int:
+        return 3 * self.height * self.width
+
+    @property
+    def size(self) -> str:
+        """As --size takes it."""
+        return f"{self.width}x{self.height}"
+
+
+def is_pack(root: Path | str) -> bool:
+    return (Path(root) / INDEX_FILE).is_file()
+
+
+def frames_file(root: Path, dataset: PackableDataset, folder: str, side: str) -> Path:
+    """The packed frames of one camera."""
+    return Path(root) / f"{dataset.camera_place(folder, side)}.bin"
+
+
+def read_index(root: Path | str) -> PackIndex:
+    path = Path(root) / INDEX_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT:
+            raise ValueError("another format")
+        drives = {folder: _drive(entry) for folder, entry in content.pop("drives").items()}
+        index = PackIndex(drives=drives, **content)
+        if not (isinstance(index.dataset, str) and _all_counts([index.height, index.width], least=1)):
+            raise ValueError("its size or data set is not one")
+        return index
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        if may_pass(error):
+            raise
+        raise UserError(
+            f"{path}: not an index of packed frames ({error}); pack this folder again: "
+            "python -m litemono.prepare pack --from ZIPS_OR_FOLDER --output DIR"
+        ) from None
+
+
+def _drive(entry: dict) -> Drive:
+    cameras = {side: Camera(**camera) for side, camera in entry["cameras"].items()}
+    lists = [entry["scans"], entry["no_scans"]]
+    for camera in cameras.values():
+        camera.pictures = {kind: Pictures(**pictures) for kind, pictures in camera.pictures.items()}  # type: ignore[arg-type]
+        for pictures in camera.pictures.values():
+            if len(pictures.frames) != len(pictures.crc32) or not _all_counts(pictures.size, least=1):
+                raise ValueError("pictures and checksums differ in number, or their size is not one")
+            pictures.size = (pictures.size[0], pictures.size[1])
+            lists += [pictures.frames, pictures.crc32, pictures.absent]
+        if len(camera.frames) != len(camera.crc32):
+            raise ValueError("frames and checksums differ in number")
+        if len(camera.native_size) != 2 or not _all_counts(camera.native_size, least=1):
+            raise ValueError("the size of the original images is not one")
+        lists += [camera.frames, camera.crc32]
+    if not all(isinstance(numbers, list) and _all_counts(numbers) for numbers in lists):
+        raise ValueError("its frames, scans or checksums are not lists of numbers")
+    return Drive(cameras, entry["scans"], entry["no_scans"])
+
+
+def _all_counts(numbers: Sequence[object], least: int = 0) -> bool:
+    """Whether all are whole numbers that a file name of ten digits can hold."""
+    return all(type(number) is int and least <= number < MOST for number in numbers)
+
+
+def write_index(root: Path, index: PackIndex) -> None:
+    """Replace the index at once; everything it names must be on the disk already."""
+    content = json.dumps({"format": FORMAT, **asdict(index)}, separators=(",", ":"))
+    with replacing(root / INDEX_FILE) as file:
+        file.write(content.encode())
