@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 import warnings
 from pathlib import Path
@@ -24,15 +25,21 @@ def load_imagenet_encoder(depth: DepthNet, file: Path) -> list[str]:
     """Start the depth encoder from a published ImageNet backbone (lite-mono-pretrain.pth and the like).
 
     Used are the entries under `model` that the encoder has, less those that begin with "norm". Returns the names of the
-    others, which are ignored. What the encoder has and the file lacks keeps its values, with a warning.
+    others, which are ignored. What the encoder has and the file lacks keeps its values, with a warning. A trained
+    encoder.pth of the same network is taken as it is.
     """
-    backbone = state_files.read(file).get("model")
+    state, wanted = state_files.read(file), depth.encoder.state_dict()
+    backbone = state.get("model")
     if not isinstance(backbone, dict):
+        trained = state_files.plain_names(state_files.unwrapped(state))
+        if wanted.keys() <= trained.keys() and state_files.fits(wanted, {name: trained[name] for name in wanted}):
+            depth.encoder.load_state_dict({name: trained[name] for name in wanted})
+            return []
         raise NetworkError(
-            f"{file} has no 'model' entry, so it is no ImageNet backbone; trained weights: --load_weights FOLDER"
+            f"{file} has no 'model' entry, so it is no ImageNet backbone, and no encoder of {depth.name}; to start from trained "
+            f"weights: --load_weights {shlex.quote(str(file.parent))}, with the --model that they are of"
         )
     backbone = state_files.plain_names(backbone)
-    wanted = depth.encoder.state_dict()
     used = {name: value for name, value in backbone.items() if name in wanted and not name.startswith("norm")}
     if not state_files.fits(wanted, used):
         others = identify.depth_variants(backbone, "encoder", state_files.fits)

@@ -391,6 +391,26 @@ def test_resuming_with_other_settings_is_refused(street, uninterrupted, capsys):
     assert_refused(outcome, "--height was 32, is 64", "another --model_name")
 
 
+def test_settings_changed_behind_the_runs_back_do_not_count(street, uninterrupted, tmp_path, capsys):
+    """The checkpoint has them too: another rate is never taken in silence, and a lost config.json is no dead end."""
+    run = shutil.copytree(uninterrupted, tmp_path / uninterrupted.name)
+    command, saved = flags(street, tmp_path, run.name), json.loads((run / "config.json").read_text())
+    changed = {**saved, "optim": {**saved["optim"], "weight_decay": 0.5}}
+    (run / "config.json").write_text(json.dumps(changed))
+    outcome = invoke(main, capsys, *command, "--weight_decay", "0.5")
+    assert_refused(outcome, "config.json was changed after the run had begun (--weight_decay was 0.01, is 0.5)")
+    assert json.loads((run / "config.json").read_text())["optim"] == saved["optim"]
+    for damage in ("restored", "lost", "not json"):
+        if damage == "lost":
+            (run / "config.json").unlink()
+        elif damage == "not json":
+            (run / "config.json").write_text("{" * 100000)
+        if damage != "restored":
+            assert_refused(invoke(main, capsys, *command, "--weight_decay", "0.5"), "--weight_decay was 0.01, is 0.5")
+        assert invoke(main, capsys, *command).code == 0, damage
+        assert json.loads((run / "config.json").read_text())["optim"] == saved["optim"]
+
+
 def test_a_missing_frame_is_reported_before_training_and_can_be_skipped(tmp_path, command):
     root = write_drive(tmp_path / "data", range(10))
     for which in ("train", "val"):

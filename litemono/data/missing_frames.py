@@ -48,7 +48,7 @@ def find_missing(
         list(dict.fromkeys(bad.values()))[:SHOWN],
         store.dataset.archives(folders) if folders else [],
         store.dataset.archive_source,
-        mixed_sizes(looks) if store.dataset.video else [],
+        list(mixed_sizes(looks).values()) if store.dataset.video else [],
     )
 
 
@@ -72,22 +72,22 @@ def _size_or_problem(store: FrameStore, frame: FrameName) -> tuple[int, int] | s
         return str(error)
 
 
-def mixed_sizes(looks: dict[FrameName, tuple[int, int] | str]) -> list[str]:
-    """Cameras, by folder and side, whose images have several sizes: one K cannot be that of all of them."""
+def mixed_sizes(looks: dict[FrameName, tuple[int, int] | str]) -> dict[tuple[str, str], str]:
+    """Cameras, by folder and side, whose images have several sizes, with the sizes: one K cannot be that of all of them."""
     sizes: dict[tuple[str, str], Counter[tuple[int, int]]] = {}
     first: dict[tuple[str, str, tuple[int, int]], int] = {}
     for (folder, frame, side), look in looks.items():
         if not isinstance(look, str):
             sizes.setdefault((folder, side), Counter())[look] += 1
             first.setdefault((folder, side, look), frame)
-    texts = []
+    texts = {}
     for (folder, side), counts in sizes.items():
         if len(counts) > 1:
             parts = (
                 f"{count} of {size[1]}x{size[0]} (first: frame {first[folder, side, size]})"
                 for size, count in counts.most_common()
             )
-            texts.append(f"{folder} {side}: {', '.join(parts)}")
+            texts[folder, side] = f"{folder} {side}: {', '.join(parts)}"
     return texts
 
 

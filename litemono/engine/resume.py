@@ -27,13 +27,15 @@ import torch
 from torch import nn
 
 from litemono.engine import checkpoint
-from litemono.engine.checkpoint_paths import checkpoint_folder, checkpoint_path, has_checkpoints
+from litemono.engine.checkpoint_paths import checkpoint_folder, checkpoint_path, checkpoints, has_checkpoints
 from litemono.engine.distributed import Processes
 from litemono.engine.grad_guard import GradGuard
 from litemono.engine.lr_schedule import group_rates
 from litemono.engine.reporter import Reporter
+from litemono.engine.run_folder import RunFolder
 from litemono.engine.settings import TrainingConfig, to_json
 from litemono.engine.task import TaskData
+from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import is_out_of_memory
 from litemono.utils.errors import UserError
 
@@ -79,6 +81,7 @@ class Resumable(Protocol):
     optimizers: dict[str, torch.optim.Optimizer]
     guard: GradGuard
     progress: Progress
+    run: RunFolder | None
 
 
 def check_same_run(config: TrainingConfig) -> None:
@@ -88,18 +91,24 @@ def check_same_run(config: TrainingConfig) -> None:
         return
     try:
         different = differences((folder / "config.json").read_text(), config)
-    except FileNotFoundError:
-        raise UserError(
-            f"{folder} has checkpoints but no config.json, so nothing says whether the flags are the same; restore it, or use "
-            "another --model_name"
-        ) from None
-    except (ValueError, TypeError, AttributeError, RecursionError, IsADirectoryError):
-        raise UserError(f"{folder}/config.json is damaged; restore it or use another --model_name") from None
+    except (FileNotFoundError, ValueError, TypeError, AttributeError, RecursionError, IsADirectoryError) as error:
+        problem = "is not there" if isinstance(error, FileNotFoundError) else "is damaged"
+        different = differences_to_checkpoint(config, f"{folder}/config.json {problem}")
     if different:
         raise UserError(
             f"{folder} holds a run with other settings ({'; '.join(different)}); "
             "use the same flags to resume it, or another --model_name"
         )
+
+
+def differences_to_checkpoint(config: TrainingConfig, why: str) -> list[str]:
+    """The same by the settings in the newest checkpoint; UserError(why) where it cannot be read either."""
+    for path in reversed(checkpoints(checkpoint_folder(config.folder))):
+        try:
+            return differences(json.dumps(checkpoint.load(path)["config"]), config)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
+    raise UserError(f"{why}, and no checkpoint tells the flags of the run; restore it or use another --model_name")
 
 
 def differences(saved: str, config: TrainingConfig) -> list[str]:
@@ -167,6 +176,7 @@ def restore(training: Resumable, state: dict[str, Any]) -> None:
             f"{folder}/checkpoints are of another litemono: finish the run with that version, or start another --model_name "
             "from its --load_weights models/last"
         )
+    check_settings_of(training, state)
     for name, now in training.data.fingerprints.items():
         then = state.get(name)
         if not isinstance(then, str) or then != now:
@@ -193,6 +203,25 @@ def restore(training: Resumable, state: dict[str, Any]) -> None:
 
 def one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def check_settings_of(training: Resumable, state: dict[str, Any]) -> None:
+    """UserError where the checkpoint is of other settings: config.json, which was compared before, was changed by hand."""
+    folder = training.config.folder
+    try:
+        different = differences(json.dumps(state["config"]), training.config)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        step = state["progress"]["step"]
+        raise UserError(
+            f"{folder}/checkpoints: the one of step {step} has no settings; delete it to resume from the one before"
+        ) from None
+    if different:
+        if training.run:
+            write_atomically(folder / "config.json", (json.dumps(state["config"], indent=2) + "\n").encode())
+        raise UserError(
+            f"{folder}/config.json was changed after the run had begun ({'; '.join(different)}), and is restored from the "
+            "checkpoint; use the flags of the run to resume it, or another --model_name"
+        )
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ def test_damaged_settings_of_a_run_are_named(street, tmp_path, content):
     (config.folder / "checkpoints").mkdir(parents=True)
     (config.folder / "checkpoints/step_00000001.pt").touch()
     (config.folder / "config.json").mkdir() if content is None else (config.folder / "config.json").write_text(content)
-    with pytest.raises(UserError, match="config.json is damaged"):
+    with pytest.raises(UserError, match="config.json is damaged, and no checkpoint tells"):
         check_same_run(config)
 
 

@@ -79,8 +79,8 @@ def test_a_backbone_of_another_variant_is_recognised(tmp_path, stored, wanted):
 
 
 def test_backbones_that_do_not_fit_are_explained(tmp_path):
-    weights.save_folder(tmp_path / "w", create(), None)
-    with pytest.raises(NetworkError, match=r"encoder\.pth has no 'model' entry.*--load_weights"):
+    weights.save_folder(tmp_path / "w", create("lite-mono-8m"), None)
+    with pytest.raises(NetworkError, match=rf"encoder\.pth has no 'model' entry.*--load_weights {tmp_path}/w, with"):
         weights.load_imagenet_encoder(create(), tmp_path / "w/encoder.pth")
     misshapen = backbone(tmp_path / "a.pth", **{"stages.0.0.gamma": torch.ones(5)})
     with pytest.raises(NetworkError, match=r"another shape in 1 \(stages\.0\.0\.gamma is \(5,\), not \(32,\)\)"):
@@ -90,6 +90,13 @@ def test_backbones_that_do_not_fit_are_explained(tmp_path):
         weights.load_imagenet_encoder(create(), tmp_path / "b.pth")
     with pytest.raises(NetworkError, match=r"c\.pth: there is no such file"):
         weights.load_imagenet_encoder(create(), tmp_path / "c.pth")
+
+
+def test_a_trained_encoder_of_the_same_network_is_a_start_too(tmp_path):
+    trained, net = create(), create()
+    weights.save_folder(tmp_path / "w", trained, None)
+    assert weights.load_imagenet_encoder(net, tmp_path / "w/encoder.pth") == []
+    assert same(net.encoder, trained.encoder)
 
 
 # --- ImageNet weights of the pose encoder ----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from litemono.data import depth_source
 from litemono.data.datasets.base import PackableDataset, Scans
 from litemono.data.depth_source import DepthUnit
+from litemono.data.missing_frames import mixed_sizes
 from litemono.data.packing.requirements import Wanted
 from litemono.data.splits import SplitLine
 from litemono.data.stores import packed
@@ -65,10 +66,14 @@ def verify(
     report.frames = len(keys)
     with ThreadPoolExecutor(num_workers) as threads:  # decoding and checksums run outside Python's lock
         present = [key for key in keys if store.has(*key)]
-        for key, problem in zip(present, threads.map(lambda key: _problem(store, key, deep), present), strict=True):
-            if problem is not None:
-                report.damaged[key[0]].append(problem)
+        looks = {}
+        for key, look in zip(present, threads.map(lambda key: _look(store, key, deep), present), strict=True):
+            looks[key] = look
+            if isinstance(look, str):
+                report.damaged[key[0]].append(look)
             tick()
+    for (folder, _), text in (mixed_sizes(looks) if dataset.video else {}).items():
+        report.damaged[folder].append(f"images of several sizes cannot be of one camera: {text}")
     for key in sorted(set(keys) - set(present)):
         report.missing[key[0]].append(store.missing(*key))
         tick()
@@ -87,18 +92,19 @@ def verify(
     return report
 
 
-def _problem(store: FrameStore, key: tuple[str, int, str], deep: bool) -> str | None:
-    """What is wrong with a frame that is there: by its checksum if it is packed, else by decoding it or its first bytes."""
-    if isinstance(store, PackedStore):
-        return store.check(*key)
+def _look(store: FrameStore, key: tuple[str, int, str], deep: bool) -> tuple[int, int] | str:
+    """(height, width) of a frame that is there, or what is wrong with it.
+
+    By its checksum if it is packed, else by its first bytes; with `deep` it is decoded too.
+    """
     try:
+        if isinstance(store, PackedStore):
+            return store.check(*key) or store.look(*key)
         if deep:
             store.read(*key)
-        else:
-            store.look(*key)
+        return store.look(*key)
     except UserError as error:
         return str(error)
-    return None
 
 
 def _picture_problem(store: FrameStore, dataset: PackableDataset, key: tuple[str, int, str], deep: bool) -> str | None:

@@ -11,12 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drives import DRIVE, write_drive
 from PIL import Image
 
+from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.missing_frames import check_frames, find_missing
+from litemono.data.packing.requirements import SplitConfig
 from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import open_store
 from litemono.data.stores.headers import BadFile, image_size
+from litemono.prepare import VerifyConfig, verify
 from litemono.utils.errors import UserError
 
 
@@ -139,6 +143,21 @@ def test_files_that_are_no_images_count_as_missing(tmp_path, capsys, how):
     assert [line.frame for line in kept] == [1, 2, 3, 7]
     assert "left out" in capsys.readouterr().err
     assert find_missing(store, lines, (0, -1, 1), False).mixed_sizes == []
+
+
+def test_verify_names_a_drive_whose_images_have_several_sizes(tmp_path, capsys):
+    """As the check before training, which stops there."""
+    write_drive(tmp_path, range(5))
+    (tmp_path / "train_files.txt").write_text("".join(f"{DRIVE} {n} l\n" for n in range(1, 4)))
+    (tmp_path / "val_files.txt").write_text(f"{DRIVE} 1 l\n")
+    config = VerifyConfig(tmp_path, frames=SplitConfig(split=str(tmp_path)), num_workers=1)
+    verify(config)
+    assert "several sizes" not in capsys.readouterr().out
+    Image.new("RGB", (32, 64)).save(KITTI_RAW.frame_path(tmp_path, DRIVE, 2, "l", ".png"))
+    assert verify(config) == 1
+    assert (
+        "images of several sizes cannot be of one camera: " in (out := capsys.readouterr().out) and "1 of 32x64" in out
+    )
 
 
 # ---------------------------------------------------------------- values that do not fill their type
