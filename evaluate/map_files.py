@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from litemono.data.stores.images import check_pixels
 from litemono.utils.archives import check_sizes
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
@@ -43,6 +44,7 @@ def read_map(path: Path, factor: float) -> np.ndarray:
 
 def _picture(path: Path) -> np.ndarray:
     with Image.open(path) as image:
+        check_pixels(image)
         values = np.asarray(image)
     if values.dtype.kind != "f" and values.dtype not in SIXTEEN_BITS:
         raise UserError(

@@ -20,6 +20,7 @@ from PIL import Image
 
 from export_gt import GroundTruth
 from litemono.data.splits import SplitLine
+from litemono.data.stores.images import check_pixels
 from litemono.utils.errors import UserError
 
 from .map_files import find_maps, read_map
@@ -118,8 +119,9 @@ def _occlusions(root: Path, path: Path, shape: tuple[int, ...]) -> np.ndarray:
     file = root.joinpath(*parts).with_suffix(".png")
     try:
         with Image.open(file) as image:
+            check_pixels(image)
             white = np.asarray(image.convert("L")) > 127
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise UserError(
             f"{file}: no readable occlusions ({error}); extract them there or leave out --occluded"
         ) from None

@@ -23,7 +23,7 @@ from litemono.data.fit import fit
 from litemono.data.packing.pictures import OTHER_BYTES, add_pictures, cut_pictures
 from litemono.data.packing.requirements import FrameKey
 from litemono.data.packing.sources import Member, Origin, Source, find_frame, find_scan
-from litemono.data.stores.images import NOT_AN_IMAGE, to_rgb, unreadable
+from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, to_rgb, unreadable
 from litemono.data.stores.packed import frames_are_whole, zip_is_whole
 from litemono.data.stores.packed_index import Camera, Drive, PackIndex, frames_file
 from litemono.utils.atomic_files import replacing
@@ -127,6 +127,7 @@ def _read_image(member: Member, index: PackIndex) -> tuple[bytes, tuple[int, int
     content = member.read()
     try:
         with Image.open(io.BytesIO(content)) as image:
+            check_pixels(image)
             size = image.height, image.width
             pixels = fit(index.fit, size, (index.height, index.width)).image(to_rgb(image))
     except NOT_AN_IMAGE as error:

@@ -16,7 +16,7 @@ from litemono.data.datasets.base import PackableDataset
 from litemono.data.fit import fit
 from litemono.data.packing.sources import Member, Source
 from litemono.data.stores.arrays import check_png
-from litemono.data.stores.images import NOT_AN_IMAGE, unreadable
+from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, unreadable
 from litemono.data.stores.packed import frames_are_whole
 from litemono.data.stores.packed_index import Camera, PackIndex
 from litemono.data.stores.packed_pictures import TYPES, Pictures, pictures_file
@@ -100,6 +100,7 @@ def _read(member: Member, index: PackIndex, dataset: PackableDataset, kind: str,
     content = member.read()
     try:
         with Image.open(io.BytesIO(content)) as image:
+            check_pixels(image)
             values = check_png(np.asarray(image), member.where, kind, dataset.pictures[kind])
     except NOT_AN_IMAGE as error:
         raise unreadable(member.where, error, member.source.remedy) from None

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from litemono.data.datasets.base import Dataset, Picture
-from litemono.data.stores.images import NOT_AN_IMAGE
+from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
 
@@ -42,6 +42,7 @@ def read_png(path: Path, kind: str, picture: Picture) -> np.ndarray:
     remedy = f"extract it again from {picture.archive}"
     try:
         with Image.open(path) as image:
+            check_pixels(image)
             values = np.asarray(image)
     except NOT_AN_IMAGE as error:
         if may_pass(error):

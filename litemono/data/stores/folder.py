@@ -15,7 +15,7 @@ from litemono.data.stores import packed, packed_index
 from litemono.data.stores.arrays import picture_of, read_picture
 from litemono.data.stores.base import SizedStore
 from litemono.data.stores.headers import BadFile, image_size
-from litemono.data.stores.images import NOT_AN_IMAGE, to_rgb, unreadable, upright
+from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, to_rgb, unreadable, upright
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
 
@@ -107,6 +107,7 @@ class FolderStore:
         path = self.path(folder, frame, side)
         try:
             image: Image.Image = Image.open(path)
+            check_pixels(image)
             image = to_rgb(image) if decode else image
             return upright(image) if self.dataset.turned_by_exif else image
         except FileNotFoundError:

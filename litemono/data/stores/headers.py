@@ -103,7 +103,7 @@ def _any_size(path: Path, turned_by_exif: bool) -> Size:
 def _plausible(height: int, width: int) -> Size:
     if not height or not width:
         raise BadFile("an image without pixels")
-    most = 2 * (Image.MAX_IMAGE_PIXELS or height * width)  # where Pillow refuses to decode
+    most = Image.MAX_IMAGE_PIXELS or height * width  # as images.check_pixels
     if height * width > most:
         raise BadFile(f"{width}x{height} pixels, too many for an image of a camera")
     return height, width

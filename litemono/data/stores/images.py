@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -32,6 +33,20 @@ TURNS = {
 LEAST_WHITE = 2**14
 
 
+# check_pixels refuses what Pillow only warns of.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+def check_pixels(image: Image.Image) -> None:
+    """DecompressionBombError where the image, not yet decoded, has more pixels than Pillow takes without a warning.
+
+    A file of 2 MB may ask for gigabytes. Pillow's own error comes at two times as many pixels.
+    """
+    most = Image.MAX_IMAGE_PIXELS
+    if most is not None and image.width * image.height > most:
+        raise Image.DecompressionBombError(f"{image.width}x{image.height}, more than {most / 1e6:.0f} million")
+
+
 class UnknownRange(ValueError):
     """Which number is white?"""
 
@@ -40,6 +55,7 @@ def read_image(path: Path, remedy: str) -> Image.Image:
     """A file as 8-bit RGB, upright by its EXIF note. UserError, which ends with `remedy`, for a file that is no image."""
     try:
         with Image.open(path) as file:
+            check_pixels(file)
             return to_rgb(upright(file))
     except NOT_AN_IMAGE as error:
         raise unreadable(path, error, remedy) from None

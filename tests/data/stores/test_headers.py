@@ -14,13 +14,17 @@ import pytest
 from drives import DRIVE, write_drive
 from PIL import Image
 
+from evaluate.map_files import read_map
 from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.missing_frames import check_frames, find_missing
 from litemono.data.packing.requirements import SplitConfig
 from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import open_store
 from litemono.data.stores.headers import BadFile, image_size
+from litemono.data.stores.images import read_image
 from litemono.prepare import VerifyConfig, verify
+from litemono.utils import colormap
+from litemono.utils.colormap import magma
 from litemono.utils.errors import UserError
 
 
@@ -190,3 +194,32 @@ def test_so_are_colours_of_16_bits_of_which_only_8_are_handed_out(tmp_path):
     (tmp_path / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
     with pytest.raises(UserError, match="16-bit numbers .* do not fill"):
         open_store("frames", tmp_path, False, 32, 64).read(".", 0, "l")
+
+
+# ---------------------------------------------------------------- more pixels than any camera's
+
+
+def test_an_image_that_asks_for_gigabytes_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    """A file of 2 MB may. Every reader of images asks; Pillow only warns here."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    path = tmp_path / "clip/1.png"
+    path.parent.mkdir()
+    Image.new("RGB", (40, 40)).save(path)
+    with pytest.raises(UserError, match=r"1\.png: too many pixels for an image of a camera \(40x40.*\); replace it"):
+        read_image(path, "replace it")
+    with pytest.raises(BadFile, match="40x40 pixels, too many"):
+        image_size(path, turned_by_exif=False)
+    for name in ("0", "2"):
+        Image.new("RGB", (8, 8)).save(path.with_name(f"{name}.png"))
+    with pytest.raises(UserError, match="too many pixels"):
+        open_store("frames", tmp_path, False, 32, 64).read("clip", 1, "l")
+    Image.fromarray(np.full((40, 40), 512, np.uint16)).save(path)
+    with pytest.raises(UserError, match="not a readable depth map"):
+        read_map(path, 256.0)
+
+
+def test_a_large_picture_is_coloured_in_bands_with_the_same_colours(monkeypatch):
+    disparity = np.random.default_rng(0).random((37, 50), dtype=np.float32)
+    whole = magma(disparity)
+    monkeypatch.setattr(colormap, "BAND", 120)  # two rows
+    assert np.array_equal(magma(disparity), whole)
