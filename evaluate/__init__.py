@@ -23,6 +23,10 @@ results.py           the settings and figures of one evaluation, as printed and 
 settings.py          the flags
 inputs.py            what they name: images, ground truth, predictions
 evaluation.py        from checked flags to table and JSON
+epochs.py            every saved epoch of a run in one pass; epoch_curve.py draws them
+distribution.py      errors over distance and size, pixel by pixel
+comparison.py        --compare: several on the same images
+report.py            --report: one HTML file; its figures and pictures beside it, its page in templates/
 tables.py            python -m evaluate.tables: our runs beside published numbers
 table_rows.py        what stands together, and what is not comparable
 table_formats.py     terminal, Markdown, LaTeX, CSV

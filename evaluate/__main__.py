@@ -15,6 +15,8 @@ def evaluate(config: EvaluateConfig) -> None:
 
     Or: python -m evaluate --load_weights runs/mytrain --all_epochs
 
+    Or: python -m evaluate --compare runs/a/models/last runs/b/models/last --report comparison.html
+
     Or: python -m evaluate --pred pngs --gt_path data_depth_annotated --split eigen_benchmark --protocol bts
 
     Or: python -m evaluate --load_weights runs/mytrain/models/last --split odom_09 --data_path kitti_odometry
@@ -26,6 +28,8 @@ def evaluate(config: EvaluateConfig) -> None:
         check(config)
         if config.robustness.corruptions:
             from .robustness import run
+        elif config.compare:
+            from .comparison import run
         elif config.network.many_epochs:
             from .epochs import run
         else:

@@ -90,19 +90,27 @@ def align(
     video: the fit of the image's video, for per_video.
     Raises BadPrediction where median scaling has nothing to scale, or depth to fit is infinite.
     """
+    fit: Fit | None
     if protocol.alignment in IN_DISPARITY:
-        disparity = as_disparity(prediction, kind)
-        fit = video or solve(moments(disparity, 1 / truth.astype(np.float64)))
+        fit = video or solve(moments(as_disparity(prediction, kind), 1 / truth.astype(np.float64)))
+    else:
+        fit = _depth_fit(as_depth(prediction, kind) * protocol.pred_depth_scale, truth, protocol)
+    return aligned(prediction, fit, protocol, kind), fit
+
+
+def aligned(prediction: np.ndarray, fit: Fit | None, protocol: Protocol, kind: PredictionKind) -> np.ndarray:
+    """Depth in metres within the protocol's limits, of a prediction of any shape, by a fit that `align` found."""
+    if protocol.alignment in IN_DISPARITY:
+        scale, shift = fit or Fit(1.0)
         lowest = MIN_DISPARITY if protocol.cap is None else 1 / protocol.cap
-        depth = 1 / np.maximum(fit.scale * disparity + fit.shift, lowest)
-        return depth.clip(protocol.min_depth, protocol.cap), fit
-    depth = as_depth(prediction, kind) * protocol.pred_depth_scale
-    applied = _depth_fit(depth, truth, protocol)
-    if applied is not None:
-        depth = depth * applied.scale
-        if applied.shift:
-            depth = depth + applied.shift
-    return depth.clip(protocol.min_depth, protocol.cap), applied
+        depth = 1 / np.maximum(scale * as_disparity(prediction, kind) + shift, lowest)
+    else:
+        depth = as_depth(prediction, kind) * protocol.pred_depth_scale
+        if fit is not None:
+            depth = depth * fit.scale
+            if fit.shift:
+                depth = depth + fit.shift
+    return depth.clip(protocol.min_depth, protocol.cap)
 
 
 def _depth_fit(depth: np.ndarray, truth: np.ndarray, protocol: Protocol) -> Fit | None:

@@ -34,6 +34,7 @@ class Evaluation(NamedTuple):
 
 def run(config: EvaluateConfig) -> None:
     """Evaluate, print, write. Importing this module does not import torch; a network does."""
+    report = writable(config.report) if config.report else None
     done = evaluate_one(config)
     result, protocol = done.result, done.inputs.protocol
     results.show(result, protocol)
@@ -41,6 +42,11 @@ def run(config: EvaluateConfig) -> None:
         print("\n".join(compare.in_words(result.against, protocol.headline)))
     results.write(done.path, result)
     print(f"written to {done.path}")
+    if report is not None:
+        from .report import write_report
+
+        write_report(report, [done])
+        print(f"report: {report}")
     trained = done.inputs.trained
     if trained and trained.settings.get("loss", {}).get("use_stereo") and protocol.median_scaling:
         print("trained with stereo pairs: --no_median_scaling --pred_depth_scale 5.4 judges its own scale")
@@ -103,6 +109,7 @@ def result_of(config: EvaluateConfig, inputs: Inputs, images: Images, scores: Sc
         pasted=scores.pasted,
         negative_slopes=scores.negative_slopes,
         intervals=results.both_intervals(table, [video_of(key) for key in keys], protocol),
+        by_distance=scores.distribution.distance_table(),
         per_image=results.per_image(table, keys),
     )
 

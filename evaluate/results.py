@@ -79,6 +79,8 @@ class Result:
     """95 % bootstrap intervals of all_metrics: {"images": {name: [low, high]}, "drives": ...}; None of fewer than two."""
     against: dict[str, Any] | None = None
     """Paired differences to another result; see evaluate.compare."""
+    by_distance: dict[str, list] = field(default_factory=dict)
+    """Means over the pixels of each bin of true distance; see evaluate.distribution."""
     per_image: dict[str, list] = field(default_factory=dict)
     """Columns: image, drive, pixels, and each metric."""
 

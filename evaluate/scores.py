@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +18,7 @@ from litemono.utils.progress import track
 
 from .alignment import NO_PIXELS, BadPrediction, Fit, Moments, PredictionKind, solve, video_moments
 from .direction import JUDGED, rank_correlation
+from .distribution import Distribution
 from .metrics import NAMES, Table
 from .names import video_of
 from .placing import Place, Placed, of_whole_image
@@ -76,7 +78,8 @@ class Scores:
         self.pasted = self.negative_slopes = 0
         self.size = (0, 0)
         self.correlations: list[float] = []
-        self._values, self._pixels = array("d"), array("q")
+        self.distribution = Distribution()
+        self._values, self._pixels, self._fits = array("d"), array("q"), array("d")
         for image in scored:
             self.add(image)
 
@@ -92,9 +95,16 @@ class Scores:
         self.counted.append(image.truth)
         self._values.extend(score.metrics[name] for name in NAMES)
         self._pixels.append(score.pixels)
+        self._fits.extend(score.fit or (math.nan, math.nan))
+        self.distribution.add(score.distribution)
         if score.ratio is not None:
             self.ratios.append(score.ratio)
             self.negative_slopes += bool(score.ratio < 0)
+
+    def fit(self, row: int) -> Fit | None:
+        """How the image of this row of the table was aligned."""
+        scale, shift = self._fits[2 * row : 2 * row + 2]
+        return None if math.isnan(scale) else Fit(scale, shift)
 
     def table(self) -> Table:
         values = np.array(self._values, np.float64).reshape(-1, len(NAMES))

@@ -13,12 +13,14 @@ import numpy as np
 from litemono.metrics import Errors
 
 from .alignment import BadPrediction, Fit, PredictionKind, align
+from .distribution import Distribution, distribution_of
 from .metrics import Table, depth_metrics, errors_of, table_of
 from .placing import resize
 from .protocol import Protocol
 from .windows import WINDOWS
 
 EDGE = 0.05  # share of the width on which flip post-processing trusts one of the two predictions
+NOUNS = {"depth": "depth", "disparity": "disparity", "relative": "relative inverse depth"}
 FARTHEST = 1000.0  # metres; the median of a prediction in metres is nearer, whatever it looks at
 
 
@@ -29,6 +31,7 @@ class ImageScore(NamedTuple):
     pixels: int
     """How many counted."""
     fit: Fit | None
+    distribution: Distribution
 
     @property
     def errors(self) -> Errors:
@@ -78,9 +81,9 @@ def check_values(prediction: np.ndarray, counted: np.ndarray, kind: PredictionKi
     prediction: (H, W); counted: (N,) its values where the truth counts. Elsewhere a program may mark pixels as nan.
     """
     if not np.isfinite(counted).all() or (kind != "relative" and (prediction < 0).any()):
-        raise BadPrediction(f"its {kind} has values that are {'negative or ' * (kind != 'relative')}not finite")
+        raise BadPrediction(f"its {NOUNS[kind]} has values that are {'negative or ' * (kind != 'relative')}not finite")
     if not counted.any():
-        raise BadPrediction(f"its {kind} is 0 everywhere")
+        raise BadPrediction(f"its {NOUNS[kind]} is 0 everywhere")
 
 
 def score_image(
@@ -108,7 +111,7 @@ def score_pixels(
         raise BadPrediction(f"its median depth is {np.median(values):.0f} m; is --png_factor right?")
     if not np.isfinite(depth).all():
         raise BadPrediction("its disparity has values of 0, and the protocol has no cap")
-    return ImageScore(depth_metrics(truth, depth), len(truth), fit)
+    return ImageScore(depth_metrics(truth, depth), len(truth), fit, distribution_of(truth, depth))
 
 
 def counted_pixels(

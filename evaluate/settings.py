@@ -143,12 +143,21 @@ class EvaluateConfig:
     """Where to write the errors as JSON. Default: eval_SPLIT.json in the weights folder, or beside the predictions."""
     against: Path | None = None
     """JSON of another evaluation of the same images: print the paired difference with its interval."""
+    report: Path | None = None
+    """Also write this HTML file: numbers, error distributions, worst and best images, settings. It needs no network."""
+    compare: tuple[Path, ...] = ()
+    """Instead of one network or prediction: several weights folders or predictions, side by side in --report."""
     num_workers: int = field(default_factory=default_workers)
     """Threads that read images. Default: one per core, at most 8."""
 
 
 def check(config: EvaluateConfig) -> None:
     """Raise UserError for flags that do not go together or have impossible values."""
+    if config.compare:
+        check_comparison(config)
+        for one in compared(config):
+            check(one)
+        return
     network = config.network.load_weights is not None
     require(
         network != (config.predictions.pred is not None),
@@ -183,6 +192,36 @@ def check(config: EvaluateConfig) -> None:
     require(0 < scale < float("inf"), f"--pred_depth_scale {scale}: must be positive")
 
 
+def check_comparison(config: EvaluateConfig) -> None:
+    """Raise UserError for flags that do not go with --compare."""
+    require(len(config.compare) > 1, "--compare: give two or more weights folders or predictions")
+    require(config.report is not None, "--compare needs a file to write: --report comparison.html")
+    single = {
+        "--load_weights": config.network.load_weights,
+        "--pred": config.predictions.pred,
+        "--save_pred": config.network.save_pred,
+        "--against": config.against,
+        "--output": config.output,
+        "--all_epochs": config.network.many_epochs,
+        "--corruptions": config.robustness.corruptions,
+    }
+    given = ", ".join(name for name, value in single.items() if value)
+    require(not given, f"{given}: does not go with --compare; leave it out")
+    for path in config.compare:
+        require(path.exists(), f"--compare {path}: there is no such file or folder")
+
+
+def compared(config: EvaluateConfig) -> list[EvaluateConfig]:
+    """The evaluations of --compare: a folder with .pth or .pt files is a network, everything else are predictions."""
+    return [_one_of(config, path) for path in config.compare]
+
+
+def _one_of(config: EvaluateConfig, path: Path) -> EvaluateConfig:
+    if path.suffix == ".pt" or (path.is_dir() and any(file.suffix in (".pth", ".pt") for file in path.iterdir())):
+        return replace(config, compare=(), network=replace(config.network, load_weights=path))
+    return replace(config, compare=(), predictions=replace(config.predictions, pred=path))
+
+
 def check_epochs(config: EvaluateConfig) -> None:
     """Raise UserError for flags that do not go with several epochs."""
     last, flags = config.network.last_epochs, config.network
@@ -197,6 +236,7 @@ def check_epochs(config: EvaluateConfig) -> None:
         "--save_pred": flags.save_pred,
         "--against": config.against,
         "--output": config.output,
+        "--report": config.report,
     }
     given = ", ".join(name for name, value in other.items() if value is not None)
     require(not given, f"{given}: for one evaluation; leave it out, or give one of the epochs as --load_weights")

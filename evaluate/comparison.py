@@ -1,0 +1,38 @@
+"""--compare: several networks or predictions, judged by one protocol on the same images, in one report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from litemono.utils.errors import UserError
+
+from . import compare, results
+from .evaluation import Evaluation, evaluate_one, writable
+from .report import write_report
+from .settings import EvaluateConfig, compared
+
+
+def run(config: EvaluateConfig) -> None:
+    """Evaluate each, print its table and its difference to the first, write its JSON and the report."""
+    assert config.report is not None  # check() has seen to it
+    report = writable(config.report)
+    done: list[Evaluation] = []
+    for one in compared(config):
+        evaluation = evaluate_one(one)
+        done.append(_with_difference(evaluation, done[0]) if done else evaluation)
+    for evaluation in done:
+        results.show(evaluation.result, evaluation.inputs.protocol)
+        if evaluation.result.against:
+            print("\n".join(compare.in_words(evaluation.result.against, evaluation.inputs.protocol.headline)))
+        results.write(evaluation.path, evaluation.result)
+    write_report(report, done)
+    print(f"written to {', '.join(str(evaluation.path) for evaluation in done)}\nreport: {report}")
+
+
+def _with_difference(evaluation: Evaluation, first: Evaluation) -> Evaluation:
+    ours, theirs = evaluation.inputs.protocol, first.inputs.protocol
+    different = [part for part in compare.SAME if getattr(ours, part) != getattr(theirs, part)]
+    if different:
+        raise UserError(f"--compare: {', '.join(different)} of the protocols differ; say it for all: --protocol NAME")
+    against = compare.against(evaluation.result, first.result, first.path, ours)
+    return evaluation._replace(result=replace(evaluation.result, against=against))
