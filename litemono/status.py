@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import socket
@@ -19,7 +20,7 @@ from litemono.jobs import slurm
 from litemono.jobs.slurm import JobState
 from litemono.utils import cli
 from litemono.utils.atomic_files import read_json
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, require
 from litemono.utils.formatting import duration
 from litemono.utils.typed_json import well_typed
 
@@ -52,6 +53,10 @@ class StatusConfig:
     """Show the table again and again until Ctrl-C."""
     seconds: float = 10.0
     """Between two updates with --watch; each calls squeue once."""
+    check: bool = False
+    """Exit status 1 where a run failed, was killed or is silent; for scripts and cron."""
+    json: bool = False
+    """Print the runs as JSON, one object each."""
 
 
 class Run(NamedTuple):
@@ -82,10 +87,15 @@ def status(config: StatusConfig) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    table = make_table(read_runs(config.log_dir))
+    require(not (config.watch and (config.check or config.json)), "--watch: not together with --check or --json")
+    runs = read_runs(config.log_dir)
     if not config.watch:
-        console.print(table)
-        return 0
+        if config.json:
+            print(json.dumps([run._asdict() for run in runs], indent=1))
+        else:
+            console.print(make_table(runs))
+        return int(config.check and any(unwell(run) for run in runs))
+    table = make_table(runs)
     try:
         with Live(table, console=console, auto_refresh=False) as live:
             while True:
@@ -93,6 +103,11 @@ def status(config: StatusConfig) -> int:
                 live.update(make_table(read_runs(config.log_dir)), refresh=True)
     except KeyboardInterrupt:
         return 0
+
+
+def unwell(run: Run) -> bool:
+    """Somebody should look at it."""
+    return run.state not in (*COLOURS, "stopped", "cancelled")
 
 
 # ---------------------------------------------------------------- reading
@@ -145,7 +160,8 @@ def describe(
     latest = job or ended
     state = state_of(heartbeat, job, ended, now)
     alive = state in ("running", "starting")
-    eta = heartbeat.get("eta_seconds") if state not in ("finished", "failed") else None
+    silent = state.startswith("silent")
+    eta = heartbeat.get("eta_seconds") if state not in ("finished", "failed") and not silent else None
     if eta is not None and state == "running":
         eta = max(0, eta - (now - heartbeat.get("updated", now)))
     step, total, per_epoch = (heartbeat.get(key) for key in ("step", "total_steps", "steps_per_epoch"))
@@ -178,17 +194,29 @@ def state_of(heartbeat: dict[str, Any], job: JobState | None, ended: JobState | 
     if job is not None:
         if job.state == "PENDING":
             return "queued"
-        return "running" if own == "running" else "starting" if own != "finished" else "finished"
+        return own if own == "finished" else in_job(own, heartbeat, job, now)
     if own in ("finished", "failed", "interrupted"):
         return own
     if not own:
         return AFTERWARDS.get(ended.state, "failed") if ended else "queued"
     if ended is not None:
         return AFTERWARDS.get(ended.state, "failed")
-    if heartbeat.get("host") == socket.gethostname():
-        return own if process_lives(heartbeat.get("pid", 0)) else "killed"
+    if heartbeat.get("host") == socket.gethostname() and not process_lives(heartbeat.get("pid", 0)):
+        return "killed"
+    return in_time(own, now - heartbeat.get("updated", 0))
+
+
+def in_job(own: str, heartbeat: dict[str, Any], job: JobState, now: float) -> str:
+    """State of a run whose job is on a node. A heartbeat from before the job began is of an earlier start."""
     silent = now - heartbeat.get("updated", 0)
-    return own if silent < SILENT_SECONDS else f"silent for {duration(silent)}"
+    if job.minutes_left is not None and job.limit and 0 <= (began := 60 * (job.limit - job.minutes_left)) < silent:
+        return in_time("starting", began)
+    return in_time("running" if own == "running" else "starting", silent)
+
+
+def in_time(state: str, silent: float) -> str:
+    """The state, or for how many seconds nothing was heard of the run."""
+    return state if silent < SILENT_SECONDS else f"silent for {duration(silent)}"
 
 
 def process_lives(pid: int) -> bool:

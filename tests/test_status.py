@@ -117,6 +117,27 @@ def test_evaluated_errors_count_more_than_those_of_training(tmp_path, no_slurm):
     assert only(tmp_path).abs_rel == 0.112, "errors on other images are not comparable"
 
 
+def test_a_heartbeat_that_is_old_is_said_whatever_slurm_says(tmp_path, fake_slurm):
+    """Hung since three hours, while its job runs: no speed, no time left."""
+    write_run(tmp_path / "a", job_id="7", eta_seconds=3600, updated=time.time() - 3 * 3600)
+    fake_slurm({"7": JobState("7", "RUNNING", "gpu002", "None", 1200, 1440)})
+    run = only(tmp_path)
+    assert (run.state, run.speed, run.eta, run.fits) == ("silent for 3h00m", "", "", "")
+
+
+def test_a_requeued_job_whose_heartbeat_is_of_the_start_before_is_starting(tmp_path, fake_slurm):
+    write_run(tmp_path / "a", job_id="7", updated=time.time() - 3 * 3600)
+    fake_slurm({"7": JobState("7", "RUNNING", "gpu002", "None", 1439, 1440)})
+    assert only(tmp_path).state == "starting"
+
+
+@pytest.mark.parametrize(("state", "code"), [("finished", 0), ("running", 0), ("failed", 1), ("interrupted", 0)])
+def test_check_tells_scripts_and_json_programs(tmp_path, no_slurm, capsys, state, code):
+    write_run(tmp_path / "a", state=state, host=socket.gethostname(), pid=os.getpid())
+    assert status.status(status.StatusConfig(tmp_path, check=True, json=True)) == code
+    assert [run["state"] for run in json.loads(capsys.readouterr().out)] == [state]
+
+
 def test_a_running_job_says_whether_the_run_fits_its_time_limit(tmp_path, fake_slurm):
     write_run(tmp_path / "a", job_id="7", eta_seconds=3 * 3600)
     for left, answer in ((200, "yes"), (130, "1 more"), (10, "3 more")):

@@ -7,6 +7,7 @@ MASTER_PORT. Without them there is one process and none of the calls below does 
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import re
 import time
@@ -23,6 +24,7 @@ from litemono.utils.device import choose_device
 from litemono.utils.errors import USER_ERRORS, UserError
 
 Result = TypeVar("Result")
+LEAST_MINUTES = 10.0  # of the watchdog's patience
 
 # gloo, NCCL and torch's store where the other side is gone or hangs. Each has a text for it, and no type.
 LOST = re.compile(
@@ -39,7 +41,8 @@ class PeerLost(RuntimeError):
 class Processes:
     """Who am I, where do I compute, and the collectives that the trainer needs."""
 
-    def __init__(self, device: str | None) -> None:
+    def __init__(self, device: str | None, hang_minutes: float | None = None) -> None:
+        """hang_minutes: that the watchdog waits; a collective waits twice as long."""
         self.rank = int(os.environ.get("RANK", 0))
         self.size = int(os.environ.get("WORLD_SIZE", 1))
         self.device = choose_device(device)
@@ -48,7 +51,12 @@ class Processes:
             self.device = torch.device("cuda", local % torch.cuda.device_count())
             torch.cuda.set_device(self.device)
         if self.size > 1:
-            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+            # The watchdog (engine/watchdog.py) comes first: it says where each process was.
+            timeout = datetime.timedelta(minutes=2 * max(hang_minutes or 0.0, LEAST_MINUTES))
+            if self.device.type == "cuda":
+                os.environ.setdefault("TORCH_NCCL_TRACE_BUFFER_SIZE", "2000")  # NCCL's record of its last calls,
+                os.environ.setdefault("TORCH_NCCL_DUMP_ON_TIMEOUT", "1")  # written where one of them takes too long
+            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo", timeout=timeout)
 
     @property
     def is_main(self) -> bool:

@@ -18,6 +18,7 @@ from litemono.engine.step import seed_step
 from litemono.engine.task import Task
 from litemono.engine.training import Training, open_training, step_of
 from litemono.engine.validation import validate
+from litemono.engine.watchdog import Watchdog
 from litemono.utils import cli
 from litemono.utils.atomic_files import full_disk_explained, write_atomically
 from litemono.utils.device import is_out_of_memory
@@ -30,7 +31,8 @@ def run(task: Task, config: TrainingConfig) -> int:
     announce(config.folder)
     try:
         with (
-            Processes(config.run.device) as processes,
+            Watchdog(config.folder, config.run.hang_minutes) as watchdog,
+            Processes(config.run.device, config.run.hang_minutes) as processes,
             stop,
             stop.explains_errors(),
             processes.lost_peer_explained(),
@@ -47,7 +49,7 @@ def run(task: Task, config: TrainingConfig) -> int:
                 training.report.say(f"{config.folder}: already finished")
                 training.report.end("finished", cli.FINISHED)
                 return cli.FINISHED
-            return loop(training, stop, profiler)
+            return loop(training, stop, profiler, watchdog)
     except StoppedBySignal as stopped:
         return stopped.exit_status
     except PeerLost as lost:
@@ -55,26 +57,35 @@ def run(task: Task, config: TrainingConfig) -> int:
         return cli.CRASHED
 
 
-def loop(t: Training, stop: StopFlag, profiler: Profiler) -> int:
+def loop(t: Training, stop: StopFlag, profiler: Profiler, watchdog: Watchdog) -> int:
     """Step, save, validate, write weights. Returns the exit status."""
     config, progress, processes = t.config, t.progress, t.processes
     step = step_of(t)
+
+    def asked_to_stop() -> bool:
+        watchdog.beat()
+        t.report.alive()
+        return bool(stop)
+
     while not t.finished:
         for waited, batch in profiler.watch(t.batches()):
             t.set_rates()
             seed_step(config.run.seed, progress.step, processes.rank)
             # No name keeps the result, so that its images are freed before the next step.
             t.advance(step(batch), waited, bool(stop))
+            watchdog.beat(step_taken=True)
             if t.log.newest.skipped_in_a_row >= config.optim.max_bad_steps:
                 return give_up(t)
             if t.log.stop_requested:
                 return interrupted(t, stop)
             if t.checkpoint_due():
                 t.save()
-        validated = validate(t.task, t.networks, t.data, processes, lambda: bool(stop), config.run.max_val_steps)
+                watchdog.beat()
+        validated = validate(t.task, t.networks, t.data, processes, asked_to_stop, config.run.max_val_steps)
         if validated is None:
             return interrupted(t, stop)
         close_epoch(t, *validated)
+        watchdog.beat()
     t.report.say(f"finished: weights in {config.folder / 'models'}")
     t.report.end("finished", cli.FINISHED)
     return cli.FINISHED

@@ -79,6 +79,11 @@ class Reporter:
         if self.run:
             self.run.status(now=True, state="running", final=False, exit=None, message="")
 
+    def alive(self) -> None:
+        """The process works on something other than steps."""
+        if self.run:
+            self.run.status()
+
     def end(self, state: EndState, exit_status: int, message: str = "") -> None:
         """The training ends: state and exit status for status.json, as litemono.jobs.requeue reads them."""
         if self.run:

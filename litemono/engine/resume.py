@@ -49,7 +49,16 @@ MAY_CHANGE = {
     # how long it runs, and when it gives up
     *("num_epochs", "max_steps", "max_val_steps", "max_bad_steps", "spike_factor"),
     # what is written, and where
-    *("checkpoint_minutes", "keep_checkpoints", "log_every", "images_every", "profile", "log_dir", "model_name"),
+    *(
+        "checkpoint_minutes",
+        "keep_checkpoints",
+        "log_every",
+        "images_every",
+        "hang_minutes",
+        "profile",
+        "log_dir",
+        "model_name",
+    ),
 }
 
 

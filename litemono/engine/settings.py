@@ -87,6 +87,9 @@ class RunConfig:
     """Stop after this many optimiser steps in all (a trial run); default: num_epochs decides."""
     max_val_steps: int | None = None
     """Validate on so many batches only (a trial run); default: the whole split."""
+    hang_minutes: float | None = None
+    """End the process when no step was finished for so long: its stacks go to the log, and a job is requeued. 0: never.
+    Default: 10, or 20 steps where that is longer."""
     profile: int | None = None
     """Record this many steps, after the first few, with torch's profiler: profile/ in the run folder gets a trace and five
     lines in words on where the time goes. Training continues afterwards."""
@@ -169,6 +172,7 @@ def check_counts(optim: OptimConfig, run: RunConfig) -> None:
         ("clip_value", optim.clip_value),
         ("eps", optim.eps),
         ("checkpoint_minutes", run.checkpoint_minutes),
+        ("hang_minutes", run.hang_minutes or 0.0),
     ):
         check_not_negative(name, value)
     require(0 <= run.seed < 2**63, f"--seed {run.seed}: must be in [0, 2^63)")

@@ -21,7 +21,7 @@ from litemono.utils.openmp import choose_waiting
 Config = TypeVar("Config")
 
 # Exit statuses.
-FINISHED, CRASHED, BAD_INPUT, TOO_MANY_BAD_STEPS = 0, 1, 2, 3
+FINISHED, CRASHED, BAD_INPUT, TOO_MANY_BAD_STEPS, HUNG = 0, 1, 2, 3, 4
 FINAL = (FINISHED, BAD_INPUT, TOO_MANY_BAD_STEPS)  # of a training: the same command would end the same way
 SIGNAL_BASE = 128  # 128 + N: stopped by signal N; the same command resumes
 INTERRUPTED = SIGNAL_BASE + signal.SIGINT

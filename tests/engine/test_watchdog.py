@@ -1,0 +1,103 @@
+"""A training that hangs is ended, with its stacks in the log; one that works is left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from test_train import EPOCH_STEPS, EPOCHS, ONE_THREAD, assert_same_training, flags, scalars
+
+from litemono.engine import watchdog
+from litemono.engine.watchdog import LEAST_SECONDS, Watchdog
+from litemono.utils.cli import HUNG
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="stopped and stuck processes of Linux")
+HANG_MINUTES = "0.2"
+
+
+def train(*arguments: object) -> subprocess.Popen:
+    command = [sys.executable, "-m", "litemono.train", *map(str, arguments), "--hang_minutes", HANG_MINUTES]
+    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def wait_for_steps(run: Path, step: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            if json.loads((run / "status.json").read_text()).get("step", 0) >= step:
+                return
+        except (OSError, ValueError):
+            pass
+        time.sleep(0.1)
+    raise AssertionError("no step in two minutes")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(street, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    process = train(*flags(street, folder))
+    assert process.wait() == 0, process.stdout.read()
+    return folder / "run"
+
+
+def test_a_stopped_process_is_ended_with_its_stacks_and_resumes_to_the_same_bits(street, tmp_path, undisturbed):
+    process = train(*flags(street, tmp_path))
+    wait_for_steps(tmp_path / "run", 2)
+    process.send_signal(signal.SIGSTOP)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == HUNG, output
+    assert re.search(r"watchdog: hung: no step was finished for \d+ s", output) and "most recent call first" in output
+    status = json.loads((tmp_path / "run/status.json").read_text())
+    assert (status["state"], status["final"], status["exit"]) == ("failed", False, HUNG)
+    assert status["message"].startswith("hung: no step")
+    assert train(*flags(street, tmp_path)).wait() == 0
+    assert_same_training(undisturbed, tmp_path / "run")
+
+
+def test_a_read_that_never_returns_is_found(street, tmp_path, undisturbed):
+    """A frame of the second epoch turns into a FIFO, as on a file server that no longer answers."""
+    copy = shutil.copytree(street, tmp_path / "data")
+    process = train(*flags(copy, tmp_path))
+    wait_for_steps(tmp_path / "run", 1)
+    for path in copy.rglob("*.png"):
+        path.unlink()
+        os.mkfifo(path)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == HUNG, output
+    assert "hung" in output and "litemono" in output
+
+
+def test_a_run_that_works_is_left_alone(undisturbed):
+    assert len(scalars(undisturbed / "train", "loss")) == EPOCHS * EPOCH_STEPS
+    assert json.loads((undisturbed / "status.json").read_text())["state"] == "finished"
+
+
+def test_the_limit_follows_the_steps_and_is_never_below_three_of_them(monkeypatch, tmp_path):
+    clock = [0.0]
+    monkeypatch.setattr(watchdog.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(watchdog.subprocess, "Popen", lambda *a, **k: pytest.fail("started"))
+
+    def after_steps(hang_minutes: float, seconds: float) -> Watchdog:
+        dog = Watchdog(tmp_path, 0)  # no process
+        dog._given = None if hang_minutes is None else 60 * hang_minutes
+        for _ in range(5):
+            clock[0] += seconds
+            dog.beat(step_taken=True)
+        return dog
+
+    assert after_steps(None, 1.0).limit == LEAST_SECONDS
+    assert after_steps(None, 100.0).limit == pytest.approx(2000)
+    assert after_steps(1.0, 1.0).limit == 60
+    assert after_steps(1.0, 50.0).limit == pytest.approx(150), "shorter than a step would end every run"
