@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.data import default_collate
 
+from benchmarks.depth_loader import STEP_RATES, THREADS, DepthResult, compare_depth
 from benchmarks.published import PublishedPipeline
 from benchmarks.stopwatch import Stopwatch
 from litemono.data.datasets.kitti_raw import KITTI_RAW
@@ -99,7 +100,9 @@ def compare(config: BenchmarkConfig) -> dict[str, object]:
             store = open_store(KITTI_RAW.name, Path(folder) / root, png, config.height, config.width)
             results.append(time_ours(name, store, on_device, config, results[0]))
         copy_ms = time_copy(config)
+        with_depth = compare_depth(Path(folder) / "depth", frames, config.height, config.width, config.samples)
     show(results, copy_ms)
+    show_depth(with_depth)
     return {
         "machine": machine(),
         "height": config.height,
@@ -107,6 +110,7 @@ def compare(config: BenchmarkConfig) -> dict[str, object]:
         "native": native,
         "memory_copy_ms": copy_ms,
         "pipelines": [asdict(result) for result in results],
+        "with_depth": [asdict(result) for result in with_depth],
     }
 
 
@@ -271,6 +275,19 @@ def show(results: list[Result], copy_ms: float) -> None:
     console = Console(width=max(120, Console().width))
     console.print(table)
     console.print(f"copying one sample's bytes in memory: {copy_ms:.2f} ms")
+
+
+def show_depth(results: list[DepthResult]) -> None:
+    table = Table(title="One frame with its depth")
+    for heading in ("pipeline", "CPU ms", "samples/s/core", "ratio"):
+        table.add_column(heading, justify="left" if heading == "pipeline" else "right")
+    for rate in STEP_RATES:
+        table.add_column(f"data wait, {rate} images/s, {THREADS} threads", justify="right")
+    for result in results:
+        waits = (f"{share:.1%}" for share in result.waited.values())
+        numbers = f"{result.cpu_ms:.2f}", f"{result.samples_per_core_second:.0f}", f"{result.ratio:.1f}x"
+        table.add_row(result.name, *numbers, *waits)
+    Console(width=max(120, Console().width)).print(table)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from litemono.data.packing import download as downloads
 from litemono.data.packing import http, requirements
 from litemono.data.packing import split as packs
 from litemono.data.packing import verify as verifying
+from litemono.data.packing.motorcycle import MotorcycleConfig, write_motorcycle
 from litemono.data.packing.requirements import SplitConfig
 from litemono.data.packing.sources import Origin
 from litemono.data.stores.folder import open_originals
@@ -267,16 +268,18 @@ COMMANDS: dict[type, Callable[[Any], int | None]] = {
     PackConfig: pack,
     VerifyConfig: verify,
     WeightsConfig: fetch_weights,
+    MotorcycleConfig: write_motorcycle,
 }
 Command: Any = (  # tyro takes a union, which no type[...] can describe
     Annotated[DownloadConfig, tyro.conf.subcommand("download")]
     | Annotated[PackConfig, tyro.conf.subcommand("pack")]
     | Annotated[VerifyConfig, tyro.conf.subcommand("verify")]
     | Annotated[WeightsConfig, tyro.conf.subcommand("weights")]
+    | Annotated[MotorcycleConfig, tyro.conf.subcommand("motorcycle")]
 )
 
 
-def prepare(config: DownloadConfig | PackConfig | VerifyConfig | WeightsConfig) -> int | None:
+def prepare(config: DownloadConfig | PackConfig | VerifyConfig | WeightsConfig | MotorcycleConfig) -> int | None:
     """Prepare data and weights for training: fetch KITTI's archives, pack their frames, check them.
 
     python -m litemono.prepare pack --help

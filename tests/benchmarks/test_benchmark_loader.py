@@ -12,7 +12,7 @@ import pytest
 from conftest import torch_threads
 from packing_helpers import DRIVE
 
-from benchmarks import loader, profile_data
+from benchmarks import depth_loader, loader, profile_data
 from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.loader import Loader
 from litemono.data.sampler import EpochBatches
@@ -26,6 +26,8 @@ from litemono.data.triplets import TripletDataset
 def run(monkeypatch, capfd):
     """A benchmark's main() with ARGS in this process, on little data; returns (exit status, text)."""
     monkeypatch.setattr(loader, "PACKED_FRAMES", 40)
+    monkeypatch.setattr(depth_loader, "PACKED_FRAMES", 10)
+    monkeypatch.setattr(depth_loader, "STEPS", 3)
     monkeypatch.setattr(profile_data, "SECONDS", 0.0)
 
     def run(benchmark: ModuleType, *args: object) -> tuple[int, str]:
@@ -55,7 +57,10 @@ def test_the_pipelines_are_timed_on_the_same_frames(run, kitti_sample, tmp_path)
     assert set(published["stages_ms"]) == {"read", "decode", "resize", "jitter", "convert", "collate"}
     assert all(set(r["stages_ms"]) - {"resize"} == {"read", "decode", "copy", "collate"} for r in folders)
     assert set(pack["stages_ms"]) == {"copy", "collate"}
-    assert all(name in text for name in ("published kind", "packed"))
+    of_folder, of_pack = report["with_depth"]
+    assert of_folder["ratio"] == 1 and of_pack["ratio"] == of_folder["cpu_ms"] / of_pack["cpu_ms"]
+    assert set(of_pack["waited"]) == {"100", "300"} and all(0 <= share < 1 for share in of_pack["waited"].values())
+    assert all(name in text for name in ("published kind", "packed", "packed with depth"))
 
 
 @pytest.mark.parametrize("what", ["folder", "pack"])

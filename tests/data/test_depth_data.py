@@ -125,6 +125,22 @@ def test_every_data_set_with_depth_is_named_in_the_help_of_finetune(command):
         assert ("depth" in dataset.pictures) == (f"{name}: " in told)
 
 
+def test_the_motorcycle_has_the_published_depth(tmp_path, capfd):
+    """Facts of the Middlebury scene: 343,274 measured pixels, 2.11 to 5.02 m."""
+    pytest.importorskip("skimage")
+    from packing_helpers import run_prepare
+
+    done = run_prepare(capfd, "motorcycle", "--output", tmp_path / "one")
+    assert done.returncode == 0, done.stderr
+    train, val = (
+        opened(which, dataset="motorcycle", data_path=tmp_path / "one", fit="native") for which in ("train", "val")
+    )
+    depth = train.batch([(0, 0)]).target
+    measured = depth[depth > 0]
+    assert depth.shape == (1, 500, 741) and len(measured) == 343_274 and train.lines == val.lines
+    assert abs(float(measured.min()) - 2.11) < 0.01 and abs(float(measured.max()) - 5.02) < 0.01
+
+
 # ---------------------------------------------------------------- sizes
 
 
