@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import socket
@@ -79,7 +80,7 @@ class RunFolder:
         self.checkpoints = checkpoint_folder(path)
         self.models = self.path / "models"
         self._status: dict[str, Any] = {}
-        self._status_written = 0.0
+        self._status_written = -math.inf
         with writable(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = self._take_lock()
@@ -123,7 +124,7 @@ class RunFolder:
         if not isinstance(updated, int | float):
             return False
         itself = (status.get("host"), status.get("pid")) == (socket.gethostname(), os.getpid())
-        return not itself and status.get("state") == "running" and time.time() - updated < HEARTBEAT_TIMEOUT
+        return not itself and status.get("state") == "running" and abs(time.time() - updated) < HEARTBEAT_TIMEOUT
 
     def say(self, message: str) -> None:
         """One line for the terminal and log.txt."""
@@ -134,15 +135,15 @@ class RunFolder:
     def status(self, *, now: bool = False, **fields: Any) -> None:
         """Update status.json; at most every two seconds unless `now`."""
         self._status.update(fields)
-        if not now and time.time() - self._status_written < STATUS_SECONDS:
+        if not now and time.monotonic() - self._status_written < STATUS_SECONDS:
             return
-        self._status_written = time.time()
+        self._status_written = time.monotonic()  # the clock of the day may be set back
         identity = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "node": os.environ.get("SLURMD_NODENAME", socket.gethostname()),
             "job_id": os.environ.get("SLURM_JOB_ID"),
-            "updated": self._status_written,
+            "updated": time.time(),
         }
         text = json.dumps({**self._status, **identity}, indent=1) + "\n"
         with ignore_transient_errors():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import pickle
 import struct
 from collections.abc import Callable
@@ -21,7 +22,9 @@ from litemono.engine import checkpoint, resume
 from litemono.engine.checkpoint_paths import checkpoint_path
 from litemono.engine.grad_guard import GradGuard
 from litemono.engine.resume import FORMAT, Progress
+from litemono.engine.settings import RunConfig, to_json
 from litemono.engine.tensorboard import Curves, events_in, trim
+from litemono.tasks.supervised_settings import FinetuneConfig
 from networks import weights
 
 from ..mutations import EDGES, ODD_VALUES, POSITIONS, damaged_bytes, damaged_tree
@@ -62,6 +65,10 @@ def lists(tree: Any) -> Any:
     return [lists(value) for value in tree] if isinstance(tree, list | tuple) else tree
 
 
+def config_of(folder: Path) -> FinetuneConfig:
+    return FinetuneConfig(run=RunConfig(log_dir=folder, model_name="run"))
+
+
 def tiny_training(folder: Path) -> SimpleNamespace:
     """What resume.restore wants of a training."""
     torch.manual_seed(0)
@@ -70,7 +77,8 @@ def tiny_training(folder: Path) -> SimpleNamespace:
     net(torch.ones(2, 3)).sum().backward()
     optimizer.step()
     return SimpleNamespace(
-        config=SimpleNamespace(folder=folder),
+        config=config_of(folder),
+        run=None,
         data=SimpleNamespace(fingerprints={"data": "12 samples", "validation_data": "6 samples"}),
         networks=net,
         optimizers={"lr/net": optimizer},
@@ -84,7 +92,7 @@ def whole_state() -> dict[str, Any]:
     return lists(
         {
             "format": FORMAT,
-            "config": {"optim": {"lr": [1e-4]}},
+            "config": json.loads(to_json(training.config)),
             "progress": vars(Progress(step=3, samples=6)),
             "guard": training.guard.state_dict(),
             "networks": dict(training.networks.state_dict()),
