@@ -65,6 +65,10 @@ def check_settings(settings: SlurmConfig) -> None:
     for name, least in (("gpus_per_node", 0), ("nodes", 1), ("cpus_per_task", 1), ("array_parallelism", 1)):
         value = getattr(settings, name)
         require(value >= least, f"--{name} {value}: must be at least {least}")
+    for name in ("partition", "account", "qos", "constraint", "preflight_partition"):
+        value = getattr(settings, name)
+        plain = value is None or value.isprintable() and value.strip() == value != ""
+        require(plain, f"--{name} {value!r}: cannot be written into a batch script; give a name as Slurm lists it")
     limit = time_limit(settings)
     memory_per_node(settings)
     require(limit != float("inf"), f"--time {settings.time}: give a limit; the job is requeued when it is reached")

@@ -193,6 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("status", type=int, help="exit status of srun")
     parser.add_argument("run_folder", type=Path, help="folder of the run")
     given = parser.parse_args(arguments)
+    cli.limit_umask()
     sys.exit(run(given.status, given.run_folder))
 
 

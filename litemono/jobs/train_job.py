@@ -27,6 +27,7 @@ class TrainJob:
 
     def __call__(self) -> str:
         """Train; leaves through sys.exit when the run is not finished. Returns the run folder."""
+        cli.limit_umask()
         cli.note_start()
         for signum in (signal.SIGUSR2, signal.SIGTERM):
             signal.signal(signum, signal.SIG_DFL)  # submitit would requeue the job by rules of its own

@@ -68,6 +68,11 @@ def as_typed(prog: str) -> str:
     return re.sub(r"^(python -m )?[\w.]+", typed, prog, count=1)
 
 
+def limit_umask() -> None:
+    """Whatever the umask allows, nothing that this process writes may be changed by everyone."""
+    os.umask(os.umask(0o077) | 0o002)
+
+
 def note_start() -> None:
     """Write $LITEMONO_STARTED_FILE, by which the end of a batch script tells our exit statuses from srun's."""
     file = os.environ.get("LITEMONO_STARTED_FILE")
@@ -114,6 +119,7 @@ def run(
     if _asked is not None:
         _asked.append(Parts(function, config_type))
         return
+    limit_umask()
     prog = as_typed(prog)
     note_start()
     try:
