@@ -20,6 +20,7 @@ from tiny_kitti import assert_refused, invoke
 from evaluate.__main__ import main as evaluate_main
 from export_gt.__main__ import main as export_main
 from litemono import submit, tasks
+from litemono.engine.checkpoint_paths import checkpoints
 from litemono.finetune import main
 from litemono.synthetic.writer import write_world
 from litemono.tasks.recipes import RECIPES
@@ -75,6 +76,26 @@ def test_a_killed_run_ends_with_the_bits_of_an_uninterrupted_one(world, tmp_path
     process.wait()
     assert start(flags(world, tmp_path)).wait() == 0
     assert_same_training(uninterrupted, tmp_path / "run")
+
+
+def test_a_purge_of_all_but_the_newest_checkpoint_costs_the_curves_and_nothing_else(
+    world, tmp_path, uninterrupted, capsys
+):
+    run = tmp_path / "run"
+    assert invoke(main, capsys, *flags(world, tmp_path), "--max_steps", "4").code == 0
+    newest = checkpoints(run / "checkpoints")[-1]
+    for path in sorted(run.rglob("*"), reverse=True):
+        if path.is_dir():
+            path.rmdir() if not any(path.iterdir()) else None
+        elif not path.name.startswith(newest.name):
+            path.unlink()
+    assert len(list((run / "checkpoints").iterdir())) == 2  # with its checksum
+    outcome = invoke(main, capsys, *flags(world, tmp_path))
+    assert outcome.code == 0, outcome.err
+    for name in ("encoder.pth", "depth.pth"):
+        ours, theirs = (torch.load(place / "models/last" / name, weights_only=True) for place in (run, uninterrupted))
+        values = [(key, value) for key, value in ours.items() if isinstance(value, torch.Tensor)]
+        assert values and all(torch.equal(value, theirs[key]) for key, value in values)
 
 
 def test_the_weights_are_evaluated_by_the_evaluate_command(world, uninterrupted, capsys):

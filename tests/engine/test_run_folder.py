@@ -236,3 +236,28 @@ def test_a_full_disk_under_the_curves_ends_with_one_sentence(street, tmp_path, c
     monkeypatch.setattr("litemono.engine.tensorboard.Curves.flush", full)
     outcome = invoke(main, capsys, *flags(street, tmp_path), "--max_steps", "1")
     assert_refused(outcome, "No space left on device", "free some space")
+
+
+def test_a_clock_set_back_an_hour_does_not_silence_the_heartbeat(street, tmp_path, monkeypatch):
+    folder = open_folder(settings(street, tmp_path))
+    folder.status(now=True, step=1)
+    now, elapsed = time.time(), time.monotonic()
+    monkeypatch.setattr(run_folder.time, "time", lambda: now - 3600)
+    monkeypatch.setattr(run_folder.time, "monotonic", lambda: elapsed + run_folder.STATUS_SECONDS + 1)
+    folder.status(step=2)
+    assert json.loads((folder.path / "status.json").read_text())["step"] == 2
+    folder.close()
+
+
+def test_a_heartbeat_of_an_hour_ahead_is_no_sign_of_life(street, tmp_path, monkeypatch):
+    """Without locks: of a run that was killed before the clock was set back."""
+
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    folder = settings(street, tmp_path).folder
+    folder.mkdir()
+    heartbeat = {"state": "running", "host": "another", "updated": time.time() + 3600}
+    (folder / "status.json").write_text(json.dumps(heartbeat))
+    open_folder(settings(street, tmp_path)).close()

@@ -45,8 +45,18 @@ def use_zip(folder: Path) -> Use:
         shutil.rmtree(pack, ignore_errors=True)
         origin = Origin(KITTI_RAW, str(zips))
         copy_calibration(origin, pack, DRIVE)
-        frames = (("l", 1), ("l", 2))
-        pack_drive(Job(origin, pack, PackIndex("kitti", 32, 64), DRIVE, Drive(), frames, (1, 2), False), lambda: None)
+        job = Job(
+            origin=origin,
+            root=pack,
+            index=PackIndex("kitti", 32, 64),
+            folder=DRIVE,
+            done=Drive(),
+            frames=(("l", 1), ("l", 2)),
+            scans=(1, 2),
+            pictures=(),
+            skip_missing=False,
+        )
+        pack_drive(job, lambda: None)
 
     return use
 
