@@ -30,8 +30,8 @@ from litemono.jobs.batch_script import (
     slurm_parameters,
 )
 from litemono.jobs.cluster import Cluster, read_cluster
+from litemono.jobs.runs import job_ids
 from litemono.jobs.train_job import Train, TrainJob, run_training
-from litemono.status import job_ids
 from litemono.tasks import TrainingCommand
 from litemono.utils import cli
 from litemono.utils.atomic_files import read_json, write_atomically

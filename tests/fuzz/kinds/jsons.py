@@ -20,7 +20,8 @@ from litemono.engine.resume import check_same_run
 from litemono.engine.settings import RunConfig, to_json
 from litemono.jobs import slurm
 from litemono.jobs.requeue import count_try, training_report
-from litemono.status import make_table, read_runs
+from litemono.jobs.runs import read_runs
+from litemono.status import make_table
 from litemono.tasks.monodepth_settings import ModelConfig, TrainConfig
 from networks import weights
 
