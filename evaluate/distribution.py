@@ -59,4 +59,5 @@ def distribution_of(truth: np.ndarray, depth: np.ndarray) -> Distribution:
 
 
 def _depth_bin(depth: np.ndarray) -> np.ndarray:
-    return (np.searchsorted(DEPTHS, depth, side="right") - 1).clip(0, len(DEPTHS) - 2)
+    bins = len(DEPTHS) - 1
+    return (np.log(depth) * (bins / np.log(DEPTHS[-1]))).astype(np.int64).clip(0, bins - 1)  # DEPTHS begins at 1 m

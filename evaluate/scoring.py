@@ -55,12 +55,16 @@ class Summary(NamedTuple):
 
 def valid_pixels(truth: np.ndarray, protocol: Protocol) -> np.ndarray:
     """(H, W) bool: the pixels of truth (H, W) metres that count."""
-    inside = np.zeros(truth.shape, bool)
-    inside[WINDOWS[protocol.crop](*truth.shape)] = True
+    valid, window = np.zeros(truth.shape, bool), WINDOWS[protocol.crop](*truth.shape)
+    valid[window] = _measured(truth[window], protocol)
+    return valid
+
+
+def _measured(truth: np.ndarray, protocol: Protocol) -> np.ndarray:
     if not protocol.cap_truth:
-        return inside & (truth > 0)
-    below = True if protocol.cap is None else truth < protocol.cap
-    return inside & (truth > protocol.min_depth) & below
+        return truth > 0
+    within = truth > protocol.min_depth
+    return within if protocol.cap is None else within & (truth < protocol.cap)
 
 
 def merge_flipped(disparity: np.ndarray, of_flipped: np.ndarray) -> np.ndarray:
@@ -118,13 +122,15 @@ def counted_pixels(
     truth: np.ndarray, prediction: np.ndarray, protocol: Protocol, kind: PredictionKind
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Truth and prediction (N,) of the pixels that count, the prediction resized as what it is; None for N = 0."""
-    valid = valid_pixels(truth, protocol)
-    if not valid.any():
+    window = WINDOWS[protocol.crop](*truth.shape)
+    inside = truth[window]
+    valid = np.flatnonzero(_measured(inside, protocol))
+    if not len(valid):
         return None
     resized = prediction if prediction.shape == truth.shape else resize(prediction, *truth.shape)
-    counted = resized[valid]
+    counted = resized[window].ravel()[valid]
     check_values(prediction, counted, kind)
-    return truth[valid], counted
+    return inside.ravel()[valid], counted
 
 
 def summarise(scores: list[ImageScore], per_pixel: bool = False) -> Summary:

@@ -172,7 +172,11 @@ def check(config: EvaluateConfig) -> None:
         "--align per_video reads predictions two times: write them with --save_pred, then give them as --pred",
     )
     check_robustness(config.robustness, network)
-    for name, given in (("against", config.against), ("save_pred", config.network.save_pred)):
+    for name, given in (
+        ("against", config.against),
+        ("save_pred", config.network.save_pred),
+        ("report", config.report),
+    ):
         require(
             not (given and config.robustness.corruptions), f"--{name} does not go with --corruptions; leave one out"
         )

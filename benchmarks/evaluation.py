@@ -1,0 +1,129 @@
+"""What evaluating an image costs outside the network: CPU time by stage, beside the published loop written plainly.
+
+    python -m benchmarks.evaluation --images KITTI_RAW/DATE/DRIVE/image_02/data --json evaluation.json
+
+Ground truth is random, as dense as a velodyne scan (5 % of the pixels), because its cost depends on the density only.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import tracemalloc
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.machine import machine
+from benchmarks.stopwatch import Stopwatch
+from evaluate.protocol import Protocol
+from evaluate.scores import Scored, Scores
+from evaluate.scoring import score_image
+from export_gt import GroundTruth, files
+from litemono.data.splits import SplitLine
+from litemono.data.stores.folder import resized
+from litemono.utils import cli
+from litemono.utils.atomic_files import write_atomically
+from litemono.utils.errors import require
+
+SIZE, TRUE_SIZE = (192, 640), (375, 1242)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is measured."""
+
+    images: Path
+    """Folder of full-size KITTI images (.png)."""
+    repeats: int = 3
+    """Passes over the images."""
+    json: Path | None = None
+    """File to write. Default: print."""
+
+
+def published_loop(truth: np.ndarray, disparity: np.ndarray) -> list[float]:
+    """The seven errors of one image as evaluation scripts of the field write them."""
+    height, width = truth.shape
+    depth = 1 / cv2.resize(disparity, (width, height))
+    mask = np.logical_and(truth > 1e-3, truth < 80)
+    crop = np.zeros(mask.shape)
+    crop[int(0.40810811 * height) : int(0.99189189 * height), int(0.03594771 * width) : int(0.96405229 * width)] = 1
+    mask = np.logical_and(mask, crop)
+    depth, truth = depth[mask], truth[mask]
+    depth = (depth * (np.median(truth) / np.median(depth))).clip(1e-3, 80)
+    ratio = np.maximum(truth / depth, depth / truth)
+    shares = [float((ratio < 1.25**power).mean()) for power in (1, 2, 3)]
+    return [
+        float(np.mean(np.abs(truth - depth) / truth)),
+        float(np.mean((truth - depth) ** 2 / truth)),
+        float(np.sqrt(((truth - depth) ** 2).mean())),
+        float(np.sqrt(((np.log(truth) - np.log(depth)) ** 2).mean())),
+        *shares,
+    ]
+
+
+def measure(config: Config) -> None:
+    """Measure and record what evaluating an image costs outside the network."""
+    images = sorted(config.images.glob("*.png"))
+    require(images, f"--images {config.images}: no .png files there; give a drive's image_02/data")
+    draw, watch, scores = np.random.default_rng(0), Stopwatch(), Scores(())
+    disparity = draw.uniform(0.01, 0.5, SIZE).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "gt.npz"
+        lines = [SplitLine("drive", frame, "l") for frame in range(len(images))]
+        files.write(path, lines, [random_truth(draw) for _ in lines])
+        truth, agree = GroundTruth(path), 0.0
+        for _ in range(config.repeats):
+            for index, image in enumerate(images):
+                with watch("decode the image"):
+                    pixels = Image.open(image).convert("RGB")
+                with watch("resize the image"):
+                    resized(pixels, *SIZE)
+                with watch("unpack the ground truth"):
+                    depth = truth[index]
+                with watch("score: seven errors, published loop"):
+                    expected = published_loop(depth, disparity)
+                with watch("score: 17 metrics and distributions, ours"):
+                    score = score_image(depth, disparity, Protocol())
+                    scores.add(Scored(index, score, SIZE, False))
+                agree = max(agree, abs(score.metrics["abs_rel"] - expected[0]) if score else 0.0)
+    stages = {stage: round(ms, 3) for stage, ms in watch.per(config.repeats * len(images)).items()}
+    record = {
+        "machine": machine(torch.device("cpu")),
+        "images": len(images),
+        "repeats": config.repeats,
+        "cpu_ms_per_image": stages,
+        "ours_beyond_decoding_ms": round(sum(stages[name] for name in OURS), 3),
+        "largest_difference_of_abs_rel": agree,
+        "memory_growth_bytes_per_image": growth(),
+    }
+    text = json.dumps(record, indent=1) + "\n"
+    print(text, end="")
+    if config.json is not None:
+        write_atomically(config.json, text.encode())
+
+
+OURS = ("resize the image", "unpack the ground truth", "score: 17 metrics and distributions, ours")
+
+
+def random_truth(draw: np.random.Generator) -> np.ndarray:
+    return (draw.uniform(2, 70, TRUE_SIZE) * (draw.uniform(size=TRUE_SIZE) < 0.05)).astype(np.float32)
+
+
+def growth(count: int = 2000) -> float:
+    """Bytes that remain of each image that was scored: its row of the table."""
+    truth = np.full((40, 80), 10, np.float32)
+    score = score_image(truth, np.full((8, 16), 0.1, np.float32), Protocol())
+    tracemalloc.start()
+    scores = Scores(Scored(index, score, (8, 16), False) for index in range(count))
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return round(held / len(scores.counted), 1)
+
+
+if __name__ == "__main__":
+    cli.run(measure, Config, "python -m benchmarks.evaluation")

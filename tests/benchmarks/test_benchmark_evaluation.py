@@ -1,0 +1,33 @@
+"""The evaluation benchmark: every stage is timed, the plainly written loop gives our number, memory stays flat."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_kitti import assert_refused, invoke
+
+from benchmarks.evaluation import OURS, Config, measure
+from litemono.utils import cli
+
+
+def main() -> None:
+    cli.run(measure, Config, "python -m benchmarks.evaluation")
+
+
+def test_stages_are_timed_and_both_ways_of_scoring_agree(tmp_path, capsys):
+    for frame in range(2):
+        pixels = np.random.default_rng(frame).integers(0, 256, (375, 1242, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{frame}.png")
+    outcome = invoke(main, capsys, "--images", tmp_path, "--repeats", 1, "--json", tmp_path / "out.json")
+    assert outcome.code == 0, outcome
+    record = json.loads((tmp_path / "out.json").read_text())
+    assert record["largest_difference_of_abs_rel"] == pytest.approx(0, abs=1e-6)
+    assert min(record["cpu_ms_per_image"].values()) > 0 and set(OURS) < record["cpu_ms_per_image"].keys()
+    assert record["memory_growth_bytes_per_image"] < 400, "17 numbers of 8 bytes, and what belongs to them"
+
+
+def test_a_folder_without_images_is_refused(tmp_path, capsys):
+    assert_refused(invoke(main, capsys, "--images", tmp_path), "--images", "image_02/data")
