@@ -7,6 +7,8 @@ prediction equals the target.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -64,10 +66,8 @@ def ssi_trimmed_mae(
     """
     residual = normalised(prediction, mask) - normalised(target, mask)
     m = count(mask)
-    smallest = sorted_valid(residual.abs(), mask)
-    kept = ((1 - trim) * m.double()).floor().flatten(-2)  # (B, 1)
-    rank = torch.arange(smallest.shape[-1], device=residual.device)
-    trimmed = torch.where(rank < kept, smallest, 0).sum(-1)[..., None, None]
+    kept = smallest(residual.detach().abs(), mask, 1 - trim)
+    trimmed = masked_sum(residual.abs(), kept)
     per_image = trimmed / (2 * m).clamp(min=1)
     if alpha:
         matching = (total / valid.clamp(min=1) for total, valid in gradient_sums(residual, mask, scales))
@@ -81,16 +81,35 @@ def normalised(x: Tensor, mask: Tensor) -> Tensor:
     The median of an even number of values is the lower of the middle two. Constant values become 0. What comes out at
     invalid pixels has no meaning.
     """
-    middle = (count(mask).flatten(-2) - 1).clamp(min=0) // 2
-    median = sorted_valid(x, mask).gather(-1, middle)[..., None]
+    median = lower_median(x, mask)[..., None]
     median = torch.where(count(mask) > 0, median, 0)
     deviation = masked_mean((x - median).abs(), mask)
     return (x - median) / torch.where(deviation == 0, 1, deviation)
 
 
-def sorted_valid(x: Tensor, mask: Tensor) -> Tensor:
-    """The valid values of each image in ascending order, then infinity: (B, H, W) to (B, H W).
+def lower_median(x: Tensor, mask: Tensor) -> Tensor:
+    """Median of the valid pixels of each image, of an even number the lower of the middle two: (..., H, W) to (..., 1).
 
-    Stable, so that of equal values the same ones get the gradient in every run.
+    NaN where no pixel is valid. The gradient goes to the first pixel that has this value, in every run.
     """
-    return torch.where(mask, x, torch.inf).flatten(-2).sort(stable=True, dim=-1).values
+    values = torch.where(mask, x, torch.nan).flatten(-2)
+    median = values.detach().nanmedian(-1, keepdim=True).values
+    first = (values.detach() == median).to(torch.uint8).argmax(-1, keepdim=True)
+    return values.gather(-1, first)
+
+
+def smallest(x: Tensor, mask: Tensor, share: float) -> Tensor:
+    """The floor(share M) smallest of the M valid pixels of each image, as a mask (..., H, W); of equal ones the first.
+
+    Without sorting: as many infinities are added as bring the wanted rank to the middle, and a median is found in linear time.
+    """
+    values = torch.where(mask, x, torch.nan).flatten(-2)
+    valid = count(mask).flatten(-2)
+    wanted = (share * valid.double()).floor().long()
+    added = 2 * wanted - 1 - valid
+    place = torch.arange(math.ceil(abs(2 * share - 1) * values.shape[-1]) + 3, device=x.device)
+    padding = torch.where(place < added.abs(), torch.where(added < 0, -torch.inf, torch.inf), torch.nan)
+    limit = torch.cat([values, padding.to(x.dtype)], -1).nanmedian(-1, keepdim=True).values
+    below, equal = values < limit, values == limit
+    left = wanted - below.sum(-1, keepdim=True)
+    return (below | equal & (equal.cumsum(-1) <= left)).view(mask.shape)

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from litemono.geometry import disp_to_depth
 from litemono.losses.masked import count
-from litemono.losses.scale_shift import sorted_valid
+from litemono.losses.scale_shift import lower_median
 from networks.depth_net import DepthNet
 from networks.metric_head import METRIC_HEADS, MetricHead
 
@@ -106,8 +106,6 @@ def robust_scale_and_shift(
 
 def _median_and_deviation(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Lower median and mean absolute deviation from it over the valid pixels of each image: (B,) each, NaN without any."""
-    valid = count(mask).flatten()
-    middle = (valid - 1).clamp(min=0) // 2
-    median = sorted_valid(x, mask).gather(-1, middle[:, None])
-    deviation = torch.where(mask, (x - median[..., None]).abs(), 0).sum((-2, -1)) / valid
-    return torch.where(valid > 0, median[:, 0], torch.nan), deviation
+    median = lower_median(x, mask)
+    deviation = torch.where(mask, (x - median[..., None]).abs(), 0).sum((-2, -1)) / count(mask).flatten()
+    return median[:, 0], deviation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from goldens import assert_close
 from supervised_goldens import VALUE, Kit, Sample, assert_golden, value_and_gradient
 
 from litemono.losses.gradient_matching import gradient_matching
-from litemono.losses.scale_shift import normalised, scale_and_shift, ssi_mse, ssi_trimmed_mae
+from litemono.losses.scale_shift import lower_median, normalised, scale_and_shift, smallest, ssi_mse, ssi_trimmed_mae
 
 SOLVABLE = ("dense", "sparse", "majority_valid", "outliers", "exact_affine", "negative_slope")
 DEGENERATE = ("constant_prediction", "one_pixel", "one_empty_image", "all_empty")
@@ -172,3 +173,23 @@ def test_the_sort_is_stable_so_equal_predictions_get_the_same_gradient_in_every_
     _, first = value_and_gradient(ssi_trimmed_mae, rounded)
     _, second = value_and_gradient(ssi_trimmed_mae, rounded)
     assert np.array_equal(first.numpy(), second.numpy())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.8, 1.0])
+def test_the_smallest_pixels_and_the_median_are_those_of_a_stable_sort(share):
+    """Images with 0, 1, 2, some and all pixels valid, and with many equal values."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(6, (6, 9, 11), generator=generator).float()
+    mask = torch.rand(6, 9, 11, generator=generator) < 0.4
+    mask[0], mask[1], mask[2], mask[3] = False, False, False, True
+    mask[1, 2, 3] = mask[2, 0, 0] = mask[2, 8, 10] = True
+    kept, medians = smallest(x, mask, share), lower_median(x, mask)
+    for values, valid, mine, median in zip(x, mask, kept, medians, strict=True):
+        ordered = values[valid].sort(stable=True)
+        count = math.floor(share * len(ordered.indices))
+        expected = torch.zeros(len(ordered.indices), dtype=torch.bool)
+        expected[ordered.indices[:count]] = True
+        assert torch.equal(mine[valid], expected) and not mine[~valid].any()
+        middle = ordered.values[(len(expected) - 1) // 2] if len(expected) else torch.nan
+        assert median.item() == middle or median.isnan()
+    assert medians[0].isnan() and not medians[1:].isnan().any()
