@@ -33,6 +33,8 @@ class DoctorConfig:
     ] = None
     png: bool = False
     """Of a frame that is there as .png (as KITTI ships it) and as .jpg, take the .png; either is read where it is alone."""
+    depth_factor: float | None = None
+    """Numbers for one metre in depth files, as in litemono.finetune. Default: the data set's own."""
     log_dir: Path = Path("runs")
     """Where runs are to be written: free space and inodes are looked at there."""
     num_layers: Literal[18, 34, 50] = 18
@@ -73,7 +75,7 @@ def findings(config: DoctorConfig) -> Iterator[Finding]:
     else:
         dataset = registry.get(config.dataset)
         if dataset.default_split is None and not config.split:
-            yield data.check_unsplit(dataset, config.data_path)
+            yield data.check_unsplit(dataset, config.data_path, config.depth_factor)
         for split in config.split or dataset.checked_splits:
             yield data.check_split(config.dataset, config.data_path, split, config.png)
     yield from cluster.check_slurm()

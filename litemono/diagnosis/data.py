@@ -12,9 +12,12 @@ from litemono.utils.errors import UserError
 SPLIT_KINDS = ("train", "val", "test")
 
 
-def check_unsplit(dataset: Dataset, root: Path) -> Finding:
-    """There are frames of a data set that needs no split list, and their first bytes are those of images."""
-    from litemono.data.depth_source import check_depth
+def check_unsplit(dataset: Dataset, root: Path, depth_factor: float | None) -> Finding:
+    """There are frames of a data set that needs no split list, and their first bytes are those of images.
+
+    depth_factor: of ground truth where there is some; None: the data set's own.
+    """
+    from litemono.data.depth_source import DepthUnit, check_depth
     from litemono.data.missing_frames import find_missing
     from litemono.data.stores.folder import open_originals
 
@@ -24,7 +27,7 @@ def check_unsplit(dataset: Dataset, root: Path) -> Finding:
         lines = [line for which in ("train", "val") for line in dataset.lines(root, None, which, ids)[0]]
         report = find_missing(store, lines, ids, use_stereo=False)
         if "depth" in dataset.pictures and report.present:
-            check_depth(store, report.present, None, root)
+            check_depth(store, report.present, DepthUnit.of(dataset, None, depth_factor), root)
         problems = [*report.examples, *report.mixed_sizes]
         return Finding(not problems, "data", f"{found}; {problems[0]}" if problems else found or f"{root} is there")
     except (UserError, OSError) as error:

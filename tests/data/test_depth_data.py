@@ -286,6 +286,14 @@ def test_flags_that_do_not_fit_are_refused(pairs, flags, says):
         opened(**dataclasses.asdict(dataclasses.replace(config, **flags)))
 
 
+def test_the_doctor_looks_at_depth_with_its_factor(pairs):
+    from litemono.diagnosis.data import check_unsplit
+
+    assert not check_unsplit(registry.get("pairs"), pairs, None).good
+    found = check_unsplit(registry.get("pairs"), pairs, 1000)
+    assert found.good and "12 images, 12 with depth" in found.text
+
+
 def test_single_pictures_are_no_videos():
     with pytest.raises(UserError, match="litemono.finetune"):
         registry.check_flags("nyu", "1,1,1,1", use_stereo=False)
