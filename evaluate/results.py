@@ -178,10 +178,13 @@ def _as_text(fields: dict[str, Any]) -> str:
 
 def read(path: Path) -> Result:
     """What `write` wrote. Raises OSError, ValueError, TypeError or KeyError where it is something else."""
-    result = Result(**json.loads(path.read_text()))
-    if not all(isinstance(result.metrics[name], float) for name in Errors._fields):
-        raise ValueError("its metrics are no numbers")
-    protocol_in(result)
+    try:
+        result = Result(**json.loads(path.read_text()))
+        if not all(isinstance(result.metrics[name], float) for name in Errors._fields):
+            raise ValueError("its metrics are no numbers")
+        protocol_in(result)
+    except (RecursionError, AttributeError) as error:  # lists a thousand deep, a list instead of an object
+        raise ValueError(str(error)) from None
     return result
 
 

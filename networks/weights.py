@@ -176,7 +176,7 @@ def stored_metric_head(folder: Path) -> MetricHead | None:
 def _settings(file: Path) -> dict[str, object]:
     try:
         content = json.loads(file.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise NetworkError(f"{file} is damaged; restore it, or delete it and give --height and --width")

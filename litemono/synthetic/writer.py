@@ -256,8 +256,8 @@ def write_world(
 
 def _check_same(folder: Path, settings: Settings) -> None:
     try:
-        there = json.loads((folder / "world.json").read_text())
-    except (OSError, ValueError):
+        there = dict(json.loads((folder / "world.json").read_text()))
+    except (OSError, ValueError, TypeError, RecursionError):
         raise UserError(f"{folder}: exists and is no rendered world; choose another --output") from None
     wanted = _record(settings)
     other = [f"{key} {there.get(key)}, not {value}" for key, value in wanted.items() if there.get(key) != value]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import inspect
 import os
 import re
@@ -24,6 +25,7 @@ Config = TypeVar("Config")
 FINISHED, CRASHED, BAD_INPUT, TOO_MANY_BAD_STEPS, HUNG = 0, 1, 2, 3, 4
 FINAL = (FINISHED, BAD_INPUT, TOO_MANY_BAD_STEPS)  # of a training: the same command would end the same way
 SIGNAL_BASE = 128  # 128 + N: stopped by signal N; the same command resumes
+UNNAMEABLE = {errno.ENAMETOOLONG, errno.ELOOP}  # of a path that no command can look for
 INTERRUPTED = SIGNAL_BASE + signal.SIGINT
 
 
@@ -132,6 +134,11 @@ def run(
         sys.exit(BAD_INPUT)
     except BrokenPipeError:
         sys.exit(CRASHED)
+    except OSError as error:
+        if error.errno not in UNNAMEABLE:
+            raise
+        print(f"{prog}: error: {str(error.filename)[:100]}: {error.strerror}; give another path", file=sys.stderr)
+        sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)

@@ -1,0 +1,55 @@
+"""What every command does with paths that no file system takes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+import pytest
+from tiny_kitti import assert_refused, invoke
+
+from litemono.utils.errors import UserError
+
+LONG = "n" * 5000
+
+
+@pytest.mark.parametrize(
+    ("module", "flags"),
+    [
+        ("litemono.train", ["--data_path", LONG]),
+        ("litemono.train", ["--data_path", ".", "--split", LONG]),
+        ("litemono.train", ["--data_path", ".", "--load_weights", LONG]),
+        ("litemono.finetune", ["--data_path", LONG]),
+        ("litemono.predict", ["--load_weights", ".", "--input", LONG]),
+        ("litemono.status", ["--log_dir", LONG]),
+        ("litemono.prepare", ["verify", "--data_path", LONG]),
+        ("litemono.prepare", ["pack", "--from", LONG, "--output", "out"]),
+        ("evaluate.__main__", ["--pred", LONG, "--gt_path", "gt"]),
+        ("evaluate.__main__", ["--load_weights", LONG]),
+        ("export_gt.__main__", ["--data_path", LONG]),
+    ],
+)
+def test_a_name_of_5000_letters_is_refused_in_one_sentence(module, flags, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert_refused(invoke(importlib.import_module(module).main, capsys, *flags), LONG[:50])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_to_itself_is_refused_in_one_sentence(tmp_path, capsys):
+    os.symlink("loop", tmp_path / "loop")
+    from litemono.status import main
+
+    assert_refused(invoke(main, capsys, "--log_dir", tmp_path / "loop"), "loop")
+
+
+def test_json_nested_100000_deep_is_no_settings_result_or_world(tmp_path):
+    from evaluate.results import read
+    from litemono.synthetic.writer import Settings, _check_same
+    from litemono.utils.atomic_files import read_json
+
+    (tmp_path / "world.json").write_text("[" * 100000)
+    assert read_json(tmp_path / "world.json") == {}
+    with pytest.raises(ValueError, match="recursion"):
+        read(tmp_path / "world.json")
+    with pytest.raises(UserError, match="is no rendered world"):
+        _check_same(tmp_path, Settings())
