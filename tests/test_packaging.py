@@ -58,10 +58,10 @@ def test_the_sdist_has_tests_documentation_and_job_scripts(sdist):
 
 
 def test_the_wheel_works_from_another_folder(installed, tmp_path):
-    where = "import litemono, networks, evaluate, export_gt; print(litemono.__file__)"
+    where = "import litemono, networks, litemono_evaluate, export_gt; print(litemono.__file__)"
     assert python("-c", where, cwd=tmp_path, path=installed).startswith(str(installed))
     assert "litemono COMMAND" in python("-m", "litemono", cwd=tmp_path, path=installed)
-    for module in ("litemono.train", "litemono.submit", "evaluate", "export_gt"):
+    for module in ("litemono.train", "litemono.submit", "litemono_evaluate", "export_gt"):
         assert "--" in python("-m", module, "--help", cwd=tmp_path, path=installed)
     code = (
         "from litemono.data.splits import read_split, split_file; print(len(read_split(split_file('eigen', 'test'))))"
@@ -86,5 +86,5 @@ def test_the_container_definition_is_understood_and_complete(tmp_path):
     assert "torch==" in constraints.read_text()
     flags = ("--quiet", "--no-deps", "--no-build-isolation", "--target", tmp_path / "site")
     python("-m", "pip", "install", *flags, package, cwd=tmp_path)
-    code = "import litemono; print(litemono.__file__)"
+    code = "import litemono_evaluate; print(litemono_evaluate.__file__)"
     assert python("-c", code, cwd=tmp_path, path=tmp_path / "site").startswith(str(tmp_path / "site"))

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from litemono.diagnosis.finding import Finding
+from litemono.utils.packages import evaluation
 
 PYTHONS = ((3, 10), (3, 12))
 RUN_GB = 3.0  # weights of thirty epochs (62 MB each), last and best, three checkpoints (190 MB each)
 FILES_OF_A_RUN = 1000
 OURS = "litemono"  # our distribution
-TOP_LEVEL = ("litemono", "networks", "evaluate", "export_gt", "splits")  # what it installs
+TOP_LEVEL = ("litemono", "networks", evaluation(), "export_gt", "splits")  # what it installs
 
 
 def check_python() -> Finding:
