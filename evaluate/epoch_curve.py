@@ -20,7 +20,7 @@ def draw(path: Path, epochs: list[int], found: list[Result], protocol: Protocol)
     import matplotlib.pyplot as plt
     from matplotlib.ticker import MaxNLocator
 
-    names = protocol.headline[:SHOWN]
+    names = list(dict.fromkeys((protocol.ranked_by, *protocol.headline)))[:SHOWN]
     figure, axes = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3.4), squeeze=False, layout="constrained")
     for axis, name in zip(axes[0], names, strict=True):
         axis.plot(epochs, [result.all_metrics[name] for result in found], marker=".", color="tab:blue")

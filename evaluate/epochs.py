@@ -124,19 +124,20 @@ def show(epochs: list[int], found: list[results.Result], protocol: Protocol) -> 
     console = Console(width=None if Console().is_terminal else 100)
     console.print(table)
     print(in_words(protocol))
-    name = protocol.headline[0]
+    name = protocol.ranked_by
     print(
         f"best {name}: epoch {epochs[best]} ({found[best].all_metrics[name]:.3f}), last: {found[-1].all_metrics[name]:.3f}"
     )
-    print(
-        f"warning: epoch {epochs[best]} is the best of {len(epochs)} on the test images, so its number is too good; report the "
-        "last epoch, or one chosen on validation images (models/best_abs_rel)",
-        file=sys.stderr,
-    )
+    if len(epochs) > 1:
+        print(
+            f"warning: epoch {epochs[best]} is the best of {len(epochs)} on the test images, so its number is too good; report "
+            "the last epoch, or one chosen on validation images (models/best_abs_rel)",
+            file=sys.stderr,
+        )
 
 
 def best_epoch(found: list[results.Result], protocol: Protocol) -> int:
-    """Index of the best by the protocol's first metric."""
-    name = protocol.headline[0]
+    """Index of the best by the metric that the protocol is ranked by."""
+    name = protocol.ranked_by
     values = [result.all_metrics[name] for result in found]
     return int(np.argmax(values) if METRICS[name].higher_is_better else np.argmin(values))

@@ -53,6 +53,11 @@ class Protocol:
     def median_scaling(self) -> bool:
         return self.alignment == "median"
 
+    @property
+    def ranked_by(self) -> str:
+        """The metric that says which of two is better: abs_rel, or the first of its table."""
+        return "abs_rel" if "abs_rel" in self.headline else self.headline[0]
+
 
 def _midas(data: DataSet, cap: float, headline: str, *, cap_truth: bool) -> Protocol:
     """Zero-shot protocol of Ranftl et al. 2020: scale and shift of inverse depth per image, one number per data set."""

@@ -44,6 +44,7 @@ def _content(done: list[Evaluation]) -> dict[str, Any]:
         "images": first.result.evaluated,
         "protocol": in_words(protocol),
         "headline": protocol.headline,
+        "ranked_by": protocol.ranked_by,
         "metrics": METRICS,
         "runs": [_run(name, evaluation) for name, evaluation in zip(names, done, strict=True)],
         "figures": report_figures.all_figures(names, done),

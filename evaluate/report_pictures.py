@@ -25,7 +25,7 @@ PERCENTILE = 98  # of inverse depth at the end of the colours
 
 def chosen_images(first: Evaluation, done: list[Evaluation]) -> list[tuple[str, int]]:
     """(worst, median or best; index of the ground truth) by the first evaluation, of images that all have a score for."""
-    name = first.inputs.protocol.headline[0]
+    name = first.inputs.protocol.ranked_by
     shared = set(first.scores.counted).intersection(*(evaluation.scores.counted for evaluation in done))
     values = first.scores.table().values[:, NAMES.index(name)]
     pairs = sorted((value, index) for value, index in zip(values, first.scores.counted, strict=True) if index in shared)
@@ -64,7 +64,7 @@ def _of_evaluation(evaluation: Evaluation, wanted: set[int]) -> dict[int, dict[s
     """Prediction, error and the first metric of these images."""
     inputs, rows = evaluation.inputs, {index: row for row, index in enumerate(evaluation.scores.counted)}
     protocol, kind = inputs.protocol, inputs.predictions.kind
-    values = evaluation.scores.table().values[:, NAMES.index(protocol.headline[0])]
+    values = evaluation.scores.table().values[:, NAMES.index(protocol.ranked_by)]
     found = {}
     for job in inputs.predictions.jobs(wanted):
         values_of = job.read()
