@@ -129,7 +129,7 @@ def differences(saved: str, config: TrainingConfig) -> list[str]:
             settings["optim"]["lr"] = [list(rate) for rate in group_rates(lr, config.default_rates)]
     fixed = set(config.fixed_by_schedule)
     return [
-        f"--{name} was {then.get(group, {}).get(name)}, is {value}"
+        f"--{name} was {str(then.get(group, {}).get(name))[:100]}, is {value}"
         for group, values in now.items()
         if isinstance(values, dict)  # what is in no group, a recipe's name, only chooses defaults
         for name, value in values.items()

@@ -62,7 +62,7 @@ class PackedStore:
         self.index = read_index(root)
         self.height, self.width = self.index.height, self.index.width
         if self.index.dataset != dataset.name:
-            raise UserError(f"--data_path {root}: packed from --dataset {self.index.dataset}, not {dataset.name}")
+            raise UserError(f"--data_path {root}: packed from --dataset {self.index.dataset[:100]}, not {dataset.name}")
         self._rows: dict[tuple[str, str], dict[int, int]] = {}  # row in the file by frame number
         self._files: dict[tuple[str, str], int] = {}
         self._pictures: dict[tuple[str, str, str], PictureReader] = {}  # by kind, folder, side
