@@ -118,15 +118,18 @@ def _network_fields(trained: TrainedDepth | None) -> dict[str, Any]:
     """The fields of a Result that describe the network; none for predictions in files."""
     if trained is None:
         return dict.fromkeys(("model", "min_depth", "max_depth", "imagenet_backbone"))
+    from litemono.exported_depth import ExportedDepth
+
     from . import network
 
+    counted = not isinstance(trained, ExportedDepth)  # a file of another runtime keeps neither modules nor their number
     return {
         "model": trained.net.name,
         "min_depth": trained.min_depth,
         "max_depth": trained.max_depth,
         "imagenet_backbone": network.imagenet_backbone(trained.settings),
-        "params": sum(part.numel() for part in trained.net.parameters()),
-        "macs": network.multiply_accumulates(trained),
+        "params": sum(part.numel() for part in trained.net.parameters()) if counted else None,
+        "macs": network.multiply_accumulates(trained) if counted else None,
     }
 
 

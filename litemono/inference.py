@@ -101,7 +101,10 @@ class TrainedDepth(NamedTuple):
     @torch.inference_mode()
     def disparity_of(self, batch: Tensor) -> Tensor:
         """The same for (B, 3, H, W) in [0, 1] that is already on the device."""
-        finest = self.net(batch)[0][:, 0].float()
+        return self.as_disparity(self.net(batch)[0][:, 0].float())
+
+    def as_disparity(self, finest: Tensor) -> Tensor:
+        """The network's finest map, (B, H, W) float32, as `disparity` gives it."""
         if self.net.spec.output == "metric":
             return 1 / finest.clamp(min=LEAST_DEPTH)
         if self.net.metric_head is not None:
@@ -127,11 +130,15 @@ def at_image_size(disparity: Tensor, height: int, width: int) -> np.ndarray:
 def load_trained(
     folder: Path, model: str | None, device: torch.device, height: int | None = None, width: int | None = None
 ) -> TrainedDepth:
-    """The network in a weights folder or published file.
+    """The network in a weights folder, a published file, or an .onnx file of `litemono export`.
 
     model: None means the run's own. For weights from elsewhere it means the network that model.pt or a published file fits by
     its tensors, and lite-mono for a folder with encoder.pth. height, width: None means as trained.
     """
+    if Path(folder).suffix == ".onnx":
+        from litemono.exported_depth import load_exported
+
+        return load_exported(Path(folder), model, device, height, width)
     settings = run_settings(folder)
     name = model or settings.get("model", {}).get("model")
     if name is None:

@@ -56,19 +56,19 @@ class RandomFeatures(nn.Module):
         exact = torch.promote_types(qkv.dtype, torch.float32)  # exponentials and sums over all tokens
         q, k, v = qkv.to(exact)
         q, k = self._features(q, (-1,)), self._features(k, (-1, -2))
-        return q @ (k.mT @ v) / (q @ k.sum(-2, keepdim=True).mT)
+        return q @ (k.transpose(-2, -1) @ v) / (q @ k.sum(-2, keepdim=True).transpose(-2, -1))
 
     def _features(self, x: Tensor, largest_over: tuple[int, ...]) -> Tensor:
         """exp(w.x - |x|^2 / 2) of x / d^(1/4), divided by its largest value so that nothing overflows."""
         x = x * x.shape[-1] ** -0.25
-        projected = x @ self.projection_matrix.to(x.dtype).mT
+        projected = x @ self.projection_matrix.to(x.dtype).transpose(-2, -1)
         exponent = projected - x.square().sum(-1, keepdim=True) / 2
         return (exponent - projected.detach().amax(largest_over, keepdim=True)).exp() + FEATURE_FLOOR
 
 
 def orthogonal_rows(rows: int, width: int) -> Tensor:
     """(rows, width): blocks of orthogonal directions with the lengths of Gaussian vectors."""
-    blocks = [torch.linalg.qr(torch.randn(width, width))[0].mT for _ in range(math.ceil(rows / width))]
+    blocks = [torch.linalg.qr(torch.randn(width, width))[0].transpose(-2, -1) for _ in range(math.ceil(rows / width))]
     return torch.cat(blocks)[:rows] * torch.randn(rows, width).norm(dim=1, keepdim=True)
 
 
@@ -98,8 +98,8 @@ class MemoryCompressedAttention(nn.Module):
     def _compressed(self, tokens: Tensor, null: Tensor) -> Tensor:
         """(B, N, C) -> (B, 1 + ceil(N / factor), C); zeros in front make N a multiple of the factor."""
         tokens = F.pad(tokens, (0, 0, -tokens.shape[1] % self.factor, 0))
-        compressed = self.compress_fn["conv"](tokens.mT).mT
-        return torch.cat([null.to(compressed.dtype).expand(len(tokens), -1, -1), compressed], dim=1)
+        compressed = self.compress_fn["conv"](tokens.transpose(-2, -1)).transpose(-2, -1)
+        return torch.cat([null.to(compressed.dtype).expand(tokens.shape[0], -1, -1), compressed], dim=1)
 
 
 def _split(tokens: Tensor, heads: int) -> Tensor:

@@ -94,7 +94,9 @@ class DptEncoder(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         maps, features = self._embed(normalise(image, self.normalisation))
         grid = (features.shape[-2], features.shape[-1])
-        tokens = torch.cat([self.model.cls_token.expand(len(image), -1, -1), features.flatten(2).mT], dim=1)
+        tokens = torch.cat(
+            [self.model.cls_token.expand(image.shape[0], -1, -1), features.flatten(2).transpose(-2, -1)], dim=1
+        )
         tokens = tokens + self.positions(grid)
         taken = []
         for index, block in enumerate(self.model.blocks):
@@ -124,9 +126,9 @@ class DptEncoder(nn.Module):
         """(1, 1 + h w, dim): position code of the class token and of h x w others, bilinear between those that were trained."""
         code = self.model.pos_embed
         of_class, of_grid = code[:, :1], code[:, 1:]
-        of_grid = of_grid.mT.unflatten(2, (self.side, self.side))
+        of_grid = of_grid.transpose(-2, -1).unflatten(2, (self.side, self.side))
         of_grid = F.interpolate(of_grid, grid, mode="bilinear", align_corners=self.aligned_positions)
-        return torch.cat([of_class, of_grid.flatten(2).mT], dim=1)
+        return torch.cat([of_class, of_grid.flatten(2).transpose(-2, -1)], dim=1)
 
 
 def vision_transformer(variant: DptVariant, drop_path: float) -> VisionTransformer:
@@ -171,7 +173,7 @@ class Reassemble(nn.ModuleDict):
         super().__init__(modules | ({"4": resize[n]} if n in resize else {}))
 
     def forward(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-        x = self["3"](self["0"](tokens).mT.unflatten(2, grid))
+        x = self["3"](self["0"](tokens).transpose(-2, -1).unflatten(2, grid))
         return self["4"](x) if "4" in self else x
 
 

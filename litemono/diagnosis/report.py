@@ -7,13 +7,13 @@ import os
 import platform
 import re
 import socket
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
 from litemono import __version__
 from litemono.diagnosis.finding import Finding
 from litemono.jobs import slurm
+from litemono.utils.commit import UNKNOWN, code_commit
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import available_cores
 
@@ -54,15 +54,8 @@ def slurm_version() -> str:
 
 def commit() -> str:
     """Of the checkout that this code is in, such as " (commit 1a2b3c4, changed)"; nothing where it is none."""
-    here = Path(__file__).parent
-    try:
-        done = subprocess.run(
-            ["git", "-C", here, "describe", "--always", "--dirty=, changed", "--exclude=*"],
-            capture_output=True, text=True, timeout=10,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return f" (commit {done.stdout.strip()})" if done.returncode == 0 else ""
+    found = code_commit()
+    return "" if found == UNKNOWN else f" (commit {found})"
 
 
 def without_names(text: str) -> str:

@@ -1,0 +1,86 @@
+"""One file for other programs: ONNX, torch.export or AOTInductor, compared with the network at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from litemono.tasks.monodepth_settings import MODEL_HELP
+from litemono.utils import cli
+from litemono.utils.errors import require
+
+SUFFIXES = {"onnx": ".onnx", "pt2": ".pt2", "aoti": ".aoti.pt2"}
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Which network, in what form."""
+
+    load_weights: Path
+    """Weights folder with encoder.pth and depth.pth, ours (RUN/models/last) or published; or a published file."""
+    output: Path | None = None
+    """The file to write. Default: MODEL_WIDTHxHEIGHT.onnx (.pt2, .aoti.pt2) in the current folder."""
+    model: Annotated[str | None, tyro.conf.arg(help=MODEL_HELP)] = None
+    size: str | None = None
+    """Input size, WIDTHxHEIGHT in multiples of what the network takes (32). Default: as in the weights."""
+    format: Literal["onnx", "pt2", "aoti"] = "onnx"
+    """onnx: for ONNX Runtime, OpenVINO, TensorRT; pt2: torch.export; aoti: AOTInductor, compiled for this machine's
+    processor, to be run from C++ without Python."""
+    opset: int = 17
+    """Of ONNX, 16 to 20."""
+    input: Literal["uint8", "float"] = "uint8"
+    """uint8: (B, H, W, 3) RGB as decoders give it; float: (B, 3, H, W) in [0, 1]. Normalisation is inside."""
+    output_kind: Literal["disparity", "depth"] = "disparity"
+    """(B, H, W) float32 inverse depth, or depth."""
+    depth_scale: float = 1.0
+    """Factor on depths, such as 5.4 after training with KITTI's stereo pairs; it is stored in the file."""
+    batch: int | None = None
+    """Fix the number of images of a pass. Default: any number."""
+    compat: Literal["tensorrt8"] | None = None
+    """tensorrt8: float input, opset 16, no padding by reflection."""
+
+
+def export(config: ExportConfig) -> None:
+    """Write a network as one file: encoder, decoder and normalisation, compared with the network on the spot.
+
+    Example: litemono export --load_weights runs/lite-mono/models/last --output street.onnx
+
+    The file then is a network for other commands: litemono predict --load_weights street.onnx --input street.jpg
+    """
+    height, width = check(config)
+    from litemono.exporting import run
+
+    run(config, height, width)
+
+
+def check(config: ExportConfig) -> tuple[int | None, int | None]:
+    """Height and width of --size. Raises UserError for flags that do not go together or have impossible values."""
+    require(16 <= config.opset <= 20, f"--opset {config.opset}: must be from 16 to 20")
+    require(config.batch is None or config.batch >= 1, f"--batch {config.batch}: must be at least 1")
+    require(0 < config.depth_scale < float("inf"), f"--depth_scale {config.depth_scale}: must be positive")
+    if config.compat == "tensorrt8":
+        require(config.format == "onnx", f"--compat tensorrt8 is for ONNX, not --format {config.format}")
+        require(config.input == "float", "--compat tensorrt8: TensorRT 8 takes no uint8 input; add --input float")
+        require(config.opset <= 17, f"--compat tensorrt8: it reads opsets up to 17, not {config.opset}")
+    suffix = SUFFIXES[config.format]
+    require(
+        config.output is None or config.output.name.endswith(suffix),
+        f"--output {config.output}: the name must end with {suffix} for --format {config.format}",
+    )
+    if config.size is None:
+        return None, None
+    parts = config.size.lower().split("x")
+    valid = len(parts) == 2 and all(part.isdecimal() and 0 < int(part) < 2**15 for part in parts)
+    require(valid, f"--size {config.size}: give WIDTHxHEIGHT, such as 640x192")
+    return int(parts[1]), int(parts[0])
+
+
+def main() -> None:
+    cli.run(export, ExportConfig, "python -m litemono.export")
+
+
+if __name__ == "__main__":
+    main()
