@@ -9,27 +9,36 @@ ImageNet starting points are in imagenet.py and offered here too.
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import io
 import json
 import math
 import os
-import shutil
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from networks import dpt_layouts, identify, registry, state_files
 from networks.attention import SOFTMAX, kind_of
 from networks.depth_net import DepthNet, create
-from networks.errors import NetworkError, may_pass
+from networks.errors import NetworkError
 from networks.imagenet import fetch_pose_imagenet, load_imagenet_encoder, load_pose_imagenet
 from networks.metric_head import MetricHead
 from networks.pose import PoseNet, create_pose
+from networks.save_weights import save_folder
+from networks.weight_files import (
+    DECODER,
+    ENCODER,
+    FIRST_FILES,
+    POSE_DECODER,
+    POSE_ENCODER,
+    SETTINGS_FILES,
+    SIZE_ENTRIES,
+)
 
 __all__ = [
+    "DECODER",
+    "ENCODER",
+    "POSE_DECODER",
+    "POSE_ENCODER",
     "fetch_pose_imagenet",
     "is_published_file",
     "load_available",
@@ -44,58 +53,6 @@ __all__ = [
     "stored_metric_head",
     "stored_size",
 ]
-
-ENCODER, DECODER = (file for _, file in registry.ENCODER_AND_DECODER.files)
-POSE_ENCODER, POSE_DECODER = "pose_encoder.pth", "pose.pth"
-SIZE_ENTRIES = ("height", "width", "use_stereo")  # in encoder.pth beside the tensors
-FIRST_FILES = {spec.weights.files[0]: spec.weights for spec in registry.SPECS.values()}
-SETTINGS_FILES = [weights.settings for weights in FIRST_FILES.values() if weights.settings]
-
-
-def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo: bool = False) -> None:
-    """Write the networks to `folder`, whole or not at all; a weights folder that is already there is replaced whole.
-
-    pose: None leaves pose_encoder.pth and pose.pth out. Raises NetworkError for a full disk and a place that may not be
-    written, OSError for a temporary failure of the file server.
-    """
-    folder = Path(folder).absolute()
-    if not _may_be_replaced(folder):
-        raise NetworkError(f"{folder} is there and holds something else than weights; choose another folder")
-    format = depth.spec.weights
-    contents = {file: _published_tensors(depth, part) for part, file in format.files}
-    settings = {"height": int(depth.height), "width": int(depth.width), "use_stereo": bool(use_stereo)}
-    if format.settings is None:
-        contents[format.files[0][1]] |= settings
-    else:
-        head = None if depth.metric_head is None else dataclasses.asdict(depth.metric_head)
-        contents[format.settings] = {
-            "network": depth.name,
-            "attention": depth.attention,
-            "metric_head": head,
-            **settings,
-        }
-    if pose is not None:
-        contents[POSE_ENCODER] = {**_plain_tensors(pose.encoder)}
-        contents[POSE_DECODER] = {**_plain_tensors(pose.decoder)}
-
-    partial, replaced = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "replaced"))
-    try:
-        _remove(partial)
-        partial.mkdir(parents=True)
-        for name, content in contents.items():
-            _write(partial / name, content)
-        # A kill between the two renames leaves both copies, each of them whole.
-        _remove(replaced)
-        if os.path.lexists(folder):
-            folder.rename(replaced)
-        partial.rename(folder)
-    except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if may_pass(error):
-            raise
-        raise NetworkError(f"cannot write weights to {folder}: {error.strerror or error}") from error
-    with contextlib.suppress(OSError):  # a reader on a network drive may hold it; the next save tries again
-        _remove(replaced)
 
 
 def load_depth(folder: Path, name: str, height: int | None = None, width: int | None = None) -> DepthNet:
@@ -299,48 +256,3 @@ def _what_fits_instead(path: Path, content: dict[str, object], depth: DepthNet) 
     if depth.name in names:
         return f"these weights have {kind_of(content)} attention: --attention {kind_of(content)}"
     return _say(names) if names else ""
-
-
-def _published_tensors(depth: DepthNet, part: str) -> dict[str, object]:
-    """A part's state under the names of the code that has such a network."""
-    tensors = _plain_tensors(getattr(depth, part))
-    if depth.attention in (None, SOFTMAX):
-        return {**tensors}
-    return {**dpt_layouts.scriptable_layout(tensors)}
-
-
-def _plain_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """The state of `module` on the CPU: contiguous, floating tensors in float32, sharing memory with nothing."""
-
-    def plain(tensor: Tensor) -> Tensor:
-        tensor = tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else tensor.dtype)
-        return tensor.clone(memory_format=torch.contiguous_format)
-
-    return {name: plain(tensor) for name, tensor in module.state_dict().items()}
-
-
-def _write(path: Path, content: dict[str, object]) -> None:
-    data = io.BytesIO()  # a full disk speaks for itself only where torch is not between
-    if path.suffix == ".json":
-        data.write(json.dumps(content, indent=2).encode())
-    else:
-        torch.save(content, data)
-    with path.open("wb") as file:
-        file.write(data.getbuffer())
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _may_be_replaced(folder: Path) -> bool:
-    """Nothing, a link, an empty folder or a weights folder: never somebody's other files."""
-    if folder.is_symlink() or not folder.exists():
-        return True
-    holds_weights = any((folder / file).is_file() for _, file in FIRST_FILES)
-    return folder.is_dir() and (holds_weights or not any(folder.iterdir()))
-
-
-def _remove(path: Path) -> None:
-    if path.is_symlink():
-        path.unlink()
-    elif path.exists():
-        shutil.rmtree(path)
