@@ -19,7 +19,7 @@ from litemono import tasks
 from litemono.diagnosis.gpu import wheel_problem
 from litemono.engine.checkpoint_paths import newest_step
 from litemono.engine.settings import OptimConfig, RunConfig, TrainingConfig
-from litemono.jobs import admission, environment, follow_log, preflight, slurm, sweep
+from litemono.jobs import admission, environment, follow_log, more_flags, preflight, slurm, sweep
 from litemono.jobs.batch_script import (
     BatchScript,
     SlurmConfig,
@@ -74,9 +74,11 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
         return train_here(train, runs)
     if settings.cluster == "local":
         return submit_locally(settings, train, runs[0])
+    script = BatchScript(log_folder(settings, runs))
+    script.update_parameters(**slurm_parameters(settings, request_of(settings), runs))
+    if cluster and settings.sbatch:
+        environment.check_with_sbatch(script.text(len(runs)))
     if settings.dry_run:
-        script = BatchScript(log_folder(settings, runs))
-        script.update_parameters(**slurm_parameters(settings, request_of(settings), runs))
         print(script.text(len(runs)), end="")
         return 0
     assert cluster is not None, "only a dry run has no cluster"
@@ -235,6 +237,7 @@ def print_summary(settings: SlurmConfig, partition: str, jobs: list, runs: list[
 
 
 def main() -> None:
+    sys.argv[1:] = more_flags.join_values(sys.argv[1:])
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name in tasks.COMMANDS:
         del sys.argv[1]

@@ -261,3 +261,11 @@ def test_reading_threads_follow_the_cores_of_the_job_unless_given(config):
     assert [training.for_cores(cores).data.num_workers for cores in (4, 64)] == [4, 8]
     given = dataclasses.replace(training, data=dataclasses.replace(training.data, num_workers=0))
     assert given.for_cores(4) == given
+
+
+def test_flags_of_sbatch_and_srun_are_in_the_batch_script(config, no_slurm, capsys):
+    text = script(config({"dry_run": True, "sbatch": "exclude=n1,n2 reservation=r", "srun": "cpu-bind=cores"}), capsys)
+    assert "#SBATCH --exclude=n1,n2\n" in text and "#SBATCH --reservation=r\n" in text and "#SBATCH --requeue\n" in text
+    assert " --cpu-bind=cores " in next(line for line in text.splitlines() if line.startswith("srun "))
+    with pytest.raises(UserError, match="use --time"):
+        submit.submit(config({"dry_run": True, "sbatch": "time=10"}))

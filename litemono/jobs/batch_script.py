@@ -13,6 +13,7 @@ import submitit
 from litemono.engine.settings import TrainingConfig
 from litemono.jobs import slurm
 from litemono.jobs.admission import Request
+from litemono.jobs.more_flags import sbatch_flags, srun_flags
 from litemono.utils.errors import UserError, require
 
 MEMORY_PER_GPU = 16 * 1024  # MB
@@ -47,6 +48,10 @@ class SlurmConfig:
     """How many runs of a sweep go at the same time."""
     setup: tuple[str, ...] = ()
     """Shell lines before training, like "module load cuda/12.6" "source venv/bin/activate"."""
+    sbatch: str = ""
+    """More flags of sbatch, like "exclude=n1,n2 reservation=r mail-user=me"; checked by Slurm before the job is queued."""
+    srun: str = ""
+    """More flags of srun, like "cpu-bind=cores"."""
     warning_seconds: int = 120
     """How long before the time limit the run gets SIGUSR2, to write a checkpoint."""
     dry_run: bool = False
@@ -69,6 +74,8 @@ def check_settings(settings: SlurmConfig) -> None:
         value = getattr(settings, name)
         plain = value is None or value.isprintable() and value.strip() == value != ""
         require(plain, f"--{name} {value!r}: cannot be written into a batch script; give a name as Slurm lists it")
+    sbatch_flags(settings.sbatch)
+    srun_flags(settings.srun)
     limit = time_limit(settings)
     memory_per_node(settings)
     require(limit != float("inf"), f"--time {settings.time}: give a limit; the job is requeued when it is reached")
@@ -87,6 +94,10 @@ def check_settings(settings: SlurmConfig) -> None:
     require(
         settings.cluster == "slurm" or not (settings.preflight or settings.dry_run),
         f"--cluster {settings.cluster} has no queue: leave out --preflight and --dry_run",
+    )
+    require(
+        settings.cluster == "slurm" or not (settings.sbatch or settings.srun),
+        f"--cluster {settings.cluster} has no queue: leave out --sbatch and --srun",
     )
     require(settings.cluster != "local" or not settings.sweep, "--cluster local trains one run: leave out --sweep")
     require(
@@ -177,8 +188,12 @@ def slurm_parameters(settings: SlurmConfig, request: Request, runs: list[Trainin
         "array_parallelism": settings.array_parallelism,
         "stderr_to_stdout": True,
         # Slurm 22.05 and later do not hand --cpus-per-task on to srun.
-        "srun_args": [f"--cpus-per-task={settings.cpus_per_task}", f"--wait={RANK_EXIT_SECONDS}"],
-        "additional_parameters": {"requeue": True},
+        "srun_args": [
+            f"--cpus-per-task={settings.cpus_per_task}",
+            f"--wait={RANK_EXIT_SECONDS}",
+            *srun_flags(settings.srun),
+        ],
+        "additional_parameters": {"requeue": True, **sbatch_flags(settings.sbatch)},
         "setup": setup_lines(settings, log_folder(settings, runs)),
         "teardown": teardown(runs),
     }

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from litemono.jobs import slurm
 from litemono.jobs.batch_script import SlurmConfig
 from litemono.utils.errors import UserError
 
@@ -57,3 +58,15 @@ def clean_for_sbatch() -> Iterator[None]:
         yield
     finally:
         os.environ.update(kept)
+
+
+def check_with_sbatch(script: str) -> None:
+    """UserError where sbatch would not take the batch script: flags in it that only Slurm can judge."""
+    with clean_for_sbatch():
+        try:
+            slurm.call("sbatch", "--test-only", stdin=script)
+        except slurm.ControllerUnavailable:
+            raise
+        except UserError as error:
+            reason = str(error).partition("failed: ")[2].removeprefix("sbatch: error: ")
+            raise UserError(f"sbatch refuses this job ({reason}); look at --sbatch") from None

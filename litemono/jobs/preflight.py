@@ -12,6 +12,7 @@ from litemono.engine.settings import TrainingConfig
 from litemono.jobs.admission import Request, check_request, find_partition
 from litemono.jobs.batch_script import SlurmConfig, memory_per_node, request_of, slurm_parameters
 from litemono.jobs.cluster import Cluster, Partition
+from litemono.jobs.more_flags import sbatch_flags
 from litemono.jobs.train_job import Train, TrainJob
 from litemono.utils.errors import UserError
 
@@ -71,7 +72,8 @@ def submit(settings: SlurmConfig, cluster: Cluster, train: Train, run: TrainingC
     short = preflight_config(run, on_cpu)
     own = replace(settings, partition=partition.name, constraint=small.constraint, warning_seconds=30)
     parameters = slurm_parameters(own, small, [short])
-    parameters |= {"job_name": f"{run.folder.name}-preflight", "teardown": None, "additional_parameters": None}
+    parameters |= {"job_name": f"{run.folder.name}-preflight", "teardown": None}
+    parameters["additional_parameters"] = sbatch_flags(settings.sbatch) or None
     executor = submitit.SlurmExecutor(folder)
     executor.update_parameters(**{key: value for key, value in parameters.items() if value is not None})
     return executor.submit(PreflightJob(train, short))

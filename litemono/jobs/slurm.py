@@ -36,13 +36,13 @@ class ControllerUnavailable(UserError):
 UNAVAILABLE = re.compile(r"timed out|unable to contact|connection|communication|try again", re.IGNORECASE)
 
 
-def call(*command: str, timeout: float = 60) -> str:
+def call(*command: str, timeout: float = 60, stdin: str = "") -> str:
     """What the command prints; UserError with its message where it fails.
 
     With SLURM_CLUSTERS the commands print the cluster's name above their answer. It is left out.
     """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout)
     except FileNotFoundError:
         raise UserError(
             f"{command[0]} is not on this machine; log in to the cluster (or `module load slurm`), or use --cluster local"

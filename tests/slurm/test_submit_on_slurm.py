@@ -131,3 +131,19 @@ def test_a_sweep_of_four_runs_two_at_a_time_of_which_one_is_killed(slurm, traini
     assert all(read_status(runs / name)["state"] == "finished" for name in names)
     table = slurm.python("litemono.status", "--log_dir", runs).stdout
     assert all(name in table for name in names) and table.count("finished") == 4
+
+
+def test_flags_of_sbatch_are_kept_over_requeues_and_checked_before_the_queue(slurm, training, tmp_path, log_of):
+    refused = slurm.python(
+        "litemono.submit", *training("refused", 1), "--partition", "gpu", "--mem", "4G", "--sbatch", "reservation=none",
+        check=False,
+    )  # fmt: skip
+    assert refused.returncode == 2 and "sbatch refuses this job" in refused.stderr and "eservation" in refused.stderr
+    assert not (tmp_path / "runs/refused").exists() and "Traceback" not in refused.stderr
+    job = slurm.submit(
+        *training("apart", 1000, "--checkpoint_minutes", 0.01), "--partition", "gpu", "--mem", "4G",
+        "--sbatch", "exclude=gpu001 comment=ours", "--srun", "--cpu-bind=none",
+    )  # fmt: skip
+    slurm.call("scontrol", "requeue", job, check=False)
+    record = slurm.call("scontrol", "show", "job", "-o", job).stdout
+    assert "ExcNodeList=gpu001" in record and "Comment=ours" in record
