@@ -34,7 +34,7 @@ class PredictConfig:
     """Which pictures, by which network, to where."""
 
     load_weights: Path
-    """Weights folder with encoder.pth and depth.pth, ours (RUN/models/weights_29) or published."""
+    """Weights folder with encoder.pth and depth.pth, ours (RUN/models/weights_29) or published; or a file of litemono export."""
     input: Path
     """An image, or a folder of images."""
     output: Path | None = None
