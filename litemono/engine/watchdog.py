@@ -64,7 +64,6 @@ class Watchdog:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
-            start_new_session=True,  # Ctrl-C is for the training
         )
         assert self._process.stdin is not None
         os.set_blocking(self._process.stdin.fileno(), False)
@@ -119,17 +118,17 @@ class Watchdog:
 def watch(pid: int, folder: Path | None) -> None:
     """Read beats from stdin until the training closes it or hangs."""
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
-        signal.signal(
-            signum, signal.SIG_IGN
-        )  # Slurm sends them to the whole job; stdin tells when the training is gone
+        signal.signal(signum, signal.SIG_IGN)  # meant for the training; the end of stdin tells when it is gone
     beats = Beats()
     threading.Thread(target=beats.read, daemon=True).start()
-    ticks = processor_ticks(pid)
-    while not beats.ended.wait(min(5.0, beats.limit / 10)):
-        if beats.starting and processor_ticks(pid) >= ticks + TICKS_ALIVE:
-            ticks = processor_ticks(pid)
-            beats.last = time.monotonic()
-        silent = time.monotonic() - beats.last
+    ticks, seen, silent, before = processor_ticks(pid), 0, 0.0, time.monotonic()
+    while not beats.ended.wait(pause := min(5.0, beats.limit / 10)):
+        # A longer gap is this process's own: the job was suspended, or Ctrl-Z pressed, and the training stopped with it.
+        silent += min(time.monotonic() - before, 2 * pause)
+        before = time.monotonic()
+        computed = beats.starting and processor_ticks(pid) >= ticks + TICKS_ALIVE
+        if computed or beats.count > seen:
+            ticks, seen, silent = processor_ticks(pid), beats.count, 0.0
         if silent > beats.limit and alive(pid):
             end(pid, folder, silent, beats)
             return
@@ -139,7 +138,7 @@ class Beats:
     """The newest of what the training wrote."""
 
     def __init__(self) -> None:
-        self.last = time.monotonic()
+        self.count = 0
         self.limit = LEAST_SECONDS
         self.starting = True
         self.ended = threading.Event()
@@ -148,7 +147,8 @@ class Beats:
         for line in sys.stdin:
             kind, _, limit = line.partition(" ")
             self.starting = kind == "start"
-            self.last, self.limit = time.monotonic(), float(limit)
+            self.limit = float(limit)
+            self.count += 1
         self.ended.set()
 
 

@@ -24,11 +24,17 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="stopped and stu
 HANG_MINUTES = "0.2"
 
 
-def train(*arguments: object) -> subprocess.Popen:
+def train(*arguments: object, start_new_session: bool = False) -> subprocess.Popen:
     command = [sys.executable, "-m", "litemono.train", *map(str, arguments), "--hang_minutes", HANG_MINUTES]
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=start_new_session,
     )
 
 
@@ -77,6 +83,17 @@ def test_a_read_that_never_returns_is_found(street, tmp_path, undisturbed):
     output = process.communicate(timeout=120)[0]
     assert process.returncode == HUNG, output
     assert "hung" in output and "litemono" in output
+
+
+def test_a_job_that_was_suspended_continues_when_it_is_resumed(street, tmp_path, undisturbed):
+    """Slurm stops all processes of a job, the watchdog too; so does Ctrl-Z."""
+    process = train(*flags(street, tmp_path), start_new_session=True)
+    wait_for_steps(tmp_path / "run", 1)
+    os.killpg(process.pid, signal.SIGSTOP)
+    time.sleep(1.5 * 60 * float(HANG_MINUTES))
+    os.killpg(process.pid, signal.SIGCONT)
+    assert process.wait(timeout=120) == 0, process.stdout.read()
+    assert_same_training(undisturbed, tmp_path / "run")
 
 
 def test_a_run_that_works_is_left_alone(undisturbed):
