@@ -21,6 +21,7 @@ from .kinds.base import Kind
 from .sandbox import Sandbox
 
 SECONDS = 5.0  # of processor time, or six times that where it only waits
+START_SECONDS = 120.0  # for what comes before the first input
 MEMORY = 1 << 30  # above that of whole inputs
 CHUNK = 250  # inputs that one child generates from one seed
 POLL_SECONDS = 0.05
@@ -113,6 +114,8 @@ class _Child:
                     index, began, cpu = self.numbers[0], time.monotonic(), used
                 elif index >= 0 and (used - cpu > SECONDS or time.monotonic() - began > 6 * SECONDS):
                     return f"takes more than {SECONDS:.0f} s"
+                if index < 0 and time.monotonic() - began > START_SECONDS:
+                    return f"hangs for {START_SECONDS:.0f} s"
                 if index >= 0 and memory - normal > MEMORY:
                     return "takes more than 1 GB above what whole inputs take"
         except EOFError:

@@ -70,8 +70,9 @@ def test_a_fault_of_each_kind_is_seen(tmp_path, monkeypatch, action, fault):
     assert list(findings.examples.values())[0] == b"damaged"
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_a_few_damaged_inputs_of_each_kind_are_read_or_refused_in_one_sentence(tmp_path, name):
-    """What `make test-fuzz` does with more of them; whole examples must be accepted."""
-    findings = try_kind(KINDS[name], 20, 5, tmp_path)
-    assert not findings.faults and findings.inputs > 0
+def test_a_few_damaged_inputs_of_each_kind_are_read_or_refused_in_one_sentence(command):
+    """What `make test-fuzz` does with more of them. A process of its own: OpenMP's threads do not survive a fork."""
+    done = command("tests.fuzz", "--inputs", 10, "--seed", 5, env={"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in KINDS:
+        assert f"{name}: 10 inputs" in done.stdout
