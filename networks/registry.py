@@ -156,5 +156,5 @@ def names(output: Output | None = None) -> list[str]:
 def get(name: str) -> NetworkSpec:
     """The entry of a network. Raises NetworkError for a name that is not in the registry."""
     if name not in SPECS:
-        raise NetworkError(f"there is no depth network {name!r}; choose from {', '.join(SPECS)}")
+        raise NetworkError(f"there is no depth network {repr(name)[:80]}; choose from {', '.join(SPECS)}")
     return SPECS[name]
