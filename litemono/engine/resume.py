@@ -161,6 +161,9 @@ def content_problem(state: dict[str, Any]) -> str | None:
         counters = [value for name, value in state["progress"].items() if name in COUNTERS]
         if "step" not in state["progress"] or any(type(value) is not int or value < 0 for value in counters):
             wrong = ["progress"]
+        numbers = state["guard"].values() if "guard" in wanted else ()
+        if any(isinstance(number, torch.Tensor) and number.numel() != 1 for number in numbers):
+            wrong.append("guard")
     return f"it has its checksum, but no {' and no '.join(wrong)} of a run" if wrong else None
 
 
