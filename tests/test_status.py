@@ -131,6 +131,12 @@ def test_a_requeued_job_whose_heartbeat_is_of_the_start_before_is_starting(tmp_p
     assert only(tmp_path).state == "starting"
 
 
+def test_a_hang_that_the_watchdog_ended_is_called_that(tmp_path, no_slurm):
+    write_run(tmp_path / "a", state="failed", exit=4, message="hung: no step was finished for 600 s")
+    run = only(tmp_path)
+    assert (run.state, run.message, run.eta) == ("hung", "hung: no step was finished for 600 s", "")
+
+
 @pytest.mark.parametrize(("state", "code"), [("finished", 0), ("running", 0), ("failed", 1), ("interrupted", 0)])
 def test_check_tells_scripts_and_json_programs(tmp_path, no_slurm, capsys, state, code):
     write_run(tmp_path / "a", state=state, host=socket.gethostname(), pid=os.getpid())

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from litemono.jobs import slurm
 from litemono.jobs.slurm import JobState
+from litemono.utils import cli
 from litemono.utils.atomic_files import read_json
 from litemono.utils.errors import UserError
 from litemono.utils.formatting import duration
@@ -19,7 +20,7 @@ from litemono.utils.typed_json import well_typed
 PLACES = ("status.json", "*/status.json", "*/*/status.json", "job.json", "*/job.json", "*/*/job.json")
 HEARTBEAT = {
     **dict.fromkeys(("state", "host", "node", "job_id"), str),
-    **dict.fromkeys(("step", "total_steps", "steps_per_epoch", "epoch", "restarts", "pid"), int),
+    **dict.fromkeys(("step", "total_steps", "steps_per_epoch", "epoch", "restarts", "pid", "exit"), int),
     **dict.fromkeys(("updated", "eta_seconds", "images_per_second", "data_wait", "loss"), float),
 }
 NOTE = {"submitted": float, "job_id": str}
@@ -99,14 +100,14 @@ def describe(
     state = state_of(heartbeat, job, ended, now)
     alive = state in ("running", "starting")
     silent = state.startswith("silent")
-    eta = heartbeat.get("eta_seconds") if state not in ("finished", "failed") and not silent else None
+    eta = heartbeat.get("eta_seconds") if state not in ("finished", "failed", "hung") and not silent else None
     if eta is not None and state == "running":
         eta = max(0, eta - (now - heartbeat.get("updated", now)))
     step, total, per_epoch = (heartbeat.get(key) for key in ("step", "total_steps", "steps_per_epoch"))
     progress = "" if step is None else f"{step}/{total}"
     if per_epoch and "epoch" in heartbeat:
         progress = f"{heartbeat['epoch'] + 1}: {progress}"
-    message = (heartbeat.get("message") or "") if state in ("failed", "interrupted") else ""
+    message = (heartbeat.get("message") or "") if state in ("failed", "hung", "interrupted") else ""
     if job and job.state == "PENDING":
         message = job.reason
     return Run(
@@ -134,7 +135,7 @@ def state_of(heartbeat: dict[str, Any], job: JobState | None, ended: JobState | 
             return "queued"
         return own if own == "finished" else in_job(own, heartbeat, job, now)
     if own in ("finished", "failed", "interrupted"):
-        return own
+        return "hung" if heartbeat.get("exit") == cli.HUNG else own
     if not own:
         return AFTERWARDS.get(ended.state, "failed") if ended else "queued"
     if ended is not None:
