@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -39,9 +40,10 @@ def run_jobs(jobs: list[Job], num_workers: int, tick: Callable[[], None]) -> Ite
                 job = waiting.pop(0)
                 receiver, sender = context.Pipe(duplex=False)
                 process: BaseProcess = context.Process(target=_work, args=(job, sender), daemon=True)
-                process.start()
+                with _ctrl_c_later():  # or a process may be started and not be known
+                    process.start()
+                    running[receiver] = job, process
                 sender.close()
-                running[receiver] = job, process
             ready = wait(list(running), timeout=0.5)
             for receiver in [receiver for receiver in running if receiver in ready]:
                 job, process = running[receiver]
@@ -57,6 +59,15 @@ def run_jobs(jobs: list[Job], num_workers: int, tick: Callable[[], None]) -> Ite
             process.terminate()
             process.join()
             receiver.close()
+
+
+@contextlib.contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _receive(receiver: Connection, job: Job, process: BaseProcess, tick: Callable[[], None]) -> Finished | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -139,15 +140,23 @@ def open_index(root: Path, dataset: PackableDataset, height: int, width: int, ho
     for folder, drive in index.drives.items():
         for side, camera in list(drive.cameras.items()):
             path = packed_index.frames_file(root, dataset, folder, side)
-            if not path.is_file() or path.stat().st_size < len(camera.frames) * index.frame_bytes:
+            if not _whole(path, len(camera.frames) * index.frame_bytes):
                 del drive.cameras[side]
             for kind, pictures in list(camera.pictures.items()):
                 path = pictures_file(root, dataset, kind, folder, side)
-                if not path.is_file() or path.stat().st_size < len(pictures.frames) * pictures.picture_bytes:
+                if not _whole(path, len(pictures.frames) * pictures.picture_bytes):
                     del camera.pictures[kind]
         if scans is not None and drive.scans and not packed.zip_is_whole(scans.pack_path(root, folder)):
             drive.scans = []
     return index
+
+
+def _whole(path: Path, size: int) -> bool:
+    """Whether the file has the bytes that the index names; what is behind them is cut off."""
+    there = path.stat().st_size if path.is_file() else -1
+    if there > size:
+        os.truncate(path, size)
+    return there >= size
 
 
 def make_jobs(index: PackIndex, root: Path, origin: Origin, wanted: dict[str, Wanted], skip_missing: bool) -> list[Job]:
