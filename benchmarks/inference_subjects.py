@@ -6,7 +6,6 @@ import importlib.util
 import io
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import networks
+from benchmarks.step_subjects import Case
 from litemono.engine.graphed_step import record_cuda_graph
 from litemono.engine.precision import HALF, apply_precision, autocast
 from litemono.geometry import disp_to_depth
@@ -23,17 +23,6 @@ Run = Callable[[np.ndarray], np.ndarray]
 
 PUBLISHED = "published loop"
 NEEDS_CUDA = ("eager fp16", "graphed fp32", "graphed fp16")
-
-
-@dataclass(frozen=True)
-class Case:
-    model: str
-    width: int
-    height: int
-    batch: int
-
-    def __str__(self) -> str:
-        return f"{self.model} {self.width}x{self.height} batch {self.batch}"
 
 
 class FinestDisparity(nn.Module):

@@ -19,6 +19,7 @@ from benchmarks.gpu.summary import write_summary
 from benchmarks.machine import machine
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
+from litemono.utils.commit import code_commit
 from litemono.utils.errors import UserError, require
 
 PASSED, FAILED, TOO_LONG, SKIPPED = "passed", "failed", "ran past its limit", "skipped"
@@ -187,18 +188,10 @@ def record(session: Session, part: Part, outcome: Outcome) -> None:
         **asdict(outcome),
         "question": part.question,
         "small": session.small,
-        "commit": commit(),
+        "commit": code_commit(),
         "machine": described,
     }
     write_atomically(result_file(session, part), (json.dumps(content, indent=1) + "\n").encode())
-
-
-def commit() -> str:
-    """Of the checkout, with + where files were changed; unknown without git."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or "unknown"
 
 
 def say(message: str) -> None:
