@@ -20,11 +20,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from litemono.engine.watchdog import LEAST_SECONDS
 from litemono.utils.device import choose_device
 from litemono.utils.errors import USER_ERRORS, UserError
 
 Result = TypeVar("Result")
-LEAST_MINUTES = 10.0  # of the watchdog's patience
 
 # gloo, NCCL and torch's store where the other side is gone or hangs. Each has a text for it, and no type.
 LOST = re.compile(
@@ -52,7 +52,7 @@ class Processes:
             torch.cuda.set_device(self.device)
         if self.size > 1:
             # The watchdog (engine/watchdog.py) comes first: it says where each process was.
-            timeout = datetime.timedelta(minutes=2 * max(hang_minutes or 0.0, LEAST_MINUTES))
+            timeout = datetime.timedelta(seconds=2 * max(60 * (hang_minutes or 0.0), LEAST_SECONDS))
             if self.device.type == "cuda":
                 os.environ.setdefault("TORCH_NCCL_TRACE_BUFFER_SIZE", "2000")  # NCCL's record of its last calls,
                 os.environ.setdefault("TORCH_NCCL_DUMP_ON_TIMEOUT", "1")  # written where one of them takes too long

@@ -79,7 +79,7 @@ class Watchdog:
         return max(self._given, 3 * usual / STEPS_MISSED)  # less than a step would end every run
 
     def beat(self, step_taken: bool = False) -> None:
-        """The training goes on. step_taken: since the last call, a step was taken."""
+        """Tell the watchdog that the training works. step_taken: since the last call, a step was taken."""
         now = time.monotonic()
         if step_taken and self._last is not None:
             self._steps.append(now - self._last)

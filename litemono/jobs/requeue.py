@@ -88,7 +88,7 @@ def training_started() -> bool:
 
 
 def avoid_node(task: str, job: dict[str, str]) -> None:
-    """Exclude the job's node, if another one like it is there: the job would wait for ever otherwise."""
+    """Exclude the job's node, if another one like it is there: the job would never start otherwise."""
     node, partition = job.get("NodeList", ""), job.get("Partition", "")
     with contextlib.suppress(UserError):
         if (

@@ -1,4 +1,4 @@
-"""python -m benchmarks.learning: both recipes really train, are really evaluated, and a second call goes on."""
+"""python -m benchmarks.learning: both recipes really train, are really evaluated, and a second call continues."""
 
 from __future__ import annotations
 
