@@ -12,6 +12,11 @@ SMALLEST_INVERSE_DEPTH = 1e-8  # 1/metres
 FLOAT32_BYTES = 4
 
 
+def inverse_depth(relative: Tensor, scale: float | Tensor, shift: float | Tensor) -> Tensor:
+    """max(scale r + shift, 1e-8): any shape -> 1/metres. scale, shift: numbers or scalars."""
+    return (scale * relative + shift).clamp(min=SMALLEST_INVERSE_DEPTH)
+
+
 @dataclass(frozen=True)
 class MetricHead:
     """Depth = 1 / max(scale r + shift, 1e-8) in metres, r: inverse depth up to scale and shift."""
@@ -24,7 +29,7 @@ class MetricHead:
     def inverse_depth(self, relative: Tensor) -> Tensor:
         """Any shape -> 1/metres, at least 1e-8; float32 where `relative` is in half precision, which would lose the shift."""
         exact = relative if relative.dtype.itemsize >= FLOAT32_BYTES else relative.float()
-        return (self.scale * exact + self.shift).clamp(min=SMALLEST_INVERSE_DEPTH)
+        return inverse_depth(exact, self.scale, self.shift)
 
     def __call__(self, relative: Tensor) -> Tensor:
         """Any shape -> metres."""

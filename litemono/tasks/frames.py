@@ -30,35 +30,43 @@ def frame_data(
     train: TripletDataset, val: TripletDataset, data: FramesConfig, config: TrainingConfig, processes: Processes
 ) -> TaskData:
     """Loaders of both data sets: training in the order of (seed, epoch), validation once, whole and in its own order."""
-    share = (config.run.seed, processes.rank, processes.size)
-    order = EpochBatches(len(train), config.optim.batch_size, *share)
-    val_order = EpochBatches(len(val), config.optim.batch_size, *share, shuffle=False, drop_last=False)
-    return TaskData(
-        train=Loader(train, order, data.threads, processes.device),
-        order=order,
-        train_samples=len(train),
-        val=Loader(val, val_order, data.threads, processes.device),
-        val_samples=len(val),
-        fingerprints={"data": fingerprint(train.lines), "validation_data": fingerprint(val.lines)},
-    )
+    order = EpochBatches(len(train), config.optim.batch_size, *share_of(config, processes))
+    return _task_data(train, val, order, len(train), data, config, processes)
 
 
 def depth_data(
     train: MixedSamples, val: MixedSamples, data: DepthDataConfig, config: TrainingConfig, processes: Processes
 ) -> tuple[TaskData, str]:
     """Loaders of samples with ground truth, mixed by --mix; and what an epoch is, for the log."""
-    share = (config.run.seed, processes.rank, processes.size)
-    order = MixedBatches([len(samples) for samples in train.sets], data.mix, config.optim.batch_size, *share)
+    sizes = [len(samples) for samples in train.sets]
+    order = MixedBatches(sizes, data.mix, config.optim.batch_size, *share_of(config, processes))
+    return _task_data(train, val, order, order.samples, data, config, processes), order.described(data.names)
+
+
+def share_of(config: TrainingConfig, processes: Processes) -> tuple[int, int, int]:
+    """Seed, rank and number of processes: which batches of an epoch are this process's."""
+    return config.run.seed, processes.rank, processes.size
+
+
+def _task_data(
+    train: TripletDataset | MixedSamples,
+    val: TripletDataset | MixedSamples,
+    order: EpochBatches | MixedBatches,
+    train_samples: int,
+    data: FramesConfig,
+    config: TrainingConfig,
+    processes: Processes,
+) -> TaskData:
+    share = share_of(config, processes)
     val_order = EpochBatches(len(val), config.optim.batch_size, *share, shuffle=False, drop_last=False)
-    task_data = TaskData(
+    return TaskData(
         train=Loader(train, order, data.threads, processes.device),
         order=order,
-        train_samples=order.samples,
+        train_samples=train_samples,
         val=Loader(val, val_order, data.threads, processes.device),
         val_samples=len(val),
         fingerprints={"data": fingerprint(train.lines), "validation_data": fingerprint(val.lines)},
     )
-    return task_data, order.described(data.names)
 
 
 def fingerprint(lines: Sequence[SplitLine]) -> str:

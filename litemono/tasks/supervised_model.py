@@ -13,7 +13,7 @@ from litemono.geometry import disp_to_depth
 from litemono.losses.masked import count
 from litemono.losses.scale_shift import lower_median
 from networks.depth_net import DepthNet
-from networks.metric_head import METRIC_HEADS, MetricHead
+from networks.metric_head import METRIC_HEADS, MetricHead, inverse_depth
 
 Terms = Literal["metric", "relative"]
 """Of a loss: metric depth in metres, or relative inverse depth of unknown scale and shift."""
@@ -57,7 +57,7 @@ class SupervisedModel(nn.Module):
             if self.terms == "relative" or self.depth.spec.output == "metric":
                 return raw
             if self.has_head:
-                return 1 / (self.scale.float() * raw + self.shift.float()).clamp(min=1e-8)
+                return 1 / inverse_depth(raw, self.scale.float(), self.shift.float())
             return disp_to_depth(raw, self.min_depth, self.max_depth)[1]
 
     def raw(self, images: Tensor) -> Tensor:
