@@ -33,6 +33,7 @@ COMMANDS = {
     "finetune": Entry("litemono.finetune", "train with ground truth in metres"),
     "submit": Entry("litemono.submit", "queue train or finetune as a Slurm job that resumes until it is finished"),
     "status": Entry("litemono.status", "list runs: state, progress, speed, time to go"),
+    "compare": Entry("litemono.compare", "set the runs of a sweep side by side: flags, results, intervals"),
     "export-gt": Entry("export_gt.__main__", "make the ground-truth file of a test split"),
     "evaluate": Entry(f"{evaluation()}.__main__", "measure depth errors on a test split"),
     "tables": Entry(f"{evaluation()}.tables", "set the results of all runs among published ones"),

@@ -11,7 +11,10 @@ import pytest
 from conftest import ROOT
 
 PACKAGES = ("litemono", "networks", "evaluate", "export_gt")
-COMMANDS = [f"litemono.{n}" for n in ("train", "finetune", "submit", "status", "prepare", "predict", "doctor", "demo")]
+COMMANDS = [
+    f"litemono.{n}"
+    for n in ("train", "finetune", "submit", "status", "compare", "prepare", "predict", "doctor", "demo")
+]
 COMMANDS += [
     "evaluate.__main__",
     "evaluate.tables.__main__",

@@ -130,6 +130,18 @@ def test_the_best_weights_are_those_of_the_epoch_with_the_lowest_validation_loss
     assert best["epoch"] == losses.index(min(losses))
 
 
+def test_the_batches_of_a_validation_make_up_its_results(uninterrupted):
+    folder = uninterrupted / "models/last"
+    results, parts = (
+        json.loads((folder / f"{name}.json").read_text()) for name in ("validation", "validation_batches")
+    )
+    assert parts["batches"].keys() == results["validation"].keys() and len(parts["batches"]["loss"]) > 1
+    for name, batches in parts["batches"].items():
+        totals, samples = zip(*batches, strict=True)
+        assert sum(totals) / sum(samples) == pytest.approx(results["validation"][name], rel=1e-12)
+    assert results["task"] == "Monodepth" and results["better"] == {"loss": "lower", "de/abs_rel": "lower"}
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(street, tmp_path, uninterrupted):
     train(settings(street, tmp_path, "same"))
     assert_same_training(uninterrupted, tmp_path / "same")

@@ -84,6 +84,14 @@ class Processes:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
+    def gather(self, value: Result) -> list[Result]:
+        """The value of every process, by rank; for small objects."""
+        if self.size == 1:
+            return [value]
+        values: list[Result] = [value] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
     def of_main(self, value: int) -> int:
         """Rank 0's value, on every process."""
         shared = torch.tensor(value, device=self.device)

@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 from litemono.engine.distributed import PeerLost, Processes
 from litemono.engine.profiler import Profiler
@@ -17,7 +17,7 @@ from litemono.engine.signals import StopFlag, StoppedBySignal
 from litemono.engine.step import seed_step
 from litemono.engine.task import Task
 from litemono.engine.training import Training, open_training, step_of
-from litemono.engine.validation import validate
+from litemono.engine.validation import Validation, validate
 from litemono.engine.watchdog import Watchdog
 from litemono.utils import cli
 from litemono.utils.atomic_files import full_disk_explained, write_atomically
@@ -84,25 +84,24 @@ def loop(t: Training, stop: StopFlag, profiler: Profiler, watchdog: Watchdog) ->
         validated = validate(t.task, t.networks, t.data, processes, asked_to_stop, config.run.max_val_steps)
         if validated is None:
             return interrupted(t, stop)
-        close_epoch(t, *validated)
+        close_epoch(t, validated)
         watchdog.beat()
     t.report.say(f"finished: weights in {config.folder / 'models'}")
     t.report.end("finished", cli.FINISHED)
     return cli.FINISHED
 
 
-def close_epoch(t: Training, results: dict[str, float], shown: Any) -> None:
+def close_epoch(t: Training, validation: Validation) -> None:
     """Curves, models/weights_N, best and last, then the checkpoint of the epoch's end."""
-    progress = t.progress
+    progress, results = t.progress, validation.results
     t.report.validation(progress.step, results)
-    t.report.pictures("val", progress.step, t.task.pictures(shown))
+    t.report.pictures("val", progress.step, t.task.pictures(validation.shown))
     better = [name for name in t.task.best if name in results and improves(t, name, results[name])]
     progress.best |= {name: results[name] for name in better}
     if t.run:
         folder = t.run.models / f"weights_{progress.epoch}"
         t.task.save(t.networks, folder)
-        metrics = {"epoch": progress.epoch, "step": progress.step, "validation": results}
-        write_atomically(folder / "validation.json", (json.dumps(metrics, indent=1) + "\n").encode())
+        write_validation(t, folder, validation)
         # The run's settings, for evaluate and predict wherever the weights are copied.
         write_atomically(folder / "config.json", to_json(t.config).encode())
         for name in ("last", *(t.task.best[name].folder for name in better)):
@@ -112,6 +111,25 @@ def close_epoch(t: Training, results: dict[str, float], shown: Any) -> None:
         progress.epoch, progress.samples = progress.epoch + 1, 0
     t.report.best(progress.best)
     t.save()
+
+
+def write_validation(t: Training, folder: Path, validation: Validation) -> None:
+    """validation.json, for people and tables, and validation_batches.json, for intervals."""
+    metrics = {
+        "epoch": t.progress.epoch,
+        "step": t.progress.step,
+        "task": type(t.task).__name__,
+        "better": {name: "higher" if best.higher else "lower" for name, best in t.task.best.items()},
+        "validation": validation.results,
+    }
+    parts = {
+        "samples": t.data.fingerprints.get("validation_data", ""),
+        "batch_size": t.config.optim.batch_size,
+        "processes": t.processes.size,
+        "batches": validation.batches,
+    }
+    write_atomically(folder / "validation.json", (json.dumps(metrics, indent=1) + "\n").encode())
+    write_atomically(folder / "validation_batches.json", (json.dumps(parts) + "\n").encode())
 
 
 def improves(t: Training, name: str, value: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -42,6 +43,8 @@ def test_two_processes_share_the_batch_write_once_and_one_process_resumes_them(s
     progress = final_state(tmp_path / "run")["progress"]
     assert (progress["step"], progress["samples"]) == (1, 4), "one step of 2 processes x 2 samples"
     assert together.stdout.count("finished: weights in") == 1
+    validated = json.loads((tmp_path / "run/models/last/validation_batches.json").read_text())
+    assert validated["processes"] == 2 and sum(samples for _, samples in validated["batches"]["loss"]) == 3
     alone = torchrun(1, [*arguments, "--batch_size", "4"])
     assert alone.returncode == 0, alone.stderr
     progress = final_state(tmp_path / "run")["progress"]

@@ -1,0 +1,33 @@
+"""A comparison as one self-contained HTML page: table, figures, notes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from litemono import __version__
+from litemono.study.formats import number, seed_lines, span
+from litemono.study.table import Comparison
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def to_html(comparison: Comparison, title: str) -> str:
+    """Nothing on the page is fetched from elsewhere."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    from litemono.study.figures import all_figures
+
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+    return environment.get_template("compare.html.j2").render(
+        title=title,
+        comparison=comparison,
+        behind=any(row.behind for row in comparison.rows),
+        seeds=seed_lines(comparison),
+        figures=all_figures(comparison),
+        number=number,
+        span=span,
+        version=__version__,
+        command=" ".join(["litemono compare", *sys.argv[1:]]),
+    )
