@@ -10,10 +10,12 @@ dpt.py, midas.py       DPT and MiDaS: encoders by timm, names of the published f
 fusion.py              their decoder: features -> relative inverse depth
 attention.py           performer and memory-compressed attention for DPT
 metric_head.py         relative inverse depth -> metres
+refine.py, unet.py     image and given depth -> metres; alignment.py: what brings that depth to metres first
 dpt_layouts.py         the two layouts of names in DPT's files
 pose.py                two frames -> camera motion
 layers.py              what several of them share
 weights.py             the published file formats, read strictly and written atomically
+refiner_weights.py     folders of refiners
 state_files.py         files of named tensors; identify.py: which network they are from
 imagenet.py            ImageNet starting points of both encoders
 

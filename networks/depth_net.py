@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from torch import Tensor, nn
 
 from networks.any_size import at_any_size
@@ -45,6 +47,11 @@ class DepthNet(nn.Module):
     def scales(self) -> tuple[int, ...]:
         """Of its maps, finest first."""
         return self.spec.scales
+
+    def settings(self) -> dict[str, object]:
+        """What makes the network again, for weights folders that have a settings file."""
+        head = None if self.metric_head is None else dataclasses.asdict(self.metric_head)
+        return {"network": self.name, "attention": self.attention, "metric_head": head}
 
     def forward(self, image: Tensor) -> list[Tensor]:
         return at_any_size(self._maps, self.spec, image)

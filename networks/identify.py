@@ -10,7 +10,8 @@ from torch import Tensor
 from networks.attention import kind_of
 from networks.depth_net import DepthNet, create
 from networks.pose import RESNETS, create_pose
-from networks.registry import SPECS, NetworkSpec
+from networks.refine import RefineNet, create_refiner
+from networks.registry import REFINERS, SPECS, NetworkSpec
 
 Test = Callable[[Mapping[str, Tensor], Mapping[str, object]], bool]  # (wanted, given): state_files.fits or .equal
 
@@ -21,17 +22,21 @@ def depth_variants(content: Mapping[str, object], part: str, test: Test) -> list
     part: "encoder", "decoder" or "published", as in the networks' weights formats.
     """
     attention = kind_of(content)
-    specs = [spec for spec in SPECS.values() if part in dict(spec.weights.files)]
+    specs = [spec for spec in (*SPECS.values(), *REFINERS.values()) if part in dict(spec.weights.files)]
     for spec in specs:
         spec.load_constructor()  # libraries that cannot be imported with another default device
     with torch.device("meta"):
-        nets = {spec.name: _with_attention(spec, attention) for spec in specs}
+        nets = {spec.name: _created(spec, attention) for spec in specs}
     return [name for name, net in nets.items() if test(getattr(net, part).state_dict(), content)]
 
 
-def _with_attention(spec: NetworkSpec, attention: str) -> DepthNet:
+def _created(spec: NetworkSpec, attention: str) -> DepthNet | RefineNet:
     """The network, with that attention if it can have it."""
-    return create(spec.name, height=192, width=640, attention=attention if attention in spec.attentions else None)
+    height, width = 192, 640
+    if spec.name in REFINERS:
+        return create_refiner(spec.name, height=height, width=width)
+    kind = attention if attention in spec.attentions else None
+    return create(spec.name, height=height, width=width, attention=kind)
 
 
 def pose_layers(content: Mapping[str, object], part: str, test: Test) -> list[int]:

@@ -6,6 +6,7 @@ import os
 import shlex
 import tempfile
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import huggingface_hub
@@ -16,6 +17,7 @@ from networks import identify, state_files
 from networks.depth_net import DepthNet
 from networks.errors import NetworkError
 from networks.pose import RESNETS, PoseNet, create_pose
+from networks.unet import UNetResNet18
 
 WEIGHTS_FOLDER = Path("weights")  # in the current folder; `python -m litemono.prepare weights` fills it
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # what timm calls them in its Hugging Face repositories
@@ -61,15 +63,35 @@ def load_pose_imagenet(pose: PoseNet, source: Path | None) -> None:
     source: a state dict in torchvision's or timm's names (.pth or .safetensors), or None for what an earlier
     `prepare weights` or timm has left on this machine.
     """
-    file = Path(source) if source is not None else find_pose_imagenet(pose.num_layers)
+    file = _resnet_file(pose.num_layers, source, "pose encoder")
+    pose.encoder.encoder.load_state_dict(_six_channel_state(pose, file))
+
+
+def load_unet_imagenet(net: UNetResNet18, source: Path | None) -> None:
+    """Start the encoder of a U-Net from an ImageNet ResNet-18; source as in load_pose_imagenet.
+
+    The first convolution keeps its three channels as they are. The fourth begins as 0: the features begin as ImageNet's.
+    """
+    file = _resnet_file(18, source, "encoder")
+    wanted = net.encoder.state_dict()
+    image_only = {**wanted, "conv1.weight": wanted["conv1.weight"][:, :3]}
+    tensors = _resnet_state(image_only, file, 18, unused=("fc.weight", "fc.bias"))
+    first = tensors["conv1.weight"]
+    tensors["conv1.weight"] = torch.cat([first, torch.zeros_like(first[:, :1])], dim=1)
+    net.encoder.load_state_dict(tensors)
+
+
+def _resnet_file(num_layers: int, source: Path | None, what: str) -> Path:
+    """`source`, or the ImageNet weights on this machine; NetworkError where there are none."""
+    file = Path(source) if source is not None else find_pose_imagenet(num_layers)
     if file is None:
-        name = RESNETS[pose.num_layers]
+        name = RESNETS[num_layers]
         raise NetworkError(
-            f"the ImageNet weights of the pose encoder ({name}) are not on this machine, and compute nodes have no "
+            f"the ImageNet weights of the {what} ({name}) are not on this machine, and compute nodes have no "
             "internet; run `python -m litemono.prepare weights` on a login node, or give --weights_init scratch or a "
             f"local file ({WEIGHTS_FOLDER / name}.safetensors)"
         )
-    pose.encoder.encoder.load_state_dict(_six_channel_state(pose, file))
+    return file
 
 
 def find_pose_imagenet(num_layers: int) -> Path | None:
@@ -114,16 +136,24 @@ def fetch_pose_imagenet(num_layers: int, folder: Path = WEIGHTS_FOLDER) -> Path:
 
 def _six_channel_state(pose: PoseNet, file: Path) -> dict[str, Tensor]:
     """An ImageNet ResNet's state for two images: conv1 sees each with half the weight, so its output keeps its size."""
-    state = state_files.plain_names(state_files.unwrapped(state_files.read(file)))
     wanted = pose.encoder.encoder.state_dict()
-    # torchvision's files are older than this counter.
-    state = {**{name: value for name, value in wanted.items() if name.endswith("num_batches_tracked")}, **state}
     one_image = {**wanted, "conv1.weight": wanted["conv1.weight"][:, :3]}
-    difference = state_files.compare(one_image, state)
-    if difference:
-        raise NetworkError(f"{file} is not an ImageNet ResNet-{pose.num_layers}: {difference}")
-    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}  # all, as `compare` says
+    tensors = _resnet_state(one_image, file, pose.num_layers)
     return {**tensors, "conv1.weight": torch.cat([tensors["conv1.weight"]] * 2, dim=1) / 2}
+
+
+def _resnet_state(
+    wanted: Mapping[str, Tensor], file: Path, num_layers: int, unused: Sequence[str] = ()
+) -> dict[str, Tensor]:
+    """The tensors of an ImageNet ResNet's file, which has those of `wanted` and, perhaps, `unused` ones."""
+    state = state_files.plain_names(state_files.unwrapped(state_files.read(file)))
+    # torchvision's files are older than this counter.
+    counters = {name: value for name, value in wanted.items() if name.endswith("num_batches_tracked")}
+    state = {name: value for name, value in {**counters, **state}.items() if name not in unused}
+    difference = state_files.compare(wanted, state)
+    if difference:
+        raise NetworkError(f"{file} is not an ImageNet ResNet-{num_layers}: {difference}")
+    return {name: value for name, value in state.items() if isinstance(value, Tensor)}  # all, as `compare` says
 
 
 def _first_line(error: Exception) -> str:

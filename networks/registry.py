@@ -1,7 +1,7 @@
-"""The depth networks: one `NetworkSpec` each, from which flags, checks, help texts, weight files and benchmarks are derived.
+"""The networks: one `NetworkSpec` each, from which flags, checks, help texts, weight files and benchmarks are derived.
 
 Neither this module nor `import networks` imports torch, so `--help` and wrong flags answer at once. A new network is one file
-with its modules and one entry of `SPECS`.
+with its modules and one entry of `SPECS` (image -> depth) or `REFINERS` (image and another network's depth -> metres).
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class NetworkSpec:
     weights: WeightsFormat
     constructor: str
     """Function of the module: constructor(spec, height, width, drop_path) -> torch.nn.Module, with fresh weights. It also
-    takes attention=KIND where `attentions` has a choice."""
+    takes attention=KIND where `attentions` has a choice. Of a refiner: constructor(spec, height, width, predict, alignment)."""
     attentions: tuple[str, ...] = ()
     """Kinds of attention that the network can be made with, the usual one first (attention.py); empty: no choice."""
 
@@ -102,7 +102,7 @@ IMAGENET = Normalisation(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)) 
 ENCODER_AND_DECODER = WeightsFormat((("encoder", "encoder.pth"), ("decoder", "depth.pth")))
 
 ONE_FILE = WeightsFormat((("published", "model.pt"),), settings="network.json")
-"""DPT and MiDaS. model.pt is a plain state dict in the published names, so their own code loads it."""
+"""DPT, MiDaS and refiners. model.pt is a plain state dict in the published names, so their own code loads it."""
 
 VIT_ATTENTIONS = ("softmax", "performer", "memory-compressed-2", "memory-compressed-3")
 
@@ -144,6 +144,24 @@ SPECS = {
         ),
         _relative("midas-v21", "midas", IMAGENET, "create_midas_v21"),
         _relative("midas-small", "midas", IMAGENET, "create_midas_small"),
+    )
+}
+
+REFINERS = {
+    name: NetworkSpec(
+        name=name,
+        family="refine",
+        input=InputRule(multiple, smallest=32),
+        normalisation=IMAGENET,
+        output="metric",
+        scales=(0,),
+        weights=ONE_FILE,
+        constructor=constructor,
+    )
+    for name, multiple, constructor in (
+        ("unet-resnet18", 32, "create_unet_resnet18"),
+        ("affine", 1, "create_affine"),
+        ("affine-grid", 1, "create_affine_grid"),
     )
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import json
 import os
@@ -18,10 +17,11 @@ from networks.attention import SOFTMAX
 from networks.depth_net import DepthNet
 from networks.errors import NetworkError, may_pass
 from networks.pose import PoseNet
+from networks.refine import RefineNet
 from networks.weight_files import FIRST_FILES, POSE_DECODER, POSE_ENCODER
 
 
-def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo: bool = False) -> None:
+def save_folder(folder: Path, depth: DepthNet | RefineNet, pose: PoseNet | None, use_stereo: bool = False) -> None:
     """Write the networks to `folder`, whole or not at all; a weights folder that is already there is replaced whole.
 
     pose: None leaves pose_encoder.pth and pose.pth out. Raises NetworkError for a full disk and a place that may not be
@@ -36,13 +36,7 @@ def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo:
     if format.settings is None:
         contents[format.files[0][1]] |= settings
     else:
-        head = None if depth.metric_head is None else dataclasses.asdict(depth.metric_head)
-        contents[format.settings] = {
-            "network": depth.name,
-            "attention": depth.attention,
-            "metric_head": head,
-            **settings,
-        }
+        contents[format.settings] = {**depth.settings(), **settings}
     if pose is not None:
         contents[POSE_ENCODER] = {**_plain_tensors(pose.encoder)}
         contents[POSE_DECODER] = {**_plain_tensors(pose.decoder)}
@@ -67,7 +61,7 @@ def save_folder(folder: Path, depth: DepthNet, pose: PoseNet | None, use_stereo:
         _remove(replaced)
 
 
-def _published_tensors(depth: DepthNet, part: str) -> dict[str, object]:
+def _published_tensors(depth: DepthNet | RefineNet, part: str) -> dict[str, object]:
     """A part's state under the names of the code that has such a network."""
     tensors = _plain_tensors(getattr(depth, part))
     if depth.attention in (None, SOFTMAX):

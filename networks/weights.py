@@ -70,7 +70,7 @@ def load_depth(folder: Path, name: str, height: int | None = None, width: int | 
     if height is None or width is None:
         file = folder if folder.is_file() else folder / (spec.weights.settings or spec.weights.files[0][1])
         raise NetworkError(f"{file} does not say its input size; give --height and --width")
-    attention = kind_of(_tensors(first)) if spec.attentions else None
+    attention = kind_of(read_tensors(first)) if spec.attentions else None
     depth = create(name, height=height, width=width, attention=attention)
     load_into(folder, depth, None)
     depth.metric_head = stored_metric_head(folder)
@@ -81,7 +81,7 @@ def recognise(place: Path) -> list[str]:
     """The depth networks that the weights in a folder, or in a published file, fit by names and shapes."""
     place = Path(place)
     paths = [_place(place, file) for _, file in FIRST_FILES]
-    return next((names for path in paths if path.is_file() and (names := _networks_of(_tensors(path)))), [])
+    return next((names for path in paths if path.is_file() and (names := _networks_of(read_tensors(path)))), [])
 
 
 def is_published_file(place: Path) -> bool:
@@ -100,7 +100,7 @@ def stored_size(folder: Path) -> tuple[int | None, int | None]:
     folder = Path(folder)
     file = next((folder / name for name in SETTINGS_FILES if (folder / name).is_file()), None)
     if file is not None:
-        content = _settings(file)
+        content = read_settings(file)
     elif folder.is_file() or _has_weights(folder, but_not=ENCODER):
         return None, None
     else:
@@ -112,13 +112,13 @@ def stored_size(folder: Path) -> tuple[int | None, int | None]:
 def stored_attention(place: Path) -> str:
     """The kind of attention of a DPT's weights, by their tensors."""
     place = Path(place)
-    return kind_of(_tensors(_place(place, registry.ONE_FILE.files[0][1])))
+    return kind_of(read_tensors(_place(place, registry.ONE_FILE.files[0][1])))
 
 
 def stored_metric_head(folder: Path) -> MetricHead | None:
     """What makes metres of the relative predictions of the weights in a folder; None where it does not say."""
     file = next((folder / name for name in SETTINGS_FILES if (folder / name).is_file()), None)
-    head = None if file is None else _settings(file).get("metric_head")
+    head = None if file is None else read_settings(file).get("metric_head")
     if head is None:
         return None
     try:
@@ -130,7 +130,8 @@ def stored_metric_head(folder: Path) -> MetricHead | None:
     return found
 
 
-def _settings(file: Path) -> dict[str, object]:
+def read_settings(file: Path) -> dict[str, object]:
+    """Of a settings file of a weights folder."""
     try:
         content = json.loads(file.read_text())
     except (OSError, ValueError, RecursionError):
@@ -155,7 +156,7 @@ def load_pose(folder: Path) -> PoseNet:
         raise NetworkError(
             f"{folder} has no {' and no '.join(absent)}; a pose network is in folders that a training without ground truth wrote"
         )
-    encoder, decoder = (_tensors(file) for file in files)
+    encoder, decoder = (read_tensors(file) for file in files)
     layers = (
         50 if "encoder.layer1.0.conv3.weight" in encoder else 34 if "encoder.layer1.2.conv1.weight" in encoder else 18
     )
@@ -192,7 +193,7 @@ def _load(folder: Path, modules: dict[str, nn.Module], depth: DepthNet, pose: Po
     _check_place(folder, depth.spec)
     attention = "" if depth.attention in (None, SOFTMAX) else f" with {depth.attention} attention"
     what = depth.name + attention + (f" with a ResNet-{pose.num_layers} pose net" if pose else "")
-    parts = [(module, path := _place(folder, name), _tensors(path)) for name, module in modules.items()]
+    parts = [(module, path := _place(folder, name), read_tensors(path)) for name, module in modules.items()]
     state_files.load_exactly(parts, what, lambda path, content: _what_fits_instead(path, content, depth))
 
 
@@ -217,10 +218,13 @@ def _has_weights(folder: Path, *, but_not: str) -> bool:
 
 
 def _say(names: list[str]) -> str:
+    if names[0] in registry.REFINERS:
+        return f"these are {' or '.join(names)} weights, of litemono refine; they need the depth of another network"
     return f"these are {' or '.join(names)} weights: --model {names[0]}"
 
 
-def _tensors(path: Path) -> dict[str, object]:
+def read_tensors(path: Path) -> dict[str, object]:
+    """Named tensors of a file of weights, in main's names."""
     content = {name: value for name, value in _read(path).items() if name not in SIZE_ENTRIES}
     return dpt_layouts.main_layout(state_files.plain_names(content))
 

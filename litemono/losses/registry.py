@@ -33,9 +33,18 @@ LOSSES: dict[str, Loss] = {
 }
 
 
+OBJECT_WEIGHTED = ("mse", "l1", "rmse", "berhu", "silog", "rmsle", "msr")
+"""Functions (prediction, target, mask, weights) of losses/object_weighted.py, of metric depth."""
+
+
 def loss_function(name: str) -> Callable[..., Any]:
     """The function (prediction, target, mask) -> scalar of a name in LOSSES; UserError for any other name."""
     if name not in LOSSES:
         raise UserError(f"--loss {name}: there is no such loss; choose one of {', '.join(LOSSES)}")
     module, _, function = LOSSES[name].function.partition(":")
     return getattr(importlib.import_module(module), function)
+
+
+def object_weighted(name: str) -> Callable[..., Any]:
+    """The function of a name in OBJECT_WEIGHTED."""
+    return getattr(importlib.import_module("litemono.losses.object_weighted"), name)

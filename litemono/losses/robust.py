@@ -25,10 +25,7 @@ def berhu(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
     c is a constant of the step: no gradient goes through it.
     """
-    residual = (prediction - target).abs()
-    c = residual.detach().amax() / 5
-    square = (residual.square() + c * c) / (2 * torch.where(c > 0, c, 1))
-    return _mean(torch.where(residual <= c, residual, square), mask)
+    return _mean(berhu_of(prediction - target), mask)
 
 
 @masked_loss
@@ -36,6 +33,13 @@ def smooth_l1(prediction: Tensor, target: Tensor, mask: Tensor, beta: float = 1.
     """r^2 / (2 beta) below beta metres, |r| - beta / 2 above. Girshick 2015 (Fast R-CNN), eq. 3, where beta is 1."""
     residual = (prediction - target).abs()
     return _mean(torch.where(residual < beta, residual.square() / (2 * beta), residual - beta / 2), mask)
+
+
+def berhu_of(residual: Tensor) -> Tensor:
+    """berHu of each residual; `berhu` says of what."""
+    size = residual.abs()
+    c = size.detach().amax() / 5
+    return torch.where(size <= c, size, (size.square() + c * c) / (2 * torch.where(c > 0, c, 1)))
 
 
 def _mean(x: Tensor, mask: Tensor) -> Tensor:
