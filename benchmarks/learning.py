@@ -24,8 +24,7 @@ from benchmarks.published_step import (
     published_step,
     use_torch_defaults,
 )
-from litemono.demos.monodepth import MonodepthDemo, render, training_flags
-from litemono.demos.monodepth_results import errors_in
+from litemono.demo import DemoConfig, errors_in, render, training_flags
 from litemono.engine.distributed import Processes
 from litemono.engine.lr_schedule import schedule
 from litemono.engine.settings import Precision
@@ -78,9 +77,9 @@ class LearningConfig:
     """A world of three short streets and images of 64x32: to see that it runs. The figures mean nothing."""
 
     @property
-    def demo(self) -> MonodepthDemo:
+    def demo(self) -> DemoConfig:
         """World and training."""
-        demo = MonodepthDemo(output=self.output, num_epochs=self.num_epochs)
+        demo = DemoConfig(output=self.output, num_epochs=self.num_epochs)
         small = {"drives": 3, "frames_per_drive": 6, "height": 32, "width": 64, "batch_size": 2}
         return replace(demo, **small, model="lite-mono-tiny") if self.small else demo
 

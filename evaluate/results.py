@@ -17,11 +17,11 @@ from rich.table import Table as PrintedTable
 from litemono.metrics import Errors
 from litemono.utils.atomic_files import replacing
 
+from .intervals import group_numbers, intervals
+from .metrics import METRICS, NAMES, Table
+from .names import Key, video_of
 from .protocol import EIGEN_METRICS, PRESETS, Protocol, changed, changes, default_protocol, in_words
-from .scoring.intervals import group_numbers, intervals
-from .scoring.metrics import METRICS, NAMES, Table
-from .scoring.one_image import Summary
-from .sources.names import Key, video_of
+from .scoring import Summary
 
 NAMED = 10  # skipped images that are printed
 
@@ -81,6 +81,10 @@ class Result:
     """Paired differences to another result; see evaluate.compare."""
     by_distance: dict[str, list] = field(default_factory=dict)
     """Means over the pixels of each bin of true distance; see evaluate.distribution."""
+    code: dict[str, str] = field(default_factory=dict)
+    """Version, commit and changes of the code that evaluated, and the command; see evaluate.provenance."""
+    training: list[dict[str, str]] = field(default_factory=list)
+    """The same of the code that trained the weights, as often as it changed; [] where that is not known."""
     per_image: dict[str, list] = field(default_factory=dict)
     """Columns: image, drive, pixels, and each metric."""
 

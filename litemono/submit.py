@@ -19,7 +19,7 @@ from litemono import tasks
 from litemono.diagnosis.gpu import wheel_problem
 from litemono.engine.checkpoint_paths import newest_step
 from litemono.engine.settings import OptimConfig, RunConfig, TrainingConfig
-from litemono.jobs import admission, environment, follow_log, more_flags, preflight, slurm, sweep
+from litemono.jobs import admission, environment, follow_log, more_flags, preflight, slurm, snapshot, sweep
 from litemono.jobs.batch_script import (
     BatchScript,
     SlurmConfig,
@@ -35,6 +35,7 @@ from litemono.jobs.train_job import Train, TrainJob, run_training
 from litemono.tasks import TrainingCommand
 from litemono.utils import cli
 from litemono.utils.atomic_files import read_json, write_atomically
+from litemono.utils.commit import typed_command
 from litemono.utils.errors import UserError
 
 NO_TIME_LIMIT = 1_000_000  # minutes; submitit needs a number
@@ -74,15 +75,18 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
         return train_here(train, runs)
     if settings.cluster == "local":
         return submit_locally(settings, train, runs[0])
-    script = BatchScript(log_folder(settings, runs))
-    script.update_parameters(**slurm_parameters(settings, request_of(settings), runs))
+    logs, code = log_folder(settings, runs), None if settings.follow_checkout else snapshot.of_checkout()
+    script = BatchScript(logs)
+    script.update_parameters(
+        **slurm_parameters(settings, request_of(settings), runs, code.path(logs) if code else None)
+    )
     if cluster and settings.sbatch:
         environment.check_with_sbatch(script.text(len(runs)))
     if settings.dry_run:
         print(script.text(len(runs)), end="")
         return 0
     assert cluster is not None, "only a dry run has no cluster"
-    return submit_to_slurm(settings, cluster, train, runs)
+    return submit_to_slurm(settings, cluster, code, [TrainJob(train, run, typed_command()) for run in runs])
 
 
 # ---------------------------------------------------------------- checks
@@ -141,17 +145,22 @@ def check_data_and_weights(command: TrainingCommand, runs: list[TrainingConfig])
 # ---------------------------------------------------------------- Slurm
 
 
-def submit_to_slurm(settings: SlurmConfig, cluster: Cluster, train: Train, runs: list[TrainingConfig]) -> int:
+def submit_to_slurm(
+    settings: SlurmConfig, cluster: Cluster, code: snapshot.Snapshot | None, trainings: list[TrainJob]
+) -> int:
     """Submit, print a summary and, with --wait, follow the log. A failed preflight cancels the run."""
-    parameters = slurm_parameters(settings, request_of(settings), runs)
+    runs = [training.config for training in trainings]
+    logs = log_folder(settings, runs)
+    copy = code.write(logs) if code else None
+    parameters = slurm_parameters(settings, request_of(settings), runs, copy)
     trial = None
     try:
         with environment.clean_for_sbatch():
             if settings.preflight:
-                trial = preflight.submit(settings, cluster, train, runs[0], log_folder(settings, runs))
+                trial = preflight.submit(settings, cluster, trainings[0], logs, copy)
                 parameters["dependency"] = f"afterok:{trial.job_id}"
                 parameters["additional_parameters"]["kill-on-invalid-dep"] = "yes"
-            jobs = submit_jobs(log_folder(settings, runs), parameters, train, runs)
+            jobs = submit_jobs(logs, parameters, trainings)
     except submitit.core.utils.FailedJobError as error:
         if trial:
             slurm.call("scancel", trial.job_id)
@@ -159,6 +168,7 @@ def submit_to_slurm(settings: SlurmConfig, cluster: Cluster, train: Train, runs:
     for job, run in zip(jobs, runs, strict=True):
         note_job(run.folder, job)
     print_summary(settings, admission.check_request(cluster, request_of(settings)).name, jobs, runs, trial)
+    print(f"code:  {snapshot.in_words(code, settings.follow_checkout)}")
     if not settings.wait:
         return 0
     if trial and follow_log.follow(trial.job_id, trial.paths.stdout):
@@ -166,14 +176,14 @@ def submit_to_slurm(settings: SlurmConfig, cluster: Cluster, train: Train, runs:
     return follow_log.follow(jobs[0].job_id, jobs[0].paths.stdout)
 
 
-def submit_jobs(folder: Path, parameters: dict, train: Train, runs: list[TrainingConfig]) -> list[submitit.Job]:
+def submit_jobs(folder: Path, parameters: dict, trainings: list[TrainJob]) -> list[submitit.Job]:
     """One job, or one array."""
     executor = submitit.SlurmExecutor(folder)
     executor.update_parameters(**parameters)
-    if len(runs) == 1:
-        return [executor.submit(TrainJob(train, runs[0]))]
+    if len(trainings) == 1:
+        return [executor.submit(trainings[0])]
     with executor.batch():
-        return [executor.submit(TrainJob(train, run)) for run in runs]
+        return [executor.submit(training) for training in trainings]
 
 
 def note_job(folder: Path, job: submitit.Job) -> None:
@@ -205,7 +215,7 @@ def submit_locally(settings: SlurmConfig, train: Train, run: TrainingConfig) -> 
         stderr_to_stdout=True,
         setup=list(settings.setup),
     )
-    job = executor.submit(TrainJob(train, run))
+    job = executor.submit(TrainJob(train, run, typed_command()))
     print(f"process {job.job_id}: {run.folder}, log {job.paths.stdout}; `kill {job.job_id}` saves and stops it")
     if not settings.wait:
         return 0

@@ -21,5 +21,5 @@
 source slurm/environment.sh || { echo "$PWD is not the checkout: cd into it, then sbatch slurm/NAME.sh" >&2; exit 2; }
 source slurm/requeue.sh
 
-srun --nodes=1 --ntasks=1 --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m litemono.finetune "${run[@]}" "$@"
+srun --chdir="$code" --nodes=1 --ntasks=1 --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m litemono.finetune "${run[@]}" "$@"
 end_or_requeue $?

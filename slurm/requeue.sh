@@ -10,6 +10,12 @@ find logs -maxdepth 1 -name '.job-*' -mtime +30 -exec rm -rf {} +    # of jobs t
 mkdir -p "$job_folder"
 rm -f "$LITEMONO_STARTED_FILE"
 
+# Each start of the job runs the code of its first start: editing the checkout changes nothing. `code` is the copy. For the
+# other wish: sbatch --export=ALL,LITEMONO_FOLLOW_CHECKOUT=1 slurm/NAME.sh
+code=$(python -m litemono.jobs.snapshot "$job_folder") || [ $? != 2 ] || exit 2    # 2: refused, and said why
+code=${code:-$PWD}    # a node without Python is dealt with at the end
+export LITEMONO_FOLDER=$PWD PYTHONPATH=$code${PYTHONPATH:+:$PYTHONPATH}
+
 # The run's name is the job's. The tasks of `sbatch --array=0-4` are runs of their own: NAME/0 with --seed 0, and so on.
 run=(--model_name "$SLURM_JOB_NAME")
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
@@ -27,7 +33,7 @@ end_or_requeue() {
   trap '' TERM    # do not interrupt the requeue
   # A training that was killed before it wrote the file has no run folder: its tries are counted in the file's own folder.
   folder=$(cat "$LITEMONO_RUN_FOLDER_FILE" 2>/dev/null) || folder=$job_folder
-  python -m litemono.jobs.requeue "$1" "$folder"
+  cd "$code" && python -m litemono.jobs.requeue "$1" "$folder"
   status=$?       # a requeued job does not get here: Slurm ends this script
   rm -rf "$job_folder"
   exit $status

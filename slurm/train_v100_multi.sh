@@ -29,7 +29,7 @@ MASTER_PORT=$(rendezvous_port)
 export MASTER_PORT
 
 # Each process learns its number from srun. When one ends, the others have two minutes to end as well.
-srun --cpus-per-task="$SLURM_CPUS_PER_TASK" --wait=120 bash -c '
+srun --chdir="$code" --cpus-per-task="$SLURM_CPUS_PER_TASK" --wait=120 bash -c '
   export RANK=$SLURM_PROCID WORLD_SIZE=$SLURM_NTASKS LOCAL_RANK=$SLURM_LOCALID
   exec python -m litemono.train "$@"
 ' train "${run[@]}" "$@"

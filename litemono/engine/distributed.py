@@ -98,6 +98,10 @@ class Processes:
         self.share([shared])
         return int(shared)
 
+    @property
+    def device_name(self) -> str:
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
+
     def on_main(self, work: Callable[[], Result]) -> Result | None:
         """What work() returns on rank 0, None elsewhere. Where it fails all fail, rather than wait for rank 0."""
         result, failure = None, None

@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from litemono.engine.run_folder import RunFolder
+from litemono.engine import attempts
+from litemono.engine.run_folder import RunFolder, ignore_transient_errors
 from litemono.engine.signals import StoppedBySignal
 from litemono.engine.tensorboard import Curves, trim
 from litemono.utils import cli
@@ -89,6 +90,8 @@ class Reporter:
         if self.run:
             final = exit_status in cli.FINAL
             self.run.status(now=True, state=state, final=final, exit=exit_status, message=message)
+            with ignore_transient_errors():
+                attempts.end(self.run.path)
 
     def failed(self, error: BaseException) -> None:
         """The training ends with `error`."""

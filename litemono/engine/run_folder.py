@@ -3,6 +3,7 @@
 config.json   the settings as used          checkpoints/  exact resume
 status.json   state of the run              models/       weights in the published files, per epoch, best, last
 log.txt       what was printed              train/, val/  TensorBoard
+attempts.jsonl  code, command and place of each start (attempts.py)
 profile/      trace and summary of --profile
 
 status.json is read by litemono.status and litemono.jobs.requeue:

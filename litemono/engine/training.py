@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from litemono.engine import checkpoint, resume
+from litemono.engine import attempts, checkpoint, resume
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.distributed import Processes, parallelise
 from litemono.engine.grad_guard import GradGuard
@@ -21,7 +23,7 @@ from litemono.engine.graphed_step import GraphedStep, check_graph, optimizer_set
 from litemono.engine.precision import apply_precision, choose_precision, slow_precision
 from litemono.engine.reporter import Reporter
 from litemono.engine.resume import Progress
-from litemono.engine.run_folder import RunFolder
+from litemono.engine.run_folder import RunFolder, ignore_transient_errors
 from litemono.engine.settings import Precision, TrainingConfig, to_json
 from litemono.engine.step import Numbers, StepResult, TaskModule, train_step
 from litemono.engine.step_log import StepLog, StepMark
@@ -165,6 +167,7 @@ def open_training(task: Task, config: TrainingConfig, processes: Processes) -> I
     run = processes.on_main(lambda: RunFolder(config.folder, to_json(config)))
     report = Reporter(run)
     try:
+        note_attempt(run, processes)
         training = assemble(task, config, processes, data, networks, run, report, precision)
         state = resume.newest_checkpoint(config.folder, processes, report)
         if state is not None:
@@ -180,6 +183,15 @@ def open_training(task: Task, config: TrainingConfig, processes: Processes) -> I
             with contextlib.suppress(OSError):
                 report.close()
             run.close()
+
+
+def note_attempt(run: RunFolder | None, processes: Processes) -> None:
+    """A line in attempts.jsonl for this start."""
+    node = os.environ.get("SLURMD_NODENAME", socket.gethostname())
+    places = processes.gather({"node": node, "device": processes.device_name})
+    if run:
+        with ignore_transient_errors():
+            attempts.begin(run.path, places)
 
 
 def assemble(
@@ -240,11 +252,9 @@ def begin_report(t: Training) -> None:
     progress = t.progress
     due = t.epoch_done or t.at_max_steps and not t.finished
     t.report.start(progress.step, t.total_steps, t.global_batch, progress.restarts, validation_due=due)
-    device = (
-        torch.cuda.get_device_name(t.processes.device)
-        if t.processes.device.type == "cuda"
-        else f"CPU, {torch.get_num_threads()} threads"
-    )
+    device = t.processes.device_name
+    if device == "CPU":
+        device = f"CPU, {torch.get_num_threads()} threads"
     start = f"resumed at step {progress.step} (epoch {progress.epoch + 1})" if progress.restarts else "starts"
     t.report.say(
         f"{t.config.folder}: {t.task.description}, {t.data.train_samples} training and {t.data.val_samples} validation "

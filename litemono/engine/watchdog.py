@@ -58,12 +58,11 @@ class Watchdog:
             str(folder.absolute()) if main else "",
         ]
         root = Path(__file__).resolve().parents[2]
-        path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
+            cwd=root,  # where Python looks first: the code that trains, in a checkout or in a copy of one
         )
         assert self._process.stdin is not None
         os.set_blocking(self._process.stdin.fileno(), False)

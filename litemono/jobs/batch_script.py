@@ -14,6 +14,7 @@ from litemono.engine.settings import TrainingConfig
 from litemono.jobs import slurm
 from litemono.jobs.admission import Request
 from litemono.jobs.more_flags import sbatch_flags, srun_flags
+from litemono.utils import cli
 from litemono.utils.errors import UserError, require
 
 MEMORY_PER_GPU = 16 * 1024  # MB
@@ -52,6 +53,8 @@ class SlurmConfig:
     """More flags of sbatch, like "exclude=n1,n2 reservation=r mail-user=me"; checked by Slurm before the job is queued."""
     srun: str = ""
     """More flags of srun, like "cpu-bind=cores"."""
+    follow_checkout: bool = False
+    """Run each start of the job from the checkout as it is then. Default: from a copy of the code made now, in the run folder."""
     warning_seconds: int = 120
     """How long before the time limit the run gets SIGUSR2, to write a checkpoint."""
     dry_run: bool = False
@@ -169,8 +172,10 @@ def check_log_folder(settings: SlurmConfig, runs: list[TrainingConfig]) -> None:
         )
 
 
-def slurm_parameters(settings: SlurmConfig, request: Request, runs: list[TrainingConfig]) -> dict[str, Any]:
-    """What submitit's executor takes, for one run or the array of a sweep."""
+def slurm_parameters(
+    settings: SlurmConfig, request: Request, runs: list[TrainingConfig], code: Path | None = None
+) -> dict[str, Any]:
+    """What submitit's executor takes, for one run or the array of a sweep. code: the copy to run from (snapshot.py)."""
     name = runs[0].folder.parent.name if settings.sweep else runs[0].folder.name
     parameters = {
         "job_name": name,
@@ -194,14 +199,16 @@ def slurm_parameters(settings: SlurmConfig, request: Request, runs: list[Trainin
             *srun_flags(settings.srun),
         ],
         "additional_parameters": {"requeue": True, **sbatch_flags(settings.sbatch)},
-        "setup": setup_lines(settings, log_folder(settings, runs)),
+        "setup": setup_lines(settings, log_folder(settings, runs), code),
         "teardown": teardown(runs),
     }
     return {key: value for key, value in parameters.items() if value is not None}
 
 
-def setup_lines(settings: SlurmConfig, logs: Path) -> list[str]:
-    """The batch script before srun."""
+def setup_lines(settings: SlurmConfig, logs: Path, code: Path | None) -> list[str]:
+    """The batch script before srun. Python looks for modules in the folder where it starts first (cli.enter_folder leaves it)."""
+    enter = f'export LITEMONO_FOLDER="$PWD"; cd {shlex.quote(str(code))} || exit {cli.BAD_INPUT}'
+    path = f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}"
     return [
         *settings.setup,
         f"export OMP_NUM_THREADS=${{OMP_NUM_THREADS:-{settings.cpus_per_task}}}",  # not one for each core of the node
@@ -211,12 +218,13 @@ def setup_lines(settings: SlurmConfig, logs: Path) -> list[str]:
         'rm -f "$LITEMONO_STARTED_FILE"',
         # The trap keeps the script alive at its time limit until it has requeued the job.
         "trap : TERM",
+        *([enter, path] if code else []),
     ]
 
 
 def teardown(runs: list[TrainingConfig]) -> list[str]:
     """The end of the batch script, the same as slurm/requeue.sh's. Its first line sees srun's exit status in $?."""
-    folders = " ".join(shlex.quote(str(run.folder)) for run in runs)
+    folders = " ".join(shlex.quote(str(run.folder.absolute())) for run in runs)
     return [
         f"status=$?; trap '' TERM; run_folders=({folders})",
         f"exec {shlex.quote(sys.executable)} -m litemono.jobs.requeue $status "

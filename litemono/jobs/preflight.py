@@ -13,7 +13,7 @@ from litemono.jobs.admission import Request, check_request, find_partition
 from litemono.jobs.batch_script import SlurmConfig, memory_per_node, request_of, slurm_parameters
 from litemono.jobs.cluster import Cluster, Partition
 from litemono.jobs.more_flags import sbatch_flags
-from litemono.jobs.train_job import Train, TrainJob
+from litemono.jobs.train_job import TrainJob
 from litemono.utils.errors import UserError
 
 STEPS = 20
@@ -55,8 +55,9 @@ def preflight_config(config: TrainingConfig, on_cpu: bool) -> TrainingConfig:
     return short
 
 
-def submit(settings: SlurmConfig, cluster: Cluster, train: Train, run: TrainingConfig, folder: Path) -> submitit.Job:
-    """A short job on one GPU, or on a CPU where --preflight_partition has no GPUs; `folder` gets its log."""
+def submit(settings: SlurmConfig, cluster: Cluster, job: TrainJob, folder: Path, code: Path | None) -> submitit.Job:
+    """A short `job` on one GPU, or on a CPU where --preflight_partition has no GPUs; `folder` gets its log."""
+    run = job.config
     request = request_of(settings)
     name = settings.preflight_partition
     on_cpu = request.gpus == 0 or name in cluster.partitions and not cluster.partitions[name].max_gpus
@@ -71,12 +72,12 @@ def submit(settings: SlurmConfig, cluster: Cluster, train: Train, run: TrainingC
     check_request(cluster, small)
     short = preflight_config(run, on_cpu)
     own = replace(settings, partition=partition.name, constraint=small.constraint, warning_seconds=30)
-    parameters = slurm_parameters(own, small, [short])
+    parameters = slurm_parameters(own, small, [short], code)
     parameters |= {"job_name": f"{run.folder.name}-preflight", "teardown": None}
     parameters["additional_parameters"] = sbatch_flags(settings.sbatch) or None
     executor = submitit.SlurmExecutor(folder)
     executor.update_parameters(**{key: value for key, value in parameters.items() if value is not None})
-    return executor.submit(PreflightJob(train, short))
+    return executor.submit(PreflightJob(job.train, short, job.command))
 
 
 def preflight_partition(cluster: Cluster, small: Request, wanted: str | None) -> Partition:

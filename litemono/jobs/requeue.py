@@ -27,6 +27,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from litemono.engine import attempts
 from litemono.engine.checkpoint_paths import newest_step
 from litemono.jobs import slurm
 from litemono.utils import cli
@@ -52,6 +53,8 @@ def end_or_requeue(status: int, folder: Path) -> int:
     started = training_started()
     if status in cli.FINAL and started:
         return status
+    with contextlib.suppress(OSError, UserError):
+        attempts.end(folder, status)
     job_id, task = os.environ["SLURM_JOB_ID"], task_id()
     job = retry_while_unavailable(lambda: slurm.job_now(task))
     report = training_report(folder, job_id) if started else {}

@@ -24,11 +24,16 @@ class TrainJob:
 
     train: Train
     config: TrainingConfig
+    command: str = ""
+    """By which it was submitted."""
 
     def __call__(self) -> str:
         """Train; leaves through sys.exit when the run is not finished. Returns the run folder."""
         cli.limit_umask()
         cli.note_start()
+        cli.enter_folder()
+        if self.command:
+            os.environ["LITEMONO_COMMAND"] = self.command  # for attempts.jsonl
         for signum in (signal.SIGUSR2, signal.SIGTERM):
             signal.signal(signum, signal.SIG_DFL)  # submitit would requeue the job by rules of its own
         set_ranks()

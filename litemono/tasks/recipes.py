@@ -15,7 +15,6 @@ from litemono.tasks.supervised_settings import (
     FinetuneConfig,
     SupervisedLossConfig,
 )
-from litemono.utils.flags import value_in
 
 RECIPES = {
     # Vision Transformers for Dense Prediction (ICCV 2021), fine-tuned on KITTI without gradient matching.
@@ -76,4 +75,6 @@ RECIPES = {
 
 def recipe_in(args: Sequence[str]) -> FinetuneConfig | None:
     """The recipe named in command-line arguments, as the defaults of all other flags; None where none or no such is named."""
-    return RECIPES.get(value_in(args, "recipe") or "")
+    names = [arg.partition("=")[2] for arg in args if arg.startswith("--recipe=")]
+    names += [value for flag, value in zip(args, args[1:], strict=False) if flag == "--recipe"]
+    return RECIPES.get(names[-1]) if names else None

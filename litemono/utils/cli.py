@@ -83,6 +83,13 @@ def note_start() -> None:
             Path(file).touch()
 
 
+def enter_folder() -> None:
+    """Change to $LITEMONO_FOLDER, where relative paths start: a job begins in the copy of the code from which it runs."""
+    folder = os.environ.pop("LITEMONO_FOLDER", None)
+    if folder:
+        os.chdir(folder)
+
+
 class Parts(NamedTuple):
     """What a command is made of."""
 
@@ -124,6 +131,7 @@ def run(
     limit_umask()
     prog = as_typed(prog)
     note_start()
+    enter_folder()
     try:
         default = None if defaults is None else defaults(sys.argv[1:])
         config = parse(config_type, prog, inspect.cleandoc(function.__doc__ or ""), default=default)

@@ -126,6 +126,20 @@ def test_weights_of_a_run_are_evaluated_where_it_was_trained(evaluate, ready, tm
     assert evaluate("--png", data_path=None, model=None).code == 0
 
 
+def test_a_result_names_the_code_and_command_that_trained_and_those_that_evaluated(evaluate):
+    made_by = {"litemono": "0.2.0", "commit": "a" * 40, "diff": "", "command": "python -m litemono.submit --lr 1"}
+    attempts = [{**made_by, "attempt": 1}, {**made_by, "attempt": 2}, {**made_by, "attempt": 3, "diff": "bb"}]
+    run = evaluate.folder.parent.parent
+    try:
+        (run / "attempts.jsonl").write_text("".join(json.dumps(attempt) + "\n" for attempt in attempts))
+        assert evaluate("--png").code == 0
+    finally:
+        (run / "attempts.jsonl").unlink()
+    found = result(evaluate)
+    assert found["training"] == [made_by, {**made_by, "diff": "bb"}], "once for each change of the code"
+    assert found["code"]["litemono"] and found["code"]["commit"] and "pytest" in found["code"]["command"]
+
+
 def test_the_batch_size_does_not_matter(evaluate):
     assert evaluate("--png", batch_size=1).code == 0
     one = result(evaluate)["metrics"]

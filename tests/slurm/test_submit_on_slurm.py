@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+
+from conftest import ROOT
 
 from litemono.jobs.slurm import ENDED
 from slurm.conftest import read_status
@@ -147,3 +151,44 @@ def test_flags_of_sbatch_are_kept_over_requeues_and_checked_before_the_queue(slu
     slurm.call("scontrol", "requeue", job, check=False)
     record = slurm.call("scontrol", "show", "job", "-o", job).stdout
     assert "ExcNodeList=gpu001" in record and "Comment=ours" in record
+
+
+def test_a_requeued_job_runs_the_code_that_was_submitted_and_follows_the_checkout_only_if_asked(
+    slurm, training, tmp_path, log_of, monkeypatch
+):
+    """The checkout is edited between two attempts: the edit makes every training fail."""
+    checkout = tmp_path / "checkout"
+    slurm.call("git", "clone", "-q", "--local", ROOT, checkout)
+    changes = slurm.call("git", "diff", "HEAD", "--binary").stdout
+    if changes:  # of whoever runs the test
+        subprocess.run(["git", "-C", checkout, "apply"], input=changes, text=True, check=True)
+    monkeypatch.setitem(slurm.environment, "PYTHONPATH", str(checkout))
+
+    def submit(name: str, *more: str) -> str:
+        flags = [*training(name, 1000, "--checkpoint_minutes", 0), "--partition", "gpu", "--mem", "4G", *more]
+        text = slurm.python("litemono.submit", *flags, cwd=checkout).stdout
+        return text.split("job ")[1].split(":")[0]
+
+    jobs = {"kept": submit("kept"), "followed": submit("followed", "--follow_checkout")}
+    for name, job in jobs.items():
+        slurm.wait_step(tmp_path / "runs" / name, 2, log_of(name, job))
+    loop = checkout / "litemono/engine/loop.py"
+    loop.write_text(loop.read_text() + "\nraise SystemExit('edited after submission')\n")
+    for job in jobs.values():
+        slurm.call("scontrol", "requeue", job)
+    kept, log = tmp_path / "runs/kept", log_of("kept", jobs["kept"])
+    slurm.wait_for("the second start", lambda: "resumed at step" in log.read_text(), log)
+    slurm.wait_step(kept, read_status(kept)["step"] + 2, log)
+    followed = log_of("followed", jobs["followed"])
+    slurm.wait_for("the edit", lambda: "edited after submission" in followed.read_text(), followed)
+    slurm.call("scancel", *jobs.values())
+    assert "edited" not in log.read_text()
+    lines = [json.loads(line) for line in (kept / "attempts.jsonl").read_text().splitlines()]
+    assert [line["restart"] for line in lines] == [0, 1] and lines[0]["status"] in ("interrupted", "killed")
+    assert lines[1]["from_step"] <= lines[0]["step"], "both are steps of the same run"
+    for line in lines:
+        assert line["code"].startswith(f"{kept}/slurm/code/") and line["folder"] == str(checkout)
+        assert "litemono.submit" in line["command"] and line["processes"][0]["node"].startswith("gpu00")
+    assert lines[0]["commit"] == lines[1]["commit"] and bool(lines[0]["diff"]) == bool(changes)
+    follower = json.loads((tmp_path / "runs/followed/attempts.jsonl").read_text().splitlines()[0])
+    assert follower["code"] == str(checkout)

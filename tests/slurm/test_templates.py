@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -43,6 +44,9 @@ def test_train_v100_trains_to_the_end_and_its_log_says_on_what(slurm, training, 
     ):
         assert words in text
     assert (tmp_path / "runs/tiny/models/last/encoder.pth").exists()
+    attempt = json.loads((tmp_path / "runs/tiny/attempts.jsonl").read_text())
+    assert attempt["code"].startswith(f"{checkout}/logs/.job-{job}/code/"), "the copy that the first start made"
+    assert (attempt["status"], attempt["exit"], attempt["folder"]) == ("finished", 0, str(checkout))
 
 
 def test_train_v100_goes_on_after_its_time_limit_preemption_by_sigterm_and_kill(slurm, training, checkout, tmp_path):

@@ -1,1 +1,0 @@
-"""evaluate --split odom_09: trajectories."""

@@ -1,1 +1,0 @@
-"""evaluate --report and --compare: one HTML page."""

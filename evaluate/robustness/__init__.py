@@ -1,1 +1,0 @@
-"""evaluate --corruptions: KITTI-C."""

@@ -1,1 +1,0 @@
-"""Predictions against ground truth: alignment, the pixels that count, metrics, intervals."""

@@ -1,1 +1,0 @@
-"""python -m evaluate.tables: results beside published ones."""
