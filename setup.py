@@ -6,9 +6,12 @@ modules import each other relatively, so both names work. In the checkout it sta
 
 from setuptools import find_namespace_packages, setup
 
-FOUND = find_namespace_packages(include=["litemono*", "networks*", "export_gt*", "benchmarks*", "splits"])
+FOUND = find_namespace_packages(include=["litemono*", "networks*", "export_gt*", "benchmarks*", "splits", "evaluate*"])
+EVALUATE = {
+    name.replace("evaluate", "litemono_evaluate", 1): name for name in FOUND if name.partition(".")[0] == "evaluate"
+}
 
 setup(
-    packages=[*(name for name in FOUND if "egg-info" not in name), "litemono_evaluate"],
-    package_dir={"litemono_evaluate": "evaluate"},
+    packages=[*(name for name in FOUND if "egg-info" not in name and name not in EVALUATE.values()), *EVALUATE],
+    package_dir={installed: name.replace(".", "/") for installed, name in EVALUATE.items()},
 )

@@ -21,8 +21,8 @@ from PIL import Image
 from benchmarks.machine import machine
 from benchmarks.stopwatch import Stopwatch
 from evaluate.protocol import Protocol
-from evaluate.scores import Scored, Scores
-from evaluate.scoring import score_image
+from evaluate.scoring.image_set import Scored, Scores
+from evaluate.scoring.one_image import score_image
 from export_gt import GroundTruth, files
 from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import resized

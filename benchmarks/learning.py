@@ -24,7 +24,8 @@ from benchmarks.published_step import (
     published_step,
     use_torch_defaults,
 )
-from litemono.demo import DemoConfig, errors_in, render, training_flags
+from litemono.demos.monodepth import MonodepthDemo, render, training_flags
+from litemono.demos.monodepth_results import errors_in
 from litemono.engine.distributed import Processes
 from litemono.engine.lr_schedule import schedule
 from litemono.engine.settings import Precision
@@ -77,9 +78,9 @@ class LearningConfig:
     """A world of three short streets and images of 64x32: to see that it runs. The figures mean nothing."""
 
     @property
-    def demo(self) -> DemoConfig:
+    def demo(self) -> MonodepthDemo:
         """World and training."""
-        demo = DemoConfig(output=self.output, num_epochs=self.num_epochs)
+        demo = MonodepthDemo(output=self.output, num_epochs=self.num_epochs)
         small = {"drives": 3, "frames_per_drive": 6, "height": 32, "width": 64, "batch_size": 2}
         return replace(demo, **small, model="lite-mono-tiny") if self.small else demo
 

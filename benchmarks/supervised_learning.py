@@ -15,7 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import machine
-from litemono.demo import DemoConfig, Stopped, errors_in, render, run, run_folder, training_flags
+from litemono.demos.commands import Stopped, run
+from litemono.demos.monodepth import MonodepthDemo, render, run_folder, training_flags
+from litemono.demos.monodepth_results import errors_in
 from litemono.engine.settings import Precision
 from litemono.synthetic.writer import RenderedWorld
 from litemono.utils import cli
@@ -49,9 +51,9 @@ class SupervisedLearningConfig:
     small: bool = False
     """A world of three short streets and images of 64x32: to see that it runs. The figures mean nothing."""
 
-    def demo(self, name: str = "", seed: int = 0) -> DemoConfig:
+    def demo(self, name: str = "", seed: int = 0) -> MonodepthDemo:
         """World (no name) or training of the demo, in a folder of its own."""
-        demo = DemoConfig(output=self.output / name, num_epochs=self.num_epochs, seed=seed)
+        demo = MonodepthDemo(output=self.output / name, num_epochs=self.num_epochs, seed=seed)
         small = {"drives": 3, "frames_per_drive": 6, "height": 32, "width": 64, "batch_size": 2}
         return replace(demo, **small, model="lite-mono-tiny") if self.small else demo
 
@@ -87,7 +89,7 @@ def measure(config: SupervisedLearningConfig) -> int:
     return 0
 
 
-def training(kind: str, demo: DemoConfig, street: RenderedWorld) -> list[object]:
+def training(kind: str, demo: MonodepthDemo, street: RenderedWorld) -> list[object]:
     """The training command."""
     data = ["--data_path", street.folder, "--split", street.split, "--png"]
     if kind == SELF_SUPERVISED:
@@ -100,7 +102,7 @@ def training(kind: str, demo: DemoConfig, street: RenderedWorld) -> list[object]
     ]  # fmt: skip
 
 
-def evaluated(demo: DemoConfig, street: RenderedWorld, alignment: str, device: list[object]) -> float:
+def evaluated(demo: MonodepthDemo, street: RenderedWorld, alignment: str, device: list[object]) -> float:
     """abs_rel of a run's last weights on the test street."""
     weights = run_folder(demo) / "models/last"
     results = demo.output / f"{ALIGNMENTS[alignment]}.json"

@@ -13,6 +13,8 @@ from mkdocs.structure.files import File, Files
 from evaluate.protocol import PRESETS, in_words
 from litemono import tasks
 from litemono.__main__ import COMMANDS
+from litemono.demos import DEMOS
+from litemono.demos.commands import DemoConfig
 from litemono.utils import cli, flags
 
 HEAD = """# Command reference
@@ -48,6 +50,8 @@ def names() -> Iterator[list[str]]:
         yield [name]
         if name == "submit":
             yield from ([name, task] for task in tasks.COMMANDS if task != "train")
+        if name == "demo":
+            yield from ([name, "--task", task] for task in DEMOS if task != DemoConfig.task)
 
 
 def section(words: list[str]) -> Iterator[str]:

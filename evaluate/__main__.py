@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litemono.utils import cli
 
-from .odometry_settings import check_odometry, sequence_of
+from .odometry.settings import check_odometry, sequence_of
 from .settings import EvaluateConfig, check
 
 
@@ -23,11 +23,11 @@ def evaluate(config: EvaluateConfig) -> None:
     """
     if sequence_of(config.truth.split) is not None:
         check_odometry(config)
-        from .odometry import run
+        from .odometry.evaluation import run
     else:
         check(config)
         if config.robustness.corruptions:
-            from .robustness import run
+            from .robustness.evaluation import run
         elif config.compare:
             from .comparison import run
         elif config.network.many_epochs:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from litemono.utils.errors import UserError
 
-from . import compare, results
+from . import paired_difference, results
 from .evaluation import Evaluation, evaluate_one, writable
-from .report import write_report
+from .reports.report import write_report
 from .settings import EvaluateConfig, compared
 
 
@@ -23,7 +23,7 @@ def run(config: EvaluateConfig) -> None:
     for evaluation in done:
         results.show(evaluation.result, evaluation.inputs.protocol)
         if evaluation.result.against:
-            print("\n".join(compare.in_words(evaluation.result.against, evaluation.inputs.protocol.headline)))
+            print("\n".join(paired_difference.in_words(evaluation.result.against, evaluation.inputs.protocol.headline)))
         results.write(evaluation.path, evaluation.result)
     write_report(report, done)
     print(f"written to {', '.join(str(evaluation.path) for evaluation in done)}\nreport: {report}")
@@ -31,8 +31,8 @@ def run(config: EvaluateConfig) -> None:
 
 def _with_difference(evaluation: Evaluation, first: Evaluation) -> Evaluation:
     ours, theirs = evaluation.inputs.protocol, first.inputs.protocol
-    different = [part for part in compare.SAME if getattr(ours, part) != getattr(theirs, part)]
+    different = [part for part in paired_difference.SAME if getattr(ours, part) != getattr(theirs, part)]
     if different:
         raise UserError(f"--compare: {', '.join(different)} of the protocols differ; say it for all: --protocol NAME")
-    against = compare.against(evaluation.result, first.result, first.path, ours)
+    against = paired_difference.against(evaluation.result, first.result, first.path, ours)
     return evaluation._replace(result=replace(evaluation.result, against=against))

@@ -17,15 +17,16 @@ from litemono.utils.errors import UserError
 from litemono.utils.parallel import ordered_map
 from litemono.utils.progress import track
 
-from . import network, predictions, results
+from . import results
 from .epoch_curve import draw
 from .evaluation import result_of, result_path, writable
 from .inputs import Images, Inputs, images_of, open_truth
-from .metrics import METRICS
 from .protocol import Protocol, in_words
-from .scores import Job, Scored, Scores, score_job
+from .scoring.image_set import Job, Scored, Scores, score_job
+from .scoring.metrics import METRICS
 from .settings import EvaluateConfig, check_kind, check_protocol, protocol_of
-from .truth import Truth
+from .sources import network, predictions
+from .sources.truth import Truth
 
 Stack = tuple[int, list[np.ndarray]]
 """Index of the image, and each epoch's (H, W) prediction for it."""

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from litemono.utils.errors import UserError
 
-from . import compare, predictions, provenance, results
-from .direction import check_direction
+from . import paired_difference, provenance, results
 from .inputs import Images, Inputs, images_of, open_inputs
-from .names import video_of
-from .scores import Scores, score_all
-from .scoring import summary_of
+from .scoring.direction import check_direction
+from .scoring.image_set import Scores, score_all
+from .scoring.one_image import summary_of
 from .settings import EvaluateConfig
+from .sources import predictions
+from .sources.names import video_of
 
 if TYPE_CHECKING:
     from litemono.inference import TrainedDepth
@@ -39,11 +40,11 @@ def run(config: EvaluateConfig) -> None:
     result, protocol = done.result, done.inputs.protocol
     results.show(result, protocol)
     if result.against is not None:
-        print("\n".join(compare.in_words(result.against, protocol.headline)))
+        print("\n".join(paired_difference.in_words(result.against, protocol.headline)))
     results.write(done.path, result)
     print(f"written to {done.path}")
     if report is not None:
-        from .report import write_report
+        from .reports.report import write_report
 
         write_report(report, [done])
         print(f"report: {report}")
@@ -55,7 +56,7 @@ def run(config: EvaluateConfig) -> None:
 def evaluate_one(config: EvaluateConfig) -> Evaluation:
     """Judge all predictions. Raises UserError before the work where its result could not be written or compared."""
     if config.network.load_weights is not None:
-        from . import network
+        from .sources import network
 
         config = network.with_data_of_run(config, config.network.load_weights)
     images = images_of(config)
@@ -63,13 +64,13 @@ def evaluate_one(config: EvaluateConfig) -> Evaluation:
         inputs = open_inputs(config, images, save)
         protocol, judged, gt = inputs.protocol, inputs.predictions, inputs.truth
         path = writable(config.output or result_path(config, inputs, images.name))
-        other = compare.read_other(config.against, protocol, gt.keys) if config.against else None
+        other = paired_difference.read_other(config.against, protocol, gt.keys) if config.against else None
         scores = Scores(score_all(judged, gt, protocol, config.num_workers))
         if judged.path is not None:
             check_direction(judged.path, judged.kind, scores.correlations)
     result = result_of(config, inputs, images, scores)
     if config.against is not None and other is not None:
-        result = replace(result, against=compare.against(result, other, config.against, protocol))
+        result = replace(result, against=paired_difference.against(result, other, config.against, protocol))
     return Evaluation(config, inputs, scores, result, path)
 
 
@@ -122,7 +123,7 @@ def _network_fields(trained: TrainedDepth | None) -> dict[str, Any]:
         return dict.fromkeys(("model", "min_depth", "max_depth", "imagenet_backbone"))
     from litemono.exported_depth import ExportedDepth
 
-    from . import network
+    from .sources import network
 
     counted = not isinstance(trained, ExportedDepth)  # a file of another runtime keeps neither modules nor their number
     return {
@@ -138,7 +139,7 @@ def _network_fields(trained: TrainedDepth | None) -> dict[str, Any]:
 def result_path(config: EvaluateConfig, inputs: Inputs, split_name: str) -> Path:
     weights, pred, size = config.network.load_weights, config.predictions.pred, None
     if weights is not None and inputs.trained is not None:
-        from . import network
+        from .sources import network
 
         size = network.other_size(weights, inputs.trained)
     name = results.file_name(split_name, inputs.protocol, size)

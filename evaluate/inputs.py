@@ -14,13 +14,14 @@ from export_gt.depth_maps import check_has_truth
 from litemono.data.splits import SplitLine, read_split, split_file
 from litemono.utils.errors import UserError
 
-from . import prediction_files, predictions, results, truth
-from .names import match
-from .placing import of_other_program
+from . import results
 from .protocol import Protocol
-from .scores import Job, Predictions
+from .scoring.image_set import Job, Predictions
+from .scoring.placing import of_other_program
 from .settings import EvaluateConfig, check_kind, check_protocol, protocol_of
-from .truth import Truth
+from .sources import prediction_files, predictions, truth
+from .sources.names import match
+from .sources.truth import Truth
 
 if TYPE_CHECKING:
     from litemono.inference import TrainedDepth
@@ -76,7 +77,7 @@ def open_inputs(config: EvaluateConfig, images: Images, save: Callable[[np.ndarr
     check_protocol(protocol, gt)
     weights, pred = config.network.load_weights, config.predictions.pred
     if weights is not None:
-        from . import network  # with torch
+        from .sources import network  # with torch
 
         trained = network.load(config.network, weights)
         protocol = network.with_kind(protocol, trained, config)

@@ -17,11 +17,11 @@ from rich.table import Table as PrintedTable
 from litemono.metrics import Errors
 from litemono.utils.atomic_files import replacing
 
-from .intervals import group_numbers, intervals
-from .metrics import METRICS, NAMES, Table
-from .names import Key, video_of
 from .protocol import EIGEN_METRICS, PRESETS, Protocol, changed, changes, default_protocol, in_words
-from .scoring import Summary
+from .scoring.intervals import group_numbers, intervals
+from .scoring.metrics import METRICS, NAMES, Table
+from .scoring.one_image import Summary
+from .sources.names import Key, video_of
 
 NAMED = 10  # skipped images that are printed
 

@@ -12,8 +12,6 @@ from litemono.data.settings import default_workers
 from litemono.tasks.monodepth_settings import MODEL_HELP
 from litemono.utils.errors import UserError, require
 
-from .alignment import IN_DISPARITY, PredictionKind
-from .placing import PredictionCrop
 from .protocol import (
     ALIGNMENT_WORDS,
     PRESETS,
@@ -25,11 +23,13 @@ from .protocol import (
     changed,
     default_protocol,
 )
-from .robustness_settings import RobustnessConfig, check_robustness
-from .windows import WINDOWS, Crop
+from .robustness.settings import RobustnessConfig, check_robustness
+from .scoring.alignment import IN_DISPARITY, PredictionKind
+from .scoring.placing import PredictionCrop
+from .scoring.windows import WINDOWS, Crop
 
 if TYPE_CHECKING:
-    from .truth import Truth
+    from .sources.truth import Truth
 
 
 @dataclass(frozen=True)

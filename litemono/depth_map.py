@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from litemono.utils.atomic_files import replacing
 from litemono.utils.colormap import magma
@@ -16,6 +17,16 @@ from litemono.utils.errors import UserError, require
 Kind = Literal["metric", "up-to-scale", "relative"]
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 LONGEST_JPEG = 65500  # pixels of its width or height
+PNG_LEVEL = 1  # of 0..9: level 6 takes several times as long for a few per cent
+LARGEST = 2**16 - 1  # number in a 16-bit PNG
+
+
+def require_depth(kind: Kind, what: str) -> None:
+    """UserError where 1 / disparity has no meaning before scale and shift are known."""
+    require(
+        kind != "relative",
+        f"{what} predicts relative inverse depth: use its disparity, or fit scale and shift to known depths",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +47,7 @@ class DepthMap:
 
         Raises UserError where `kind` is relative: 1 / disparity has no meaning before scale and shift are known.
         """
-        require(
-            self.kind != "relative",
-            "this network predicts relative inverse depth: use .disparity, or fit its scale and shift to known depths",
-        )
+        require_depth(self.kind, "this network")
         return 1 / self.disparity
 
     @property
@@ -62,4 +70,20 @@ class DepthMap:
                 np.save(file, self.disparity, allow_pickle=False)
             else:
                 self.picture.save(file, format=FORMATS[suffix])
+        return path
+
+    def save_depth_png(self, path: str | Path, factor: float = 256.0) -> Path:
+        """Write depth times `factor` as a 16-bit grey PNG; returns the path. 256 is KITTI's factor, 1000 gives millimetres.
+
+        Every pixel has a value: numbers beyond 16 bits become 1 or 65535, because 0 means "not measured" in such files. The
+        factor is also in the PNG's text, as depth_factor. Raises UserError where `kind` is relative, for another suffix, and
+        for a place that cannot be written.
+        """
+        path = Path(path)
+        require(path.suffix.lower() == ".png", f"{path}: 16-bit depth is saved as .png")
+        numbers = np.clip(np.rint(self.depth * factor), 1, LARGEST).astype(np.uint16)
+        note = PngInfo()
+        note.add_text("depth_factor", f"{factor:g}")
+        with replacing(path) as file:
+            Image.fromarray(numbers).save(file, format="PNG", pnginfo=note, compress_level=PNG_LEVEL)
         return path

@@ -15,11 +15,11 @@ import tyro
 from litemono.data.datasets.frames import IMAGE_SUFFIXES, natural_key
 from litemono.data.settings import default_workers
 from litemono.data.stores.images import read_image
-from litemono.depth_map import LONGEST_JPEG
+from litemono.depth_map import LONGEST_JPEG, require_depth
 from litemono.tasks.monodepth_settings import MODEL_HELP
 from litemono.utils import cli
 from litemono.utils.atomic_files import replacing
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, require
 from litemono.utils.parallel import ordered_map
 from litemono.utils.progress import track
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # torch is imported after the flags are right
     from litemono.inference import TrainedDepth
 
 RESULT = "_disp"  # ends the stem of what is written: NAME_disp.jpeg, NAME_disp.npy, as published
+DEPTH = "_depth"  # NAME_depth.png
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class PredictConfig:
     """Input width. Default: as in encoder.pth."""
     save_npy: bool = False
     """Also write NAME_disp.npy: scaled disparity (inverse depth) at the network's size, (1, 1, height, width) float32."""
+    depth_png: bool = False
+    """Also write NAME_depth.png of the image's size: 16-bit PNG, depth times --depth_factor. In metres where the network was
+    trained in metres, else in its unknown unit; refused for relative depth."""
+    depth_factor: float = 256.0
+    """Of --depth_png: the number that stands for one metre. 256 as KITTI, 1000 for millimetres."""
     ext: str | None = None
     """Take only images of this extension from the folder (jpg, png, ...). Default: every image."""
     device: Literal["cpu", "cuda"] | None = None
@@ -76,11 +82,14 @@ def predict(config: PredictConfig) -> None:
     for name in ("batch_size", "num_workers"):
         if getattr(config, name) < 1:
             raise UserError(f"--{name} {getattr(config, name)}: must be at least 1")
+    require(0 < config.depth_factor < float("inf"), f"--depth_factor {config.depth_factor:g}: must be above 0")
     paths = find_images(config.input, config.ext)
     from litemono.inference import load_trained
     from litemono.utils.device import choose_device
 
     trained = load_trained(config.load_weights, config.model, choose_device(config.device), config.height, config.width)
+    if config.depth_png:
+        require_depth(trained.kind, f"--depth_png: {config.load_weights}")
     output = config.output or paths[0].parent
     broken: list[UserError] = []
     pictures = _readable(track(_read_ahead(paths, trained, config), len(paths), "depth pictures"), broken)
@@ -89,6 +98,9 @@ def predict(config: PredictConfig) -> None:
         raise broken[0]
     if written:
         print(f"{written} depth picture{'s' * (written > 1)} in {output}")
+        if config.depth_png:
+            unit = "metres" if trained.kind == "metric" else "depth in the network's unknown unit"
+            print(f"NAME{DEPTH}.png: 16 bits, {unit} times {config.depth_factor:g}")
     if broken:
         reasons = "".join(f"\n  {error}" for error in broken)
         raise UserError(f"{len(broken)} of {len(paths)} images in {config.input} have no depth picture:{reasons}")
@@ -105,6 +117,10 @@ def find_images(source: Path, ext: str | None) -> list[Path]:
     paths = [path for path in candidates if path.suffix.lower() in suffixes and not path.stem.endswith(RESULT)]
     if not paths:
         raise UserError(f"--input {source}: no images ({' '.join(sorted(suffixes))}) in this folder")
+    stems = {path.stem for path in paths}
+    paths = [
+        path for path in paths if path.stem.removesuffix(DEPTH) == path.stem or path.stem[: -len(DEPTH)] not in stems
+    ]
     by_stem: dict[str, Path] = {}
     for path in sorted(paths, key=lambda path: natural_key(path.name)):
         other = by_stem.setdefault(path.stem, path)
@@ -160,7 +176,10 @@ def _write_all(
             if config.save_npy:
                 with replacing(stem.with_name(f"{stem.name}.npy")) as file:
                     np.save(file, disparity[None, None].cpu().numpy(), allow_pickle=False)
-            trained.depth_map(disparity, *picture.size).save(stem.with_name(f"{stem.name}.jpeg"))
+            depth = trained.depth_map(disparity, *picture.size)
+            depth.save(stem.with_name(f"{stem.name}.jpeg"))
+            if config.depth_png:
+                depth.save_depth_png(output / f"{picture.path.stem}{DEPTH}.png", config.depth_factor)
             yield picture.path
 
 

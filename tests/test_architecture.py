@@ -17,7 +17,7 @@ COMMANDS = [
 ]
 COMMANDS += [
     "evaluate.__main__",
-    "evaluate.tables",
+    "evaluate.tables.__main__",
     "evaluate.evaluation",
 ]  # predictions in files are judged without torch
 
@@ -34,9 +34,8 @@ def imports(path: Path, names: dict[str, Path], *, at_start: bool = False) -> se
     found = set()
     for node in nodes:
         if isinstance(node, ast.ImportFrom):
-            here = (
-                [path.parent.name] if node.level else []
-            )  # relative imports are of `evaluate`, which has no sub-packages
+            package = path.relative_to(ROOT).parts[:-1]
+            here = package[: len(package) + 1 - node.level] if node.level else ()
             module = ".".join([*here, *([node.module] if node.module else [])])
             found |= {name for a in node.names if (name := f"{module}.{a.name}") in names}
             found |= {module} & names.keys()

@@ -45,7 +45,7 @@ COMMANDS = (
         "litemono.engine.loop",
         "litemono.tasks.monodepth",
     ),
-    *("evaluate.__main__", "evaluate.tables", "export_gt.__main__", "networks", "litemono.data.stores.packed"),
+    *("evaluate.__main__", "evaluate.tables.__main__", "export_gt.__main__", "networks", "litemono.data.stores.packed"),
 )
 
 

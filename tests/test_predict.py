@@ -179,6 +179,19 @@ def test_weights_keep_their_settings_wherever_they_lie(capsys, tiny, tmp_path, t
     assert np.load(tmp_path / "a_disp.npy").min() >= 1 / 20 and np.load(tmp_path / "a_disp.npy").max() <= 1
 
 
+def test_depth_as_a_png_of_16_bits_says_its_factor(run, tmp_path):
+    picture(tmp_path / "in" / "a.png")
+    outcome = run("--input", tmp_path / "in", "--depth_png", "--depth_factor", 500, "--save_npy")
+    assert outcome.code == 0 and "NAME_depth.png: 16 bits, depth in the network's unknown unit times 500" in outcome.out
+    with Image.open(tmp_path / "in" / "a_depth.png") as image:
+        assert image.mode.startswith("I;16") and image.text == {"depth_factor": "500"}
+        numbers = np.asarray(image).astype(int)
+    disparity = at_image_size(torch.from_numpy(np.load(tmp_path / "in" / "a_disp.npy"))[0, 0], 50, 90)
+    assert np.abs(numbers - np.clip(500 / disparity, 1, 65535)).max() <= 0.51  # rounded to whole numbers
+    assert "1 depth picture in" in run("--input", tmp_path / "in").out  # a_depth.png is no image to predict from
+    assert_refused(run("--input", tmp_path / "in", "--depth_png", "--depth_factor", 0), "--depth_factor 0")
+
+
 # ---------------------------------------------------------------- bad input
 
 
@@ -270,7 +283,9 @@ def test_a_published_file_of_a_network_of_relative_depth_is_recognised(capsys, t
     photo = picture(tmp_path / "a.png", size=(96, 64))
     flags = ("--load_weights", tmp_path / "dpt_tiny-midas.pt", "--input", photo, "--save_npy")
     assert_refused(invoke(main, capsys, *flags), "does not say its input size; give --height and --width")
-    assert invoke(main, capsys, *flags, "--height", 64, "--width", 96).code == 0
+    size = ("--height", 64, "--width", 96)
+    assert_refused(invoke(main, capsys, *flags, *size, "--depth_png"), "--depth_png", "relative inverse depth")
+    assert invoke(main, capsys, *flags, *size).code == 0
     image = torch.from_numpy(np.array(Image.open(photo))).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
         np.testing.assert_allclose(np.load(tmp_path / "a_disp.npy"), net(image)[0].numpy(), atol=1e-4)

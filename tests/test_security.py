@@ -16,8 +16,8 @@ from conftest import ROOT
 from test_finetune import flags as finetune_flags
 from tiny_kitti import DAY, DRIVE, assert_refused, invoke, write_split, write_world
 
-from evaluate import prediction_files, predictions
-from evaluate.map_files import read_map
+from evaluate.sources import prediction_files, predictions
+from evaluate.sources.map_files import read_map
 from export_gt import GroundTruth
 from export_gt.__main__ import main as export_main
 from litemono import submit

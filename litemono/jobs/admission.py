@@ -6,10 +6,11 @@ reason and what to change.
 
 from __future__ import annotations
 
+import getpass
 import re
 from dataclasses import dataclass, replace
 
-from litemono.jobs import limits, slurm
+from litemono.jobs import group_limits, limits, slurm
 from litemono.jobs.cluster import Cluster, Node, Partition
 from litemono.utils.errors import UserError
 
@@ -65,6 +66,7 @@ def check_partition(cluster: Cluster, request: Request) -> Partition:
         request.gpus * request.nodes,
     )
     limits.check_limits(ordered, demand)
+    group_limits.check_groups(quotas_of(cluster, partition, request, qos), demand, cluster.groups)
     return partition
 
 
@@ -85,6 +87,14 @@ def check_submission(cluster: Cluster, partition: Partition, request: Request, t
         )
     qos, ordered = limits_of(cluster, partition, request)
     limits.check_submissions(ordered, account_of(cluster, request), qos, tasks + before)
+    group_limits.check_group_submissions(quotas_of(cluster, partition, request, qos), tasks + before)
+
+
+def quotas_of(cluster: Cluster, partition: Partition, request: Request, qos: str) -> list[group_limits.Holder]:
+    """What the job shares with other jobs."""
+    names = cluster.limits.qos_in_order(qos, partition.own_qos)
+    accounts = cluster.with_parents(account_of(cluster, request))
+    return list(cluster.groups.holders(names, accounts, getpass.getuser(), partition.name))
 
 
 def account_of(cluster: Cluster, request: Request) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from litemono.jobs import slurm
+from litemono.jobs.group_limits import GroupBook, read_groups, usage_is_kept
 from litemono.jobs.limits import LimitBook, read_limits
 from litemono.utils.errors import UserError
 
@@ -73,20 +74,25 @@ class Cluster:
     parents: Mapping[str, str] = field(default_factory=dict)
     """Account -> the one above it; a partition for an account accepts those below it too."""
     limits: LimitBook = LimitBook()
+    groups: GroupBook = field(default_factory=lambda: GroupBook({}))
     largest_array: int | None = None
     """Tasks of a job array."""
 
     def with_parents(self, account: str | None) -> list[str]:
         """The account, the one it belongs to, and so on; [] for none."""
-        line: list[str] = []
-        while account and account not in line:
-            line.append(account)
-            account = self.parents.get(account)
-        return line
+        return with_parents(account, self.parents)
 
     @property
     def with_gpus(self) -> list[Partition]:
         return [partition for partition in self.partitions.values() if partition.max_gpus]
+
+
+def with_parents(account: str | None, parents: Mapping[str, str]) -> list[str]:
+    line: list[str] = []
+    while account and account not in line:
+        line.append(account)
+        account = parents.get(account)
+    return line
 
 
 def read_cluster() -> Cluster:
@@ -97,15 +103,18 @@ def read_cluster() -> Cluster:
     enforce = re.search(r"^AccountingStorageEnforce\s*=\s*(.*)$", settings, re.MULTILINE)
     words = set(enforce[1].strip().lower().split(",")) if enforce else set()
     accounts, default = read_accounts()
+    parents = read_parents()
+    lines = {name for account in accounts or () for name in with_parents(account, parents)}
     size = re.search(r"^MaxArraySize\s*=\s*(\d+)", settings, re.MULTILINE)
     return Cluster(
         partitions,
         accounts,
         default,
         bool(ENFORCES_ACCOUNTS & words),
-        read_parents(),
+        parents,
         read_limits(words),
-        int(size[1]) if size else None,
+        read_groups(sorted(lines), words, usage_is_kept(settings)),
+        largest_array=int(size[1]) if size else None,
     )
 
 

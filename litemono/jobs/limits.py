@@ -2,7 +2,8 @@
 
 A job beyond one of them is refused by sbatch, or waits in the queue without end. See "Resource Limits" in Slurm's
 documentation: the partition's QOS comes before the job's QOS (the other way round with the flag OverPartQOS), and both come
-before the user's association. What the first of them limits, the next ones do not.
+before the user's association. What the first of them limits, the next ones do not. What jobs may use together is in
+group_limits.py.
 """
 
 from __future__ import annotations
@@ -17,12 +18,8 @@ from litemono.utils.errors import UserError
 
 ENFORCES_LIMITS = {"limits", "safe", "all"}
 ENFORCES_QOS = {"qos", "all"}
-ACCOUNT_COLUMNS = (
-    "account,partition,qos,defaultqos,maxwall,maxtres,maxtrespernode,maxtresmins,grptres,maxjobs,maxsubmit"
-)
-QOS_COLUMNS = (
-    "name,flags,maxwall,maxtres,maxtrespernode,maxtresmins,mintres,maxtrespu,maxtrespa,grptres,maxjobspu,maxsubmitpu"
-)
+ACCOUNT_COLUMNS = "account,partition,qos,defaultqos,maxwall,maxtres,maxtrespernode,maxtresmins,maxjobs,maxsubmit"
+QOS_COLUMNS = "name,flags,maxwall,maxtres,maxtrespernode,maxtresmins,mintres,maxtrespu,maxtrespa,maxjobspu,maxsubmitpu"
 
 
 @dataclass(frozen=True)
@@ -80,13 +77,17 @@ class LimitBook:
         mine = [a for a in self.associations if a.account == account and a.partition in ("", partition)]
         return max(mine, key=lambda a: bool(a.partition), default=None)
 
+    def qos_in_order(self, qos: str, partition_qos: str | None) -> list[str]:
+        """The QOS that limit a job, what counts first in front."""
+        order = [partition_qos or "", qos]
+        if qos in self.qos and "OverPartQOS" in self.qos[qos].values.get("flags", "").split(","):
+            order.reverse()
+        return [name for name in order if name in self.qos]
+
     def in_order(self, qos: str, partition_qos: str | None, association: Association | None) -> list[Limits]:
         """The limits of a job, those that count first in front."""
-        own, of_partition = self.qos.get(qos), self.qos.get(partition_qos or "")
-        order = [of_partition, own]
-        if own and "OverPartQOS" in own.values.get("flags", "").split(","):
-            order.reverse()
-        return [limits for limits in (*order, association.limits if association else None) if limits]
+        ordered = [self.qos[name] for name in self.qos_in_order(qos, partition_qos)]
+        return [*ordered, association.limits] if association else ordered
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,6 @@ def check_limits(ordered: list[Limits], demand: Demand) -> None:
         (("maxtrespernode",), per_node, "a job on each node"),
         (("maxtrespu",), amounts, "all jobs of a user together"),
         (("maxtrespa",), amounts, "all jobs of an account together"),
-        (("grptres",), amounts, "all its jobs together"),
         (("maxtresmins",), minutes, "a job, times its minutes,"),
     ):
         for column in columns:

@@ -15,6 +15,7 @@ from litemono.tasks.supervised_settings import (
     FinetuneConfig,
     SupervisedLossConfig,
 )
+from litemono.utils.flags import value_in
 
 RECIPES = {
     # Vision Transformers for Dense Prediction (ICCV 2021), fine-tuned on KITTI without gradient matching.
@@ -75,6 +76,4 @@ RECIPES = {
 
 def recipe_in(args: Sequence[str]) -> FinetuneConfig | None:
     """The recipe named in command-line arguments, as the defaults of all other flags; None where none or no such is named."""
-    names = [arg.partition("=")[2] for arg in args if arg.startswith("--recipe=")]
-    names += [value for flag, value in zip(args, args[1:], strict=False) if flag == "--recipe"]
-    return RECIPES.get(names[-1]) if names else None
+    return RECIPES.get(value_in(args, "recipe") or "")

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -36,6 +36,16 @@ def field_help(cls: type) -> dict[str, str]:
 def default_hint(help_text: str, default: str) -> str:
     """What follows a flag's help: its default, unless there is nothing to say."""
     return "" if default in NOTHING_TO_SAY or IN_WORDS.search(help_text) else f"(default: {default})"
+
+
+def value_in(args: Sequence[str], name: str) -> str | None:
+    """The value of --NAME in command-line arguments that are not parsed yet, the last one given; None without."""
+    value = None
+    for place, arg in enumerate(args):
+        flag, joined, text = arg.partition("=")
+        if flag == f"--{name}":
+            value = text if joined else next(iter(args[place + 1 :]), None)
+    return value
 
 
 def subcommands(config_type: Any) -> dict[str, type]:

@@ -11,9 +11,9 @@ import torch
 from parity_recipes import fill, model_input
 
 import networks
-from evaluate import placing, scoring, windows
 from evaluate.protocol import PRESETS, Protocol, default_protocol
-from evaluate.scoring import merge_flipped, score_image, summarise
+from evaluate.scoring import one_image, placing, windows
+from evaluate.scoring.one_image import merge_flipped, score_image, summarise
 from litemono.inference import TrainedDepth
 from litemono.metrics import Errors
 
@@ -120,8 +120,8 @@ def test_errors_of_three_pixels_are_those_computed_by_hand():
 def test_the_benchmark_counts_every_annotated_pixel():
     truth = np.zeros((40, 100), np.float32)
     truth[0, 0], truth[20, 50], truth[39, 99] = 10, 90, 10
-    assert scoring.valid_pixels(truth, PRESETS["eigen_benchmark"]).sum() == 3
-    assert scoring.valid_pixels(truth, Protocol()).sum() == 0
+    assert one_image.valid_pixels(truth, PRESETS["eigen_benchmark"]).sum() == 3
+    assert one_image.valid_pixels(truth, Protocol()).sum() == 0
     assert score_image(truth, np.ones((8, 20), np.float32), Protocol()) is None
     assert [default_protocol(name).crop == "garg" for name in ("eigen", "eigen_benchmark", "mine")] == [
         True,
@@ -133,5 +133,5 @@ def test_the_benchmark_counts_every_annotated_pixel():
 @pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 0.0])
 def test_a_disparity_that_is_no_depth_is_refused(value):
     truth = np.full((40, 100), 10, np.float32)
-    with pytest.raises(scoring.BadPrediction):
+    with pytest.raises(one_image.BadPrediction):
         score_image(truth, np.full((8, 20), value, np.float32), Protocol())

@@ -39,7 +39,6 @@ BEYOND = [
     ({"maxwall": "00:30:00"}, ["--time 1-00:00:00", "allows a job 00:30:00", "use --time 00:30:00"]),
     ({"maxtres": "gres/gpu=1"}, ["--gpus_per_node", "allows a job 1 GPUs", "asks for 2"]),
     ({"maxtrespernode": "cpu=1"}, ["--cpus_per_task", "on each node 1 CPUs"]),
-    ({"grptres": "mem=8G"}, ["--mem", "8192 MB", "16000"]),
     ({"maxtresmins": "gres/gpu=1440"}, ["1440 GPUs", "2880"]),
     ({"maxtrespu": "cpu=64,gres/gpu=1"}, ["all jobs of a user together 1 GPUs"]),
     ({"mintres": "gres/gpu=4"}, ["at least 4 GPUs", "not 2"]),

@@ -65,7 +65,7 @@ def test_a_wheel_leaves_hugging_faces_evaluate_alone_and_has_the_command(tmp_pat
     egg_info = ["egg_info", "--egg-base", tmp_path]
     done = run(*setup[:1], "--quiet", *egg_info, *setup[2:], path=[], cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert not (site / "evaluate").exists() and (site / "litemono_evaluate/published_results.json").is_file()
+    assert not (site / "evaluate").exists() and (site / "litemono_evaluate/tables/published_results.json").is_file()
     (site / "evaluate").mkdir()
     (site / "evaluate/__init__.py").write_text("theirs = True\n")
     assert run("-c", "import evaluate; assert evaluate.theirs", path=[site], cwd=tmp_path).returncode == 0

@@ -14,7 +14,7 @@ import pytest
 from drives import DRIVE, write_drive
 from PIL import Image
 
-from evaluate.map_files import read_map
+from evaluate.sources.map_files import read_map
 from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.missing_frames import check_frames, find_missing
 from litemono.data.packing.requirements import SplitConfig

@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 from tiny_kitti import DRIVE, write_calibration, write_scan
 
-from evaluate import prediction_files, predictions
+from evaluate.sources import prediction_files, predictions
 from export_gt import files
 from litemono.data.kitti.velodyne import in_view, load_scan, velodyne_depth
 from litemono.data.splits import SplitLine

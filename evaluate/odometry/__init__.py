@@ -1,0 +1,1 @@
+"""evaluate --split odom_09: trajectories."""

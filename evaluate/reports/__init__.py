@@ -1,0 +1,1 @@
+"""evaluate --report and --compare: one HTML page."""

@@ -1,0 +1,1 @@
+"""evaluate --corruptions: KITTI-C."""

@@ -1,0 +1,1 @@
+"""Predictions against ground truth: alignment, the pixels that count, metrics, intervals."""

@@ -1,0 +1,175 @@
+"""Scoring a whole set: images on threads, one at a time in memory for each of them."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from litemono.utils.errors import UserError
+from litemono.utils.parallel import ordered_map
+from litemono.utils.progress import track
+
+from ..protocol import Protocol
+from ..sources.names import video_of
+from ..sources.truth import Truth
+from .alignment import NO_PIXELS, BadPrediction, Fit, Moments, PredictionKind, solve, video_moments
+from .direction import JUDGED, rank_correlation
+from .distribution import Distribution
+from .metrics import NAMES, Table
+from .one_image import ImageScore, counted_pixels, score_pixels
+from .placing import Place, Placed, of_whole_image
+
+Result = TypeVar("Result")
+
+
+class Job(NamedTuple):
+    """One prediction to judge."""
+
+    truth: int
+    """Index of its ground truth."""
+    label: str
+    """What a message calls it."""
+    read: Callable[[], np.ndarray]
+    hint: str = ""
+    """Why it may be bad."""
+
+
+class Predictions(NamedTuple):
+    """All predictions of a set."""
+
+    jobs: Callable[..., Iterable[Job]]
+    """jobs() in the order of the ground truth; jobs(indices) those of some of it. Per-video alignment asks for them a second
+    time, reports for a few."""
+    total: int
+    kind: PredictionKind
+    place: Place = of_whole_image
+    path: Path | None = None
+    """Where another program's predictions are; None for a network."""
+    image: Callable[[int], np.ndarray] | None = None
+    """(h, w, 3) uint8 RGB that a prediction was made for, by the index of its ground truth; None where that is not known."""
+
+
+class Scored(NamedTuple):
+    """One image: its score (None where no pixel counts), and what was seen on the way."""
+
+    truth: int
+    score: ImageScore | None
+    size: tuple[int, int]
+    """Height and width of the prediction as it came."""
+    pasted: bool
+    correlation: float | None = None
+    """With the true depth; of the first images of another program."""
+
+
+class Scores:
+    """What remains of each image: a row of numbers."""
+
+    def __init__(self, scored: Iterable[Scored]) -> None:
+        self.counted, self.skipped = array("q"), array("q")
+        """Indices of the ground truth with and without a pixel that counts."""
+        self.ratios = array("d")
+        self.pasted = self.negative_slopes = 0
+        self.size = (0, 0)
+        self.correlations: list[float] = []
+        self.distribution = Distribution()
+        self._values, self._pixels, self._fits = array("d"), array("q"), array("d")
+        for image in scored:
+            self.add(image)
+
+    def add(self, image: Scored) -> None:
+        self.size = image.size
+        self.pasted += image.pasted
+        if image.correlation is not None:
+            self.correlations.append(image.correlation)
+        score = image.score
+        if score is None:
+            self.skipped.append(image.truth)
+            return
+        self.counted.append(image.truth)
+        self._values.extend(score.metrics[name] for name in NAMES)
+        self._pixels.append(score.pixels)
+        self._fits.extend(score.fit or (math.nan, math.nan))
+        self.distribution.add(score.distribution)
+        if score.ratio is not None:
+            self.ratios.append(score.ratio)
+            self.negative_slopes += bool(score.ratio < 0)
+
+    def fit(self, row: int) -> Fit | None:
+        """How the image of this row of the table was aligned."""
+        scale, shift = self._fits[2 * row : 2 * row + 2]
+        return None if math.isnan(scale) else Fit(scale, shift)
+
+    def table(self) -> Table:
+        values = np.array(self._values, np.float64).reshape(-1, len(NAMES))
+        return Table(values, np.array(self._pixels, np.float64))
+
+
+def score_all(predictions: Predictions, truth: Truth, protocol: Protocol, num_workers: int) -> Iterator[Scored]:
+    """The score of each image in order. Raises UserError that names the prediction for one that cannot be judged."""
+    with ThreadPoolExecutor(num_workers) as threads:
+        fits: dict[str, Fit] = {}
+        if protocol.alignment == "per_video":
+            fits = _video_fits(predictions, truth, protocol, threads, num_workers)
+
+        def score(job: Job) -> Scored:
+            return score_job(job, predictions, truth, protocol, fits)
+
+        results = ordered_map(threads, score, predictions.jobs(), ahead=2 * num_workers)
+        yield from track(results, predictions.total, "images")
+
+
+def score_job(job: Job, predictions: Predictions, truth: Truth, protocol: Protocol, fits: dict[str, Fit]) -> Scored:
+    """The score of one image. Raises UserError that names the prediction if it cannot be judged."""
+    return _named(job, lambda: _score(job, predictions, truth, protocol, fits))
+
+
+def _score(job: Job, predictions: Predictions, truth: Truth, protocol: Protocol, fits: dict[str, Fit]) -> Scored:
+    placed, size = _pair(job, predictions, truth)
+    pair = counted_pixels(placed.truth, placed.prediction, protocol, predictions.kind)
+    if pair is None:
+        return Scored(job.truth, None, size, placed.pasted)
+    judged = predictions.path is not None and job.truth < JUDGED
+    correlation = rank_correlation(*pair) if judged else None
+    fit = fits.get(video_of(truth.keys[job.truth]))
+    return Scored(job.truth, score_pixels(*pair, protocol, predictions.kind, fit), size, placed.pasted, correlation)
+
+
+def _pair(job: Job, predictions: Predictions, truth: Truth) -> tuple[Placed, tuple[int, int]]:
+    """Prediction and truth of one image; height and width of the prediction as it came."""
+    prediction = job.read()
+    prediction = prediction.astype(np.promote_types(prediction.dtype, "f4"), copy=False)
+    return predictions.place(prediction, truth.read(job.truth)), (prediction.shape[0], prediction.shape[1])
+
+
+def _video_fits(
+    predictions: Predictions, truth: Truth, protocol: Protocol, threads: ThreadPoolExecutor, num_workers: int
+) -> dict[str, Fit]:
+    """One fit for each video, from the sums of its images."""
+
+    def sums(job: Job) -> tuple[str, Moments]:
+        return video_of(truth.keys[job.truth]), _named(job, lambda: _sums(job))
+
+    def _sums(job: Job) -> Moments:
+        placed, _ = _pair(job, predictions, truth)
+        pair = counted_pixels(placed.truth, placed.prediction, protocol, predictions.kind)
+        return NO_PIXELS if pair is None else video_moments(pair[1], pair[0], predictions.kind)
+
+    total: dict[str, Moments] = defaultdict(lambda: NO_PIXELS)
+    results = ordered_map(threads, sums, predictions.jobs(), ahead=2 * num_workers)
+    for video, part in track(results, predictions.total, "images (alignment)"):
+        total[video] = total[video].plus(part)
+    return {video: solve(part) for video, part in total.items() if part.n}
+
+
+def _named(job: Job, work: Callable[[], Result]) -> Result:
+    try:
+        return work()
+    except BadPrediction as error:
+        raise UserError(f"{job.label}: {error}{job.hint}") from None

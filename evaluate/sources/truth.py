@@ -1,0 +1,193 @@
+"""Ground truth by name: a file of export_gt, a published gt_depths.npz, or a folder of maps.
+
+KITTI    depth annotations, DRIVE/proj_depth/groundtruth/image_02/FRAME.png, 16 bits, metres times 256
+TUM      associate.txt with pairs of colour and depth files, or made from rgb.txt and depth.txt; metres times 5000
+Sintel   depth/SCENE/frame_0001.dpt, and occlusions/SCENE/frame_0001.png, white where the other frame does not see
+NYU      ROOM/sync_depth_00045.png, metres times 1000
+others   any folder of .png .npy .npz .pfm .tif
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from export_gt import GroundTruth
+from litemono.data.splits import SplitLine
+from litemono.data.stores.images import check_pixels
+from litemono.utils.errors import UserError
+
+from ..protocol import DataSet, Occluded
+from ..scoring.one_image import FARTHEST
+from .map_files import find_maps, read_map
+from .names import Key, key_of, key_of_line
+
+TUM_APART_S = 0.02  # seconds between a colour image and its depth, at most; as in TUM's own tool
+UNITS = {"tum": 5000.0, "nyu": 1000.0, "kitti": 256.0}
+COLOUR_FOLDERS = {"rgb", "image", "images", "final_left", "clean_left", "occlusions"}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Ground truth of the images to evaluate."""
+
+    path: Path
+    names: list[str]
+    keys: list[Key]
+    data: DataSet | None
+    """The data set whose layout the folder has; None for files and plain folders."""
+    read: Callable[[int], np.ndarray]
+    """(H, W) float32 metres, 0 where nothing was measured."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+class MapFile(NamedTuple):
+    name: str
+    path: Path
+
+
+def from_file(path: Path, lines: Sequence[SplitLine], split: str, data_path: Path | None, given: bool) -> Truth:
+    """The maps of a split in one .npz, by order of its lines. given: `path` is --gt_path, not the default place."""
+    if not path.is_file():
+        output = f" --output {shlex.quote(str(path))}" if given else ""
+        source = shlex.quote(str(data_path or "KITTI_RAW"))
+        raise UserError(
+            f"{path}: there is no such ground-truth file; make it: "
+            f"python -m export_gt --data_path {source} --split {shlex.quote(split)}{output}"
+        )
+    truth = GroundTruth(path)
+    if len(truth) != len(lines):
+        raise UserError(f"{path}: {len(truth)} depth maps, but split {split} has {len(lines)} test images")
+    if truth.lines is not None and truth.lines != list(map(str, lines)):
+        raise UserError(f"{path}: made for other images than those of split {split}; make it again with export_gt")
+    return Truth(path, list(map(str, lines)), list(map(key_of_line, lines)), None, truth.__getitem__)
+
+
+def from_folder(
+    root: Path, lines: Sequence[SplitLine] | None, split: str | None, factor: float | None, occluded: Occluded
+) -> Truth:
+    """The maps below a folder, or those of them that a split names."""
+    data, files = _files(root)
+    if not files:
+        raise UserError(f"--gt_path {root}: no ground truth there; it needs .png, .npy, .npz, .pfm, .tif or .dpt maps")
+    if occluded == "leave_out" and data != "sintel":
+        raise UserError(f"--occluded leave_out: {root} has no occlusions as Sintel has; leave the flag out")
+    keys = [key_of(file.name) for file in files]
+    if lines is not None:
+        by_key = dict(zip(keys, files, strict=True))
+        keys = [key_of_line(line) for line in lines]
+        missing = [str(line) for line, key in zip(lines, keys, strict=True) if key not in by_key]
+        if missing:
+            raise UserError(
+                f"--gt_path {root}: {len(missing)} of {len(lines)} images of split {split} have no ground truth there "
+                f"({', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}); give a split of those that have"
+            )
+        files = [by_key[key] for key in keys]
+    units = factor or UNITS.get(data or "kitti", UNITS["kitti"])
+
+    def read(index: int) -> np.ndarray:
+        return _read(root, files[index].path, units, occluded)
+
+    return Truth(root, [file.name for file in files], keys, data, read)
+
+
+def _read(root: Path, path: Path, units: float, occluded: Occluded) -> np.ndarray:
+    depth = read_map(path, units)
+    depth = np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
+    measured = depth[depth > 0]
+    if path.suffix != ".dpt" and len(measured) and np.median(measured) > FARTHEST:  # Sintel's skies are that far
+        raise UserError(
+            f"{path}: half of its depth is beyond {np.median(measured):.0f} m; is --gt_factor {units:g} right?"
+        )
+    if occluded == "leave_out":
+        depth[_occlusions(root, path, depth.shape)] = 0
+    return depth
+
+
+def _occlusions(root: Path, path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    parts = list(path.relative_to(root).parts)
+    if "depth" in parts:
+        parts[parts.index("depth")] = "occlusions"
+    file = root.joinpath(*parts).with_suffix(".png")
+    try:
+        with Image.open(file) as image:
+            check_pixels(image)
+            white = np.asarray(image.convert("L")) > 127
+    except (OSError, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"{file}: no readable occlusions ({error}); extract them there or leave out --occluded"
+        ) from None
+    if white.shape != shape:
+        raise UserError(f"{file}: {white.shape} pixels, but the depth has {shape}; extract Sintel again")
+    return white
+
+
+def _files(root: Path) -> tuple[DataSet | None, list[MapFile]]:
+    if (root / "associate.txt").is_file() or all((root / name).is_file() for name in ("rgb.txt", "depth.txt")):
+        return "tum", _tum_files(root)
+    paths = find_maps(root)
+    if any(path.suffix == ".dpt" for path in paths):
+        return "sintel", [MapFile(str(path.relative_to(root)), path) for path in paths if path.suffix == ".dpt"]
+    inside = [(path.relative_to(root), path) for path in paths]
+    for folder in ("groundtruth", "depth"):
+        inside = [pair for pair in inside if folder in pair[0].parts] or inside
+    files = [MapFile(str(name), path) for name, path in inside if name.parent.name not in COLOUR_FOLDERS]
+    data: DataSet | None = "kitti" if any("groundtruth" in file.path.parts for file in files) else None
+    if files and all(file.path.name.startswith("sync_depth_") for file in files):
+        data = "nyu"
+    return data, files
+
+
+# ---------------------------------------------------------------- TUM
+
+
+def _tum_files(root: Path) -> list[MapFile]:
+    """Depth files under the names of their colour images."""
+    pairs = root / "associate.txt"
+    if pairs.is_file():
+        lines = [[field for field in line if "/" in field] for line in _fields(pairs)]
+        if any(len(line) != 2 for line in lines):
+            raise UserError(f"{pairs}: its lines must be 'rgb/TIME.png depth/TIME.png'; remove it to have it made here")
+        in_order = (sorted(line, key=lambda file: "depth" in file) for line in lines)
+        return [MapFile(colour, root / depth) for colour, depth in in_order]
+    return [
+        MapFile(colour, root / depth)
+        for colour, depth in associate(_times(root / "rgb.txt"), _times(root / "depth.txt"))
+    ]
+
+
+def associate(first: dict[float, str], second: dict[float, str]) -> list[tuple[str, str]]:
+    """Pairs of files that are less than 0.02 s apart, the nearest first, each file in one pair; in order of time."""
+    times = np.array(sorted(second))
+    candidates = []
+    for time in first:
+        low, high = np.searchsorted(times, [time - TUM_APART_S, time + TUM_APART_S])
+        candidates += [(abs(time - other), time, float(other)) for other in times[low:high]]
+    taken: dict[float, float] = {}
+    used = set()
+    for apart, time, other in sorted(candidates):
+        if apart < TUM_APART_S and time not in taken and other not in used:
+            taken[time] = other
+            used.add(other)
+    return [(first[time], second[other]) for time, other in sorted(taken.items())]
+
+
+def _times(path: Path) -> dict[float, str]:
+    lines = _fields(path)
+    try:
+        return {float(time): file for time, file in lines}
+    except ValueError:
+        raise UserError(f"{path}: its lines must be 'TIME FILE'; download the sequence again") from None
+
+
+def _fields(path: Path) -> list[list[str]]:
+    text = path.read_text(errors="replace")
+    return [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]

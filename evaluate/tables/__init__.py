@@ -1,0 +1,1 @@
+"""python -m evaluate.tables: results beside published ones."""

@@ -1,0 +1,63 @@
+"""Depth maps of every file format, and files that are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluate.sources.map_files import read_map
+from evaluate.sources.truth import associate
+from litemono.utils.errors import UserError
+
+MAP = np.arange(1, 13, dtype=np.float32).reshape(3, 4)
+
+
+def write(path, values=MAP):
+    if path.suffix == ".npy":
+        np.save(path, values)
+    elif path.suffix == ".npz":
+        np.savez(path, depth=values)
+    elif path.suffix == ".pfm":
+        path.write_bytes(b"Pf\n4 3\n-1.0\n" + values[::-1].astype("<f4").tobytes())
+    elif path.suffix == ".dpt":
+        path.write_bytes(np.array(202021.25, "<f4").tobytes() + np.array([4, 3], "<i4").tobytes() + values.tobytes())
+    elif path.suffix == ".tif":
+        Image.fromarray(values).save(path)
+    else:
+        Image.fromarray((values * 256).astype(np.uint16)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".png", ".npy", ".npz", ".pfm", ".tif", ".dpt"])
+def test_every_format_gives_the_same_map(tmp_path, suffix):
+    values = read_map(write(tmp_path / f"a{suffix}"), 256)
+    assert values.dtype == np.float32 and np.array_equal(values, MAP)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".npy", ".npz", ".pfm", ".tif", ".dpt"])
+def test_a_file_cut_short_is_refused_by_its_name(tmp_path, suffix):
+    path = write(tmp_path / f"a{suffix}")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) - 36])  # 36 bytes: of the smallest, the .png, some of its pixels too
+    with pytest.raises(UserError, match=f"a{suffix}: not a readable depth map"):
+        read_map(path, 256)
+
+
+def test_a_map_of_one_channel_may_have_three_dimensions(tmp_path):
+    assert np.array_equal(read_map(write(tmp_path / "a.npy", MAP[None]), 1), MAP)
+    assert np.array_equal(read_map(write(tmp_path / "a.npy", MAP[..., None]), 1), MAP)
+
+
+def test_pictures_of_8_bits_are_refused(tmp_path):
+    for mode in ("L", "RGB", "P"):
+        Image.new(mode, (4, 3)).save(tmp_path / "a.png")
+        with pytest.raises(UserError, match=r"a\.png: a picture of 8 bits is no depth map; write 16 bits"):
+            read_map(tmp_path / "a.png", 256)
+
+
+def test_colour_and_depth_are_paired_by_time_the_nearest_first():
+    colour = {0.0: "c0", 0.03: "c1", 0.06: "c2", 5.0: "c3"}
+    depth = {0.012: "d0", 0.031: "d1", 0.049: "d2", 0.07: "d3"}
+    assert associate(colour, depth) == [("c0", "d0"), ("c1", "d1"), ("c2", "d3")]
+    assert associate({0.0: "c"}, {0.02: "d"}) == [], "0.02 s is too far"
