@@ -14,7 +14,7 @@ from torch import Tensor
 
 from litemono.data.stores.images import NOT_AN_IMAGE, read_image, to_rgb, unreadable, upright
 from litemono.depth_map import DepthMap, Kind
-from litemono.inference import TrainedDepth, load_trained, require_finite
+from litemono.inference import TrainedDepth, fastest_batch, load_trained, require_finite
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError, require
 
@@ -47,13 +47,15 @@ class DepthPredictor:
         return f"<{self.name} {width}x{height} on {self._trained.device}, {self.kind}, from {self._weights}>"
 
     @overload
-    def predict(self, images: str | Path | Image.Image, *, batch_size: int = 8) -> DepthMap: ...
+    def predict(self, images: str | Path | Image.Image, *, batch_size: int | None = None) -> DepthMap: ...
     @overload
-    def predict(self, images: list[ImageLike] | tuple[ImageLike, ...], *, batch_size: int = 8) -> list[DepthMap]: ...
-    @overload
-    def predict(self, images: np.ndarray | Tensor, *, batch_size: int = 8) -> DepthMap | list[DepthMap]: ...
     def predict(
-        self, images: ImageLike | list[ImageLike] | tuple[ImageLike, ...], *, batch_size: int = 8
+        self, images: list[ImageLike] | tuple[ImageLike, ...], *, batch_size: int | None = None
+    ) -> list[DepthMap]: ...
+    @overload
+    def predict(self, images: np.ndarray | Tensor, *, batch_size: int | None = None) -> DepthMap | list[DepthMap]: ...
+    def predict(
+        self, images: ImageLike | list[ImageLike] | tuple[ImageLike, ...], *, batch_size: int | None = None
     ) -> DepthMap | list[DepthMap]:
         """Depth of one image, or of several in their order.
 
@@ -62,9 +64,11 @@ class DepthPredictor:
         RGB as uint8, or as floating-point numbers in [0, 1], which are rounded to 8 bits. All are resized to the network's
         size as in training, and the disparity is resized back.
 
-        batch_size: images in one forward pass. Raises UserError for a file that is no image, shapes and numbers that are
-        none of the above, and weights whose predictions are not finite.
+        batch_size: images in one forward pass; None: 1 on a CPU, which is fastest there, 8 on a GPU. Raises UserError for a
+        file that is no image, shapes and numbers that are none of the above, and weights whose predictions are not finite.
         """
+        if batch_size is None:
+            batch_size = fastest_batch(self._trained.device)
         require(batch_size >= 1, f"batch_size is {batch_size}; it must be at least 1")
         if isinstance(images, list | tuple):
             return list(self._predict(iter(images), batch_size))

@@ -7,6 +7,7 @@ file beside it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, get_type_hints
 
@@ -76,7 +77,7 @@ class OnnxNetwork:
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
-            self.session = onnxruntime.InferenceSession(content, options, providers=_providers(onnxruntime))
+            self.session = onnxruntime.InferenceSession(content, options, providers=providers(onnxruntime))
         except Exception as error:  # onnxruntime raises its own kinds, which share no base class
             line = str(error).strip().splitlines()[0]
             raise UserError(f"{path}: ONNX Runtime cannot read it ({line}); export it again") from None
@@ -90,6 +91,9 @@ class OnnxNetwork:
         self.path, self.about = path, About(**values)
         self.batch = self.session.get_inputs()[0].shape[0]
         """A number where the batch is fixed."""
+        name = self.session.get_inputs()[0].name
+        self.infer: Callable[[np.ndarray], np.ndarray] = lambda images: self.session.run(None, {name: images})[0]
+        """The file's input to its output; another runtime may take its place."""
 
     @property
     def name(self) -> str:
@@ -111,14 +115,13 @@ class OnnxNetwork:
         """images: (B, H, W, 3) uint8. Returns the file's output, (B, H, W) float32; B may be any."""
         if self.about.input == "float":
             images = images.transpose(0, 3, 1, 2).astype(np.float32) / 255
-        name = self.session.get_inputs()[0].name
         if not isinstance(self.batch, int):
-            return self.session.run(None, {name: images})[0]
+            return self.infer(images)
         results = []
         for first in range(0, len(images), self.batch):
             part = images[first : first + self.batch]
             filled = np.concatenate([part, np.repeat(part[-1:], self.batch - len(part), axis=0)])
-            results.append(self.session.run(None, {name: filled})[0][: len(part)])
+            results.append(self.infer(filled)[: len(part)])
         return np.concatenate(results)
 
     def disparity(self, images: np.ndarray) -> np.ndarray:
@@ -127,7 +130,7 @@ class OnnxNetwork:
         return 1 / result if self.about.output == "depth" else result
 
 
-def _providers(onnxruntime: object) -> list[str]:
+def providers(onnxruntime: object) -> list[str]:
     """Of those that are installed, the GPU first."""
     there = onnxruntime.get_available_providers()  # type: ignore[attr-defined]
     return [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in there]

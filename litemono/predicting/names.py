@@ -1,0 +1,11 @@
+"""How results are called."""
+
+from __future__ import annotations
+
+RESULT = "_disp"  # ends the stem of what is written, as published
+PICTURE = f"{RESULT}.jpeg"
+NUMBERS = f"{RESULT}.npy"
+FILM = f"{RESULT}.mp4"
+DEPTH = "_depth"
+DEPTH_PNG = f"{DEPTH}.png"
+POINTS = "_points.ply"

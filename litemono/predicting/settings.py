@@ -1,0 +1,58 @@
+"""The flags of `litemono predict`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from litemono.data.settings import default_workers
+from litemono.tasks.monodepth_settings import MODEL_HELP
+from litemono.utils.errors import require
+
+BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Which pictures, by which network, to where."""
+
+    load_weights: Path
+    """Weights folder with encoder.pth and depth.pth, ours (RUN/models/weights_29) or published; or a file of litemono export."""
+    input: Path
+    """An image, or a folder of images."""
+    output: Path | None = None
+    """Folder for the results NAME_disp.jpeg. Default: beside the images."""
+    model: Annotated[str | None, tyro.conf.arg(help=MODEL_HELP)] = None
+    height: int | None = None
+    """Input height. The network resizes images to the nearest multiple of 32, and its output back. Default: as in encoder.pth."""
+    width: int | None = None
+    """Input width. Default: as in encoder.pth."""
+    save_npy: bool = False
+    """Also write NAME_disp.npy: scaled disparity (inverse depth) at the network's size, (1, 1, height, width) float32."""
+    depth_png: bool = False
+    """Also write NAME_depth.png of the image's size: 16-bit PNG, depth times --depth_factor. In metres where the network was
+    trained in metres, else in its unknown unit; refused for relative depth."""
+    depth_factor: float = 256.0
+    """Of --depth_png: the number that stands for one metre. 256 as KITTI, 1000 for millimetres."""
+    ext: str | None = None
+    """Take only images of this extension from the folder (jpg, png, ...). Default: every image."""
+    device: Literal["cpu", "cuda"] | None = None
+    """Default: cuda if there is one."""
+    backend: BackendName = "auto"
+    """What runs the network. auto: on a CPU, for more than a few images, OpenVINO or else ONNX Runtime where they are
+    installed; otherwise torch. Results agree within 1e-4 of the largest value, which is checked at the start."""
+    batch_size: int | None = None
+    """Images per forward pass. Default: 1 on a CPU, which is fastest there, 8 on a GPU."""
+    num_workers: int = field(default_factory=default_workers)
+    """Threads that read and write images, and on a CPU as many that predict. Default: one per core, at most 8."""
+
+
+def check(config: PredictConfig) -> None:
+    """UserError for impossible values."""
+    for name in ("batch_size", "num_workers"):
+        value = getattr(config, name)
+        require(value is None or value >= 1, f"--{name} {value}: must be at least 1")
+    require(0 < config.depth_factor < float("inf"), f"--depth_factor {config.depth_factor:g}: must be above 0")
