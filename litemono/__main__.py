@@ -28,10 +28,13 @@ COMMANDS = {
     "doctor": Entry("litemono.doctor", "check this machine, its GPU, the data and the cluster"),
     "prepare": Entry("litemono.prepare", "download, pack and verify KITTI; fetch ImageNet weights"),
     "demo": Entry("litemono.demo", "render a small street, train on it, evaluate, show depth pictures"),
-    "synthetic": Entry("litemono.synthetic.writer", "render a street in KITTI's layout, with exact depth"),
+    "synthetic": Entry(
+        "litemono.synthetic.__main__", "render a street in KITTI's layout, or rooms with persons, with exact depth"
+    ),
     "train": Entry("litemono.train", "train from video, without labels"),
     "finetune": Entry("litemono.finetune", "train with ground truth in metres"),
-    "submit": Entry("litemono.submit", "queue train or finetune as a Slurm job that resumes until it is finished"),
+    "segment": Entry("litemono.segment", "train masks and depth of figures in front of known backgrounds"),
+    "submit": Entry("litemono.submit", "queue a training as a Slurm job that resumes until it is finished"),
     "status": Entry("litemono.status", "list runs: state, progress, speed, time to go"),
     "compare": Entry("litemono.compare", "set the runs of a sweep side by side: flags, results, intervals"),
     "export-gt": Entry("export_gt.__main__", "make the ground-truth file of a test split"),

@@ -14,8 +14,8 @@ from rich.console import Console
 from litemono.data.datasets import registry
 from litemono.data.fit import KB_HEIGHT, KB_WIDTH
 from litemono.data.kitti.paths import KITTI_ADDRESS
+from litemono.data.packing import composites, http, requirements
 from litemono.data.packing import download as downloads
-from litemono.data.packing import http, requirements
 from litemono.data.packing import split as packs
 from litemono.data.packing import verify as verifying
 from litemono.data.packing.motorcycle import MotorcycleConfig, write_motorcycle
@@ -269,6 +269,7 @@ COMMANDS: dict[type, Callable[[Any], int | None]] = {
     VerifyConfig: verify,
     WeightsConfig: fetch_weights,
     MotorcycleConfig: write_motorcycle,
+    composites.CompositesConfig: composites.pack,
 }
 Command: Any = (  # tyro takes a union, which no type[...] can describe
     Annotated[DownloadConfig, tyro.conf.subcommand("download")]
@@ -276,11 +277,12 @@ Command: Any = (  # tyro takes a union, which no type[...] can describe
     | Annotated[VerifyConfig, tyro.conf.subcommand("verify")]
     | Annotated[WeightsConfig, tyro.conf.subcommand("weights")]
     | Annotated[MotorcycleConfig, tyro.conf.subcommand("motorcycle")]
+    | Annotated[composites.CompositesConfig, tyro.conf.subcommand("pack-composites")]
 )
 
 
-def prepare(config: DownloadConfig | PackConfig | VerifyConfig | WeightsConfig | MotorcycleConfig) -> int | None:
-    """Prepare data and weights for training: fetch KITTI's archives, pack their frames, check them.
+def prepare(config: Any) -> int | None:
+    """Prepare data and weights for training: fetch KITTI's archives, pack frames or composites, check them.
 
     python -m litemono.prepare pack --help
     """

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from networks.errors import NetworkError
 from networks.lite_mono_variants import VARIANTS
 
-Output = Literal["disparity", "relative", "metric"]
+Output = Literal["disparity", "relative", "metric", "mask-and-depth"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class NetworkSpec:
     normalisation: Normalisation
     output: Output
     """disparity: in (0, 1), from the largest to the smallest depth (Godard et al. 2019); relative: inverse depth up to scale
-    and shift; metric: metres."""
+    and shift; metric: metres; mask-and-depth: logits of both (mask_depth.py)."""
     scales: tuple[int, ...]
     """Outputs: scale s has 1/2^s of the input's height and width."""
     weights: WeightsFormat
@@ -164,6 +164,21 @@ REFINERS = {
         ("affine-grid", 1, "create_affine_grid"),
     )
 }
+
+MASK_NETWORKS = {
+    name: NetworkSpec(
+        name=name,
+        family="mask_depth",
+        input=InputRule(multiple, smallest=32),
+        normalisation=IMAGENET,
+        output="mask-and-depth",
+        scales=(0,),
+        weights=ONE_FILE,
+        constructor=constructor,
+    )
+    for name, multiple, constructor in (("cnn", 4, "create_cnn"),)
+}
+"""Background and picture -> mask and depth. constructor(spec, height, width)."""
 
 
 def names(output: Output | None = None) -> list[str]:

@@ -16,12 +16,15 @@ from networks import dpt_layouts
 from networks.attention import SOFTMAX
 from networks.depth_net import DepthNet
 from networks.errors import NetworkError, may_pass
+from networks.mask_depth import MaskDepthNet
 from networks.pose import PoseNet
 from networks.refine import RefineNet
 from networks.weight_files import FIRST_FILES, POSE_DECODER, POSE_ENCODER
 
 
-def save_folder(folder: Path, depth: DepthNet | RefineNet, pose: PoseNet | None, use_stereo: bool = False) -> None:
+def save_folder(
+    folder: Path, depth: DepthNet | RefineNet | MaskDepthNet, pose: PoseNet | None, use_stereo: bool = False
+) -> None:
     """Write the networks to `folder`, whole or not at all; a weights folder that is already there is replaced whole.
 
     pose: None leaves pose_encoder.pth and pose.pth out. Raises NetworkError for a full disk and a place that may not be
@@ -61,7 +64,7 @@ def save_folder(folder: Path, depth: DepthNet | RefineNet, pose: PoseNet | None,
         _remove(replaced)
 
 
-def _published_tensors(depth: DepthNet | RefineNet, part: str) -> dict[str, object]:
+def _published_tensors(depth: DepthNet | RefineNet | MaskDepthNet, part: str) -> dict[str, object]:
     """A part's state under the names of the code that has such a network."""
     tensors = _plain_tensors(getattr(depth, part))
     if depth.attention in (None, SOFTMAX):

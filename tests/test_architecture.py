@@ -13,7 +13,7 @@ from conftest import ROOT
 PACKAGES = ("litemono", "networks", "evaluate", "export_gt")
 COMMANDS = [
     f"litemono.{n}"
-    for n in ("train", "finetune", "submit", "status", "compare", "prepare", "predict", "doctor", "demo")
+    for n in ("train", "finetune", "segment", "submit", "status", "compare", "prepare", "predict", "doctor", "demo")
 ]
 COMMANDS += [
     "evaluate.__main__",

@@ -13,7 +13,7 @@ from litemono.data.batch import Key
 from litemono.data.datasets.base import Size
 from litemono.data.depth_source import DepthUnit, inverse, read_depth
 from litemono.data.fit import FitName, batch_size, fit
-from litemono.data.sampler import AUGMENTATION, philox_words
+from litemono.data.sampler import AUGMENTATION, uniform
 from litemono.data.splits import SplitLine
 from litemono.data.stores.base import FrameStore
 from litemono.utils.errors import UserError
@@ -119,8 +119,7 @@ class MixedSamples:
         """(NUMBERS,) float64: a function of (seed, epoch, place), so that resuming needs no random state."""
         if not self.training:
             return np.full(NUMBERS, 0.5)
-        words = philox_words(NUMBERS, self.seed, AUGMENTATION, epoch, place)
-        return (words >> np.uint64(40)) * 2.0**-24  # as many bits as float32 has, so never 1
+        return uniform(NUMBERS, self.seed, AUGMENTATION, epoch, place)
 
 
 def padded(maps: Sequence[np.ndarray], count: int) -> tuple[Tensor, Tensor]:

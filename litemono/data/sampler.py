@@ -22,6 +22,11 @@ def philox_words(count: int, seed: int, purpose: int, epoch: int, index: int = 0
     return np.random.Philox(key=key, counter=np.array([0, 0, epoch, index], np.uint64)).random_raw(count)
 
 
+def uniform(count: int, seed: int, purpose: int, epoch: int, index: int) -> np.ndarray:
+    """(count,) float64 in [0, 1), a function of the arguments; as many bits as float32 has, so never 1 there either."""
+    return (philox_words(count, seed, purpose, epoch, index) >> np.uint64(40)) * 2.0**-24
+
+
 class EpochBatches:
     """Batch sampler whose order is a function of (seed, epoch); yields lists of keys (epoch, index).
 

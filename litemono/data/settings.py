@@ -27,19 +27,11 @@ def default_workers() -> int:
 
 
 @dataclass(frozen=True)
-class FramesConfig:
-    """Where the frames are and how they are read."""
+class WorkersConfig:
+    """How many threads read."""
 
-    data_path: Path = Path("kitti_data")
-    """Folder with the data: KITTI raw (2011_09_26/...), KITTI odometry (sequences/...), or a folder of frames."""
-    dataset: Annotated[DatasetName, arg(help=registry.DATASET_HELP)] = registry.DEFAULT.name
-    split: Annotated[str | None, arg(help=SPLIT_HELP)] = None
-    png: bool = False
-    """Of a frame that is there as .png (as KITTI ships it) and as .jpg, take the .png; either is read where it is alone."""
-    skip_missing: bool = False
-    """Train on the split lines whose frames exist instead of stopping at the first check."""
     num_workers: int | None = None
-    """Threads that read frames; 0 reads between the steps. Default: one per core, at most 8; in a job of
+    """Threads that read the data; 0 reads between the steps. Default: one per core, at most 8; in a job of
     litemono.submit --cpus_per_task, at most 8."""
 
     def for_cores(self, cores: int) -> Self:
@@ -50,6 +42,20 @@ class FramesConfig:
     def threads(self) -> int:
         """--num_workers or its default."""
         return default_workers() if self.num_workers is None else self.num_workers
+
+
+@dataclass(frozen=True)
+class FramesConfig(WorkersConfig):
+    """Where the frames are and how they are read."""
+
+    data_path: Path = Path("kitti_data")
+    """Folder with the data: KITTI raw (2011_09_26/...), KITTI odometry (sequences/...), or a folder of frames."""
+    dataset: Annotated[DatasetName, arg(help=registry.DATASET_HELP)] = registry.DEFAULT.name
+    split: Annotated[str | None, arg(help=SPLIT_HELP)] = None
+    png: bool = False
+    """Of a frame that is there as .png (as KITTI ships it) and as .jpg, take the .png; either is read where it is alone."""
+    skip_missing: bool = False
+    """Train on the split lines whose frames exist instead of stopping at the first check."""
 
 
 @dataclass(frozen=True)

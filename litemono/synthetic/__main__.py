@@ -1,5 +1,20 @@
-"""python -m litemono.synthetic: render a small street world."""
+"""python -m litemono.synthetic [composites]: render a small street world, or rooms with persons in front of them."""
 
-from litemono.synthetic.writer import main
+from __future__ import annotations
 
-main()
+import sys
+
+from litemono.synthetic import composites, writer
+
+
+def main() -> None:
+    """The word after the command says what is rendered; without it a street."""
+    if sys.argv[1:2] == ["composites"]:
+        del sys.argv[1]
+        composites.main()
+    else:
+        writer.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -14,10 +14,7 @@ Below the output folder, everything where KITTI keeps it:
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -34,6 +31,7 @@ from litemono.data.settings import default_workers
 from litemono.data.splits import SplitLine
 from litemono.synthetic.render import Camera, camera_windows, cast, published_camera, shade, sweep_windows
 from litemono.synthetic.street import Street
+from litemono.synthetic.world_folder import make_once
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import end_with_parent, fork_context, ordered_map
@@ -232,43 +230,15 @@ def write_world(
 ) -> RenderedWorld:
     """Render a world into `folder`, or take the one that is there when it has the same settings.
 
-    The folder appears when everything is in it: until then the work is in a neighbour named `.<folder>.partial`.
+    The folder appears when everything is in it (world_folder.py).
     """
     settings = Settings(height, width, drives, frames_per_drive, seed, left_only, ext)
     settings.check()
     if num_workers < 1:
         raise UserError(f"--num_workers {num_workers}: must be at least 1")
     folder = Path(folder)
-    if folder.exists():
-        _check_same(folder, settings)
-    else:
-        partial_folder = folder.with_name(f".{folder.name}.partial")
-        shutil.rmtree(partial_folder, ignore_errors=True)
-        try:
-            _write(partial_folder, settings, num_workers)
-            os.replace(partial_folder, folder)
-        except OSError as error:
-            raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --output") from None
-        finally:
-            shutil.rmtree(partial_folder, ignore_errors=True)
+    make_once(folder, {"version": VERSION, **asdict(settings)}, lambda partial: _write(partial, settings, num_workers))
     return RenderedWorld(folder, folder / SPLIT, settings)
-
-
-def _check_same(folder: Path, settings: Settings) -> None:
-    try:
-        there = dict(json.loads((folder / "world.json").read_text()))
-    except (OSError, ValueError, TypeError, RecursionError):
-        raise UserError(f"{folder}: exists and is no rendered world; choose another --output") from None
-    wanted = _record(settings)
-    other = [f"{key} {there.get(key)}, not {value}" for key, value in wanted.items() if there.get(key) != value]
-    if other:
-        raise UserError(
-            f"{folder}: was rendered with other settings ({'; '.join(other)}); remove it or choose another --output"
-        )
-
-
-def _record(settings: Settings) -> dict[str, object]:
-    return {"version": VERSION, **asdict(settings)}
 
 
 def _write(folder: Path, settings: Settings, num_workers: int) -> None:
@@ -284,7 +254,6 @@ def _write(folder: Path, settings: Settings, num_workers: int) -> None:
     for number in range(settings.drives):
         poses = [camera_pose(settings, number, frame)[:3] for frame in range(settings.frames_per_drive)]
         (folder / drive_name(number) / "poses.txt").write_text("".join(f"{_numbers(pose)}\n" for pose in poses))
-    (folder / "world.json").write_text(json.dumps(_record(settings), indent=2) + "\n")
 
 
 def _render_all(folder: Path, settings: Settings, frames: list[tuple[int, int]], num_workers: int) -> Iterator[None]:

@@ -39,6 +39,12 @@ COMMANDS = {
         task="litemono.tasks.supervised:SupervisedDepth",
         run="litemono.finetune:finetune",
     ),
+    "segment": TrainingCommand(
+        settings="litemono.tasks.depth_mask_settings:SegmentConfig",
+        check="litemono.tasks.depth_mask_settings:check",
+        task="litemono.tasks.depth_mask:DepthMask",
+        run="litemono.segment:segment",
+    ),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -11,13 +12,12 @@ from torch import nn
 from litemono.data.datasets import registry
 from litemono.data.depth_samples import MixedSamples
 from litemono.data.depth_settings import DepthDataConfig
-from litemono.data.loader import Loader
+from litemono.data.loader import BatchSource, Loader
 from litemono.data.mixture import MixedBatches
 from litemono.data.sampler import EpochBatches
-from litemono.data.settings import FramesConfig
+from litemono.data.settings import FramesConfig, WorkersConfig
 from litemono.data.splits import SplitLine
 from litemono.data.stores.packed_index import is_pack
-from litemono.data.triplets import TripletDataset
 from litemono.engine.distributed import Processes
 from litemono.engine.lr_schedule import schedule
 from litemono.engine.precision import HALF, choose_precision
@@ -26,8 +26,17 @@ from litemono.engine.task import Advice, ParameterGroup, TaskData
 from litemono.utils.parallel import available_cores
 
 
+class Samples(BatchSource, Protocol):
+    """A data set whose list of samples a resumed run must find unchanged."""
+
+    @property
+    def lines(self) -> Sequence[SplitLine]: ...
+
+    def __len__(self) -> int: ...
+
+
 def frame_data(
-    train: TripletDataset, val: TripletDataset, data: FramesConfig, config: TrainingConfig, processes: Processes
+    train: Samples, val: Samples, data: WorkersConfig, config: TrainingConfig, processes: Processes
 ) -> TaskData:
     """Loaders of both data sets: training in the order of (seed, epoch), validation once, whole and in its own order."""
     order = EpochBatches(len(train), config.optim.batch_size, *share_of(config, processes))
@@ -49,11 +58,11 @@ def share_of(config: TrainingConfig, processes: Processes) -> tuple[int, int, in
 
 
 def _task_data(
-    train: TripletDataset | MixedSamples,
-    val: TripletDataset | MixedSamples,
+    train: Samples,
+    val: Samples,
     order: EpochBatches | MixedBatches,
     train_samples: int,
-    data: FramesConfig,
+    data: WorkersConfig,
     config: TrainingConfig,
     processes: Processes,
 ) -> TaskData:

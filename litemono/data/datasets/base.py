@@ -114,6 +114,8 @@ class Dataset(ABC):
     depth: ClassVar[Depth | None] = None
     video: ClassVar[bool] = True
     """Whether frames have neighbours, and a folder one camera; else they are single pictures of any size."""
+    trained_by: ClassVar[str] = "litemono.finetune"
+    """The command that trains on it, where it has no video."""
     turned_by_exif: ClassVar[bool] = False
     """Whether images are upright only after the turn that their EXIF note asks for, as a phone's are."""
     own_camera_help: ClassVar[str] = ""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from litemono.data.datasets.base import Dataset, PackableDataset
+from litemono.data.datasets.composites import COMPOSITES
 from litemono.data.datasets.frames import FRAMES
 from litemono.data.datasets.kitti_depth import KITTI_DEPTH, STREET
 from litemono.data.datasets.kitti_odometry import KITTI_ODOMETRY
@@ -14,7 +15,7 @@ from litemono.data.datasets.nyu import NYU
 from litemono.data.datasets.pairs import MOTORCYCLE, PAIRS, REDWEB
 from litemono.utils.errors import UserError
 
-SETS = KITTI_RAW, KITTI_ODOMETRY, FRAMES, KITTI_DEPTH, STREET, NYU, REDWEB, PAIRS, MOTORCYCLE
+SETS = KITTI_RAW, KITTI_ODOMETRY, FRAMES, KITTI_DEPTH, STREET, NYU, REDWEB, PAIRS, MOTORCYCLE, COMPOSITES
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in SETS}
 PACKABLE = {name: dataset for name, dataset in DATASETS.items() if isinstance(dataset, PackableDataset)}
 DEFAULT = KITTI_RAW
@@ -73,7 +74,7 @@ def check_flags(name: str, intrinsics: str, use_stereo: bool, root: Path | None 
     dataset = get(name)
     if not dataset.video:
         raise UserError(
-            f"--dataset {name} has single images, not videos; train on their depth: python -m litemono.finetune"
+            f"--dataset {name} has single images, not videos; train on their depth: python -m {dataset.trained_by}"
         )
     stated = root is not None and dataset.has_cameras(root)
     if not dataset.intrinsics and "," not in intrinsics and not stated:

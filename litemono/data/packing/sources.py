@@ -63,7 +63,7 @@ class FolderSource:
 
     def find(self, name: str) -> Member | None:
         directory, _, file = name.rpartition("/")
-        return Member(self, name, 0) if file in self._listing(directory) else None
+        return Member(self, name, 0) if file in self.names(directory) else None
 
     def read(self, name: str) -> bytes:
         try:
@@ -77,7 +77,8 @@ class FolderSource:
     def close(self) -> None:
         pass
 
-    def _listing(self, directory: str) -> frozenset[str]:
+    def names(self, directory: str) -> frozenset[str]:
+        """Of the files in a directory."""
         if directory not in self._listings:
             try:
                 entries = os.scandir(self.path / directory)
@@ -90,12 +91,12 @@ class FolderSource:
 class ZipSource:
     """A published zip, on disk or behind an address (http.NotThere if it is not); nothing is extracted.
 
-    top: the folder below which it has everything, or "".
+    top: the folder below which it has everything, or "". remedy: what to do where it is damaged; default: as for KITTI's.
     """
 
-    def __init__(self, path: Path | str, top: str) -> None:
+    def __init__(self, path: Path | str, top: str, remedy: str | None = None) -> None:
         self.path = path
-        self.remedy = (
+        self.remedy = remedy or (
             "delete it and fetch it again (python -m litemono.prepare download)"
             if isinstance(path, Path)
             else "the archive is damaged at its source"
@@ -107,6 +108,11 @@ class ZipSource:
             raise UserError(f"{path}: not a complete zip ({error}); {self.remedy}") from None
         infos = {info.filename.removeprefix(top): info for info in self._zip.infolist() if not info.is_dir()}
         self._members = {name: (info, info.header_offset) for name, info in infos.items()}
+
+    @property
+    def members(self) -> list[str]:
+        """Of all files, with their folders."""
+        return [*self._members]
 
     def find(self, name: str) -> Member | None:
         return Member(self, name, self._members[name][1]) if name in self._members else None

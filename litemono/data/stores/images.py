@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 import zlib
@@ -59,6 +60,16 @@ def read_image(path: Path, remedy: str) -> Image.Image:
             return to_rgb(upright(file))
     except NOT_AN_IMAGE as error:
         raise unreadable(path, error, remedy) from None
+
+
+def decode_image(content: bytes, where: object, remedy: str) -> Image.Image:
+    """The same of a file's bytes; `where` names it in messages."""
+    try:
+        with Image.open(io.BytesIO(content)) as file:
+            check_pixels(file)
+            return to_rgb(upright(file))
+    except NOT_AN_IMAGE as error:
+        raise unreadable(where, error, remedy) from None
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -1,0 +1,152 @@
+"""Training on masks and depth as its user meets it: the engine's resume, jobs and sweeps, and refusals in one sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from composites import SIZE, write_small
+from conftest import ROOT
+from PIL import Image
+from test_train import ONE_THREAD, assert_same_training, scalars, wait_for_step
+from tiny_kitti import assert_refused, invoke
+
+from litemono import prepare, submit
+from litemono.segment import main
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory) -> Path:
+    """16 pictures of 4 backgrounds."""
+    return write_small(tmp_path_factory.mktemp("segment") / "rooms")
+
+
+def flags(data: Path, log_dir: Path, name: str = "run") -> list[str]:
+    """12 samples, 2 epochs of 3 steps."""
+    text = (
+        f"--data_path {data} --height {SIZE[0]} --width {SIZE[1]} --num_workers 0 --batch_size 4 --num_epochs 2 "
+        f"--log_dir {log_dir} --model_name {name} --device cpu --log_every 1 --checkpoint_minutes 0 --ssim_window 5"
+    )
+    return text.split()
+
+
+def start(arguments: list[str]) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "litemono.segment", *arguments], env={**ONE_THREAD, "PYTHONPATH": str(ROOT)}, cwd=ROOT
+    )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(rooms, tmp_path_factory) -> Path:
+    log_dir = tmp_path_factory.mktemp("runs")
+    assert start([*flags(rooms, log_dir), "--combine", "uncertainty", "--depth_loss", "ssim"]).wait() == 0
+    return log_dir / "run"
+
+
+def test_a_run_leaves_weights_curves_and_a_finished_status(uninterrupted):
+    for name in ("weights_0", "weights_1", "last", "best_loss", "best_mask_iou"):
+        assert {"model.pt", "network.json"} <= {path.name for path in (uninterrupted / "models" / name).iterdir()}
+    status = json.loads((uninterrupted / "status.json").read_text())
+    assert status["state"] == "finished" and status["step"] == status["total_steps"] == 6
+    for tag in ("loss/mask", "loss/depth"):
+        assert [step for step, _ in scalars(uninterrupted / "train", tag)] == list(range(1, 7))
+    for tag in ("mask_accuracy", "depth_accuracy", "mask_ssim", "depth_ssim", "mask_iou", "depth_mae"):
+        assert [step for step, _ in scalars(uninterrupted / "val", tag)] == [3, 6]
+
+
+def test_a_killed_run_ends_with_the_bits_of_an_uninterrupted_one(rooms, tmp_path, uninterrupted):
+    arguments = [*flags(rooms, tmp_path), "--combine", "uncertainty", "--depth_loss", "ssim"]
+    process = start(arguments)
+    wait_for_step(tmp_path / "run", 2)
+    process.kill()
+    process.wait()
+    assert start(arguments).wait() == 0
+    assert_same_training(uninterrupted, tmp_path / "run")
+
+
+def test_a_pack_trains_to_the_same_bits_as_its_files(rooms, tmp_path, capsys):
+    done = invoke(
+        prepare.main, capsys, "pack-composites", "--from", rooms, "--output", tmp_path / "packed", "--size", "48x32"
+    )
+    assert done.code == 0 and "16 pictures at 48x32" in done.out
+    for data, name in ((rooms, "files"), (tmp_path / "packed", "packed")):
+        outcome = invoke(main, capsys, *flags(data, tmp_path, name), "--max_steps", 2, "--combine", "roots")
+        assert outcome.code == 0, outcome.err
+    ours, theirs = (torch.load(tmp_path / name / "models/last/model.pt") for name in ("files", "packed"))
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_submit_and_sweep_take_the_command_and_its_flags(rooms, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("litemono.jobs.slurm.available", lambda: False)
+    sweep = ["--dry_run", "--sweep", "mask_loss=bce,ssim", "combine=weighted,roots"]
+    done = invoke(submit.main, capsys, "segment", *flags(rooms, tmp_path), *sweep)
+    assert done.code == 0 and "--array=0-3" in done.out, done.err
+    done = invoke(submit.main, capsys, "segment", *flags(rooms, tmp_path), "--max_steps", 1, "--cluster", "debug")
+    assert done.code == 0 and "finished: weights in" in done.out, done.err
+
+
+def spoil_mask(root: Path) -> None:
+    for path in (root / "mask").iterdir():
+        Image.fromarray(np.resize(np.array([0, 17, 128, 255], np.uint8), SIZE)).save(path)
+
+
+def drop_background(root: Path) -> None:
+    (root / "bg/img_003.png").unlink()
+
+
+def shrink(root: Path) -> None:
+    for path in (root / "fgbg").iterdir():
+        Image.open(path).resize((40, 30)).save(path)
+
+
+def leave_one_background(root: Path) -> None:
+    for path in [*root.rglob("fg*.png")]:
+        if "_bg001_" not in path.name:
+            path.unlink()
+
+
+def rename(root: Path) -> None:
+    (root / "depth/fg001_bg001_00.png").rename(root / "depth/fg001_bg001_99.png")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (spoil_mask, ("mask/fg", "a mask has two values", "its values are 0, 17, 128, 255")),
+        (drop_background, ("fgbg/fg001_bg003_00.png", "there is no background 3", "bg")),
+        (shrink, ("fgbg/fg", "40x30", "its background", "48x32")),
+        (leave_one_background, ("1 background", "the validation part would be empty", "at least 2 backgrounds")),
+        (rename, ("depth: has no file for 1 of 16 names", "the first is fg001_bg001_00")),
+    ],
+)
+def test_bad_data_is_one_sentence_before_a_run_begins(rooms, tmp_path, capsys, spoil, words):
+    copy = shutil.copytree(rooms, tmp_path / "copy")
+    spoil(copy)
+    assert_refused(invoke(main, capsys, *flags(copy, tmp_path / "runs")), *words)
+    assert not list((tmp_path / "runs").rglob("checkpoints"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (("--data_path", "nowhere"), ("--data_path nowhere", "litemono.synthetic composites")),
+        (("--combine", "roots", "--mask_weight", 2), ("--mask_weight 2.0", "--combine weighted")),
+        (("--ssim_window", 4), ("--ssim_window 4", "odd")),
+        (("--val_share", 1.0), ("--val_share 1.0",)),
+        (("--mask_similarity", 1.5), ("--mask_similarity 1.5",)),
+        (("--height", 16), ("--height 16", "at least 32")),
+        (("--mask_weight", 0, "--depth_weight", 0), ("nothing would be trained",)),
+        (("--load_weights", "nowhere"), ("--load_weights nowhere",)),
+        (("--batch_size", 13), ("12 samples are too few", "--batch_size")),
+    ],
+)
+def test_impossible_flags_are_refused(rooms, tmp_path, capsys, wrong, words):
+    assert_refused(invoke(main, capsys, *flags(rooms, tmp_path), *wrong), *words)
