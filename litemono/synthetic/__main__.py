@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 
+from litemono.data.datasets.composites import COMPOSITES
 from litemono.synthetic import composites, writer
+
+OTHERS = {COMPOSITES.name: composites.main}
 
 
 def main() -> None:
-    """The word after the command says what is rendered; without it a street."""
-    if sys.argv[1:2] == ["composites"]:
+    """The word after the command says which data set is rendered; without it KITTI's layout."""
+    if (name := sys.argv[1] if len(sys.argv) > 1 else "") in OTHERS:
         del sys.argv[1]
-        composites.main()
+        OTHERS[name]()
     else:
         writer.main()
 

@@ -312,6 +312,8 @@ class Config:
 def render(config: Config) -> None:
     """Render a small street world in KITTI's raw layout: images, calibration, scans, split lists, exact depth and motion.
 
+    python -m litemono.synthetic composites --help renders rooms with persons instead, for litemono segment.
+
     Example: python -m litemono.synthetic --output world --drives 4 --frames_per_drive 40
     """
     world = write_world(config.output, num_workers=config.num_workers, **asdict(config.world))
