@@ -39,7 +39,7 @@ COMMANDS = {
     "compare": Entry("litemono.compare", "set the runs of a sweep side by side: flags, results, intervals"),
     "export-gt": Entry("export_gt.__main__", "make the ground-truth file of a test split"),
     "evaluate": Entry(f"{evaluation()}.__main__", "measure depth errors on a test split"),
-    "tables": Entry(f"{evaluation()}.tables", "set the results of all runs among published ones"),
+    "tables": Entry(f"{evaluation()}.tables.__main__", "set the results of all runs among published ones"),
     "export": Entry("litemono.export", "write a network as one ONNX, torch.export or AOTInductor file"),
     "predict": Entry("litemono.predict", "turn images into depth pictures"),
     "completion": Entry("litemono.completion", "write a script that completes litemono's flags in your shell"),

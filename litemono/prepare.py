@@ -122,6 +122,7 @@ def download(config: DownloadConfig) -> int:
         raise UserError(f"--parallel {config.parallel}: must be at least 1")
     if not http.is_address(config.base_url):
         raise UserError(f"--base_url {config.base_url}: must begin with http://, https:// or file://")
+    downloads.check_place(config.output)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     archives = downloads.plan(config.base_url, _archive_paths(config), config.output)
     to_fetch = _print_plan(config, archives, console)

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import tyro
 
-from litemono.utils.errors import USER_ERRORS
-from litemono.utils.flags import show_readably
+from litemono.utils.errors import USER_ERRORS, UserError
+from litemono.utils.flags import groups, show_readably
 from litemono.utils.openmp import choose_waiting
+from litemono.utils.path_flags import check_paths
 
 Config = TypeVar("Config")
 
@@ -52,6 +53,22 @@ def parse(
     )
 
 
+def check_device_word(config_type: Any, args: Sequence[str]) -> None:
+    """UserError for a --device that other programs take; the parser refuses everything else with a list of the choices."""
+    word = re.search(r"^--device[=\n](.*)$", "\n".join(args), re.MULTILINE)
+    if word is None or not any(flag.name == "--device" for group in groups(config_type) for flag in group.flags):
+        return
+    name = word[1].lower()
+    if name == "mps":
+        raise UserError(
+            f"--device {word[1]}: Apple's GPUs are not supported, as nothing was run on one; use --device cpu"
+        )
+    if card := re.fullmatch(r"(?:cuda|gpu)?:?(\d+)", name):
+        raise UserError(
+            f"--device {word[1]}: choose the card by CUDA_VISIBLE_DEVICES={card[1]}, and give --device cuda"
+        )
+
+
 def exit_status(error: BaseException) -> int:
     """Of a process that ends with this error."""
     if isinstance(error, USER_ERRORS):
@@ -68,6 +85,11 @@ def as_typed(prog: str) -> str:
     if not typed.startswith(("litemono ", "python -m litemono ")):
         return prog
     return re.sub(r"^(python -m )?[\w.]+", typed, prog, count=1)
+
+
+def shortened(message: str) -> str:
+    """Without the middle of single words that are longer than any path: values that a message repeats."""
+    return re.sub(r"(\S{100})\S{800,}(\S{20})", r"\1...\2", message)
 
 
 def limit_umask() -> None:
@@ -133,12 +155,14 @@ def run(
     note_start()
     enter_folder()
     try:
+        check_device_word(config_type, sys.argv[1:])
         default = None if defaults is None else defaults(sys.argv[1:])
         config = parse(config_type, prog, inspect.cleandoc(function.__doc__ or ""), default=default)
+        check_paths(config)
         choose_waiting()
         status = function(config)
     except USER_ERRORS as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
+        print(f"{prog}: error: {shortened(str(error))}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     except BrokenPipeError:
         sys.exit(CRASHED)

@@ -1,4 +1,4 @@
-"""What every command does with paths that no file system takes."""
+"""What every command does with paths that no file system takes, and with devices of other programs."""
 
 from __future__ import annotations
 
@@ -53,3 +53,24 @@ def test_json_nested_100000_deep_is_no_settings_result_or_world(tmp_path):
         read(tmp_path / "world.json")
     with pytest.raises(UserError, match="is no rendered world"):
         _check_same(tmp_path, Settings())
+
+
+@pytest.mark.parametrize("word", [["--device", "mps"], ["--device=mps"], ["--device", "cuda:1"], ["--device", "0"]])
+@pytest.mark.parametrize(
+    ("module", "flags"),
+    [
+        ("litemono.predict", ["--load_weights", ".", "--input", "."]),
+        ("evaluate.__main__", ["--load_weights", "."]),
+        ("litemono.train", ["--data_path", "."]),
+        ("litemono.finetune", ["--data_path", "."]),
+        ("litemono.submit", ["--data_path", "."]),
+    ],
+)
+def test_a_device_of_other_programs_is_refused_with_what_to_give_instead(module, flags, word, capsys):
+    advice = "Apple's GPUs are not supported" if "mps" in word[-1] else "CUDA_VISIBLE_DEVICES="
+    assert_refused(invoke(importlib.import_module(module).main, capsys, *flags, *word), advice)
+
+
+def test_a_command_without_a_device_does_not_speak_of_one(capsys):
+    done = invoke(importlib.import_module("litemono.status").main, capsys, "--device", "mps")
+    assert done.code == 2 and "Apple" not in done.err

@@ -16,7 +16,7 @@ from litemono.data.kitti.paths import KITTI_ADDRESS
 from litemono.data.packing import http, requirements
 from litemono.data.stores import packed
 from litemono.utils.atomic_files import DISK_FULL
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, require
 
 CHUNK_BYTES = 1 << 20
 # Every member of a zip up to this size is checked; of larger ones the table of contents (packing checks what it reads).
@@ -65,6 +65,16 @@ def _look(base: str, path: str, folder: Path) -> Archive:
         on_disk = target if target.is_file() else archive.partial
         return Archive(address, target, size, on_disk.stat().st_size if on_disk.is_file() else 0)
     raise UserError(f"{requirements.addresses(base, path)[0]}: there is no such archive; is --base_url right?")
+
+
+def check_place(folder: Path) -> None:
+    """Raise UserError where `folder` cannot be made or written, before a server is asked."""
+    place = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    usable = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    require(
+        usable,
+        f"--output {folder}: {place} {'cannot be written' if place.is_dir() else 'is no folder'}; choose another",
+    )
 
 
 def check_room(archives: list[Archive], folder: Path) -> None:

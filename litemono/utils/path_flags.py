@@ -1,0 +1,35 @@
+"""Paths among a command's settings, looked at before anything is asked or computed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from litemono.utils.errors import require
+
+LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes; of Linux, and of the file systems of clusters
+
+
+def check_paths(settings: Any) -> None:
+    """Raise UserError for a path that no file system takes. settings: a dataclass of flags, with groups inside."""
+    for flag, path in _paths(settings):
+        longest = max((len(part.encode(errors="replace")) for part in path.parts), default=0)
+        shown = f"--{flag} {str(path)[:60]}..."
+        require(
+            longest <= LONGEST_NAME, f"{shown}: no file system takes a name of {longest} letters; give a shorter one"
+        )
+        length = len(str(path).encode(errors="replace"))
+        require(length <= LONGEST_PATH, f"{shown}: no file system takes a path of {length} letters; give a shorter one")
+        require("\0" not in str(path), f"--{flag}: a path has no NUL characters; give another one")
+
+
+def _paths(settings: Any) -> Iterator[tuple[str, Path]]:
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _paths(value)
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, Path):
+                yield field.name, item
