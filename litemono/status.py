@@ -17,7 +17,11 @@ from litemono.utils import cli
 from litemono.utils.errors import UserError, require
 
 PLAIN_WIDTH = 180  # columns where the output is no terminal
-COLOURS = {"finished": "green", "running": "cyan", "starting": "cyan", "queued": "yellow", "interrupted": "yellow"}
+COLOURS = {
+    **dict.fromkeys(("finished", "stopped early"), "green"),
+    **dict.fromkeys(("running", "starting"), "cyan"),
+    **dict.fromkeys(("queued", "interrupted"), "yellow"),
+}
 
 
 @dataclass(frozen=True)

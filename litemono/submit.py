@@ -36,7 +36,7 @@ from litemono.tasks import TrainingCommand
 from litemono.utils import cli
 from litemono.utils.atomic_files import read_json, write_atomically
 from litemono.utils.commit import typed_command
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, require
 
 NO_TIME_LIMIT = 1_000_000  # minutes; submitit needs a number
 
@@ -61,6 +61,10 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
     """
     settings = environment.with_defaults(config.slurm)
     check_settings(settings)
+    require(
+        settings.sweep or not config.training.run.stop_early,
+        "--stop_early compares the runs of a sweep: add --sweep, or leave it out",
+    )
     from litemono.engine.resume import check_same_run  # brings torch, which --help does not need
 
     train: Train = tasks.resolve(command.run)
@@ -129,11 +133,13 @@ def check_data_and_weights(command: TrainingCommand, runs: list[TrainingConfig])
     """Open the data and the weights to start from, as the job will; the same data is opened once."""
     import torch  # not before the flags are right
 
+    from litemono.engine import early_stop
     from litemono.engine.distributed import Processes
 
     seen = set()
     for run in runs:
         task = tasks.resolve(command.task)(run)
+        early_stop.check_metric(run, task)
         key = repr(replace(run, optim=OptimConfig(), run=RunConfig()))
         if key not in seen:
             seen.add(key)

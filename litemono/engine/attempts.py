@@ -1,7 +1,8 @@
 """attempts.jsonl in the run folder: one line for each start of the training, for whoever asks later what computed this.
 
 attempt, started, ended     number from 1; seconds since 1970, `ended` null while it runs
-status, exit, message       "running", "finished", "interrupted", "failed", "hung", or "killed" where it could not write its own
+status, exit, message       "running", "finished", "stopped early", "interrupted", "failed", "hung", or "killed" where it
+                            could not write its own
 from_step, step             optimiser steps at its start and at its end
 job_id, restart             Slurm's; null outside a job
 processes                   node and device of each, by rank
@@ -79,7 +80,7 @@ def end(run: Path, exit_status: int | None = None) -> None:
     started = last.get("started")
     if not isinstance(started, int | float) or seen.get("updated", 0.0) < started:
         seen = {}  # of an earlier start; this one did not come so far
-    if seen.get("state") in ("finished", "interrupted", "failed"):
+    if seen.get("state") in ("finished", "stopped early", "interrupted", "failed"):
         last["status"] = "hung" if seen.get("exit") == cli.HUNG else seen["state"]
         last |= {"exit": seen.get("exit"), "message": seen.get("message", ""), "ended": seen["updated"]}
     else:

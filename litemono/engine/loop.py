@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from litemono.engine import early_stop
 from litemono.engine.distributed import PeerLost, Processes
 from litemono.engine.profiler import Profiler
 from litemono.engine.run_folder import announce
@@ -68,6 +69,8 @@ def loop(t: Training, stop: StopFlag, profiler: Profiler, watchdog: Watchdog) ->
         return bool(stop)
 
     while not t.finished:
+        if processes.any(stopped_early(t)):
+            return cli.FINISHED
         for waited, batch in profiler.watch(t.batches()):
             t.set_rates()
             seed_step(config.run.seed, progress.step, processes.rank)
@@ -145,6 +148,17 @@ def interrupted(t: Training, stop: StopFlag) -> int:
     status = cli.SIGNAL_BASE + (stop.signum or signal.SIGTERM)
     t.report.end("interrupted", status, message)
     return status
+
+
+def stopped_early(t: Training) -> bool:
+    """On rank 0, whether --stop_early ends the run where it stands; the job ends then and is not requeued."""
+    found = early_stop.verdict(t)
+    if found is None or not found.stopped:
+        return False
+    message = early_stop.explained(found, t.config)
+    t.report.say(message)
+    t.report.end("stopped early", cli.FINISHED, message)
+    return True
 
 
 def give_up(t: Training) -> int:

@@ -16,7 +16,7 @@ from litemono.engine.tensorboard import Curves, trim
 from litemono.utils import cli
 from litemono.utils.formatting import duration
 
-EndState = Literal["finished", "interrupted", "failed"]
+EndState = Literal["finished", "stopped early", "interrupted", "failed"]
 LINE_SECONDS = 20.0  # between progress lines where the output is a file
 AVERAGE_STEPS = 50  # over which speed and data wait are averaged
 

@@ -48,6 +48,7 @@ MAY_CHANGE = {
     *("device", "precision", "compile", "cuda_graph", "grad_checkpoint", "batch_size", "accumulate"),
     # how long it runs, and when it gives up
     *("num_epochs", "max_steps", "max_val_steps", "max_bad_steps", "spike_factor"),
+    *("stop_early", "first_rung", "reduction_factor"),
     # what is written, and where
     *(
         "checkpoint_minutes",

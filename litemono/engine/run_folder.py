@@ -4,15 +4,17 @@ config.json   the settings as used          checkpoints/  exact resume
 status.json   state of the run              models/       weights in the published files, per epoch, best, last
 log.txt       what was printed              train/, val/  TensorBoard
 attempts.jsonl  code, command and place of each start (attempts.py)
+early_stop.json   results at the rungs of --stop_early
 profile/      trace and summary of --profile
 
 status.json is read by litemono.status and litemono.jobs.requeue:
 
-state     "starting", "running", "finished", "interrupted" (by a signal, after a checkpoint) or "failed"
+state     "starting", "running", "finished", "stopped early" (by --stop_early), "interrupted" (by a signal, after a
+          checkpoint) or "failed"
 final     whether the same command would end the same way: the job is not requeued
 exit      exit status of the training process; null while it runs
 step      optimiser steps taken
-message   why it was interrupted or failed; for people only
+message   why it was stopped, interrupted or failed; for people only
 job_id, pid, host, node, updated    which process wrote it, and when (seconds since 1970)
 and, for the table of litemono.status: epoch, speed, loss, time left, best validation results
 """

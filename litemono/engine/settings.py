@@ -90,6 +90,13 @@ class RunConfig:
     hang_minutes: float | None = None
     """End the process when no step was finished for so long: its stacks go to the log, and a job is requeued. 0: never.
     Default: 10, or 20 steps where that is longer."""
+    stop_early: str | None = None
+    """In a sweep, stop runs that are bad by this validation result, such as abs_rel: at each rung a run is compared with
+    the runs beside it (successive halving, ASHA). Without this flag the same command resumes what was stopped."""
+    first_rung: int = 1
+    """With --stop_early: epochs before runs are first compared."""
+    reduction_factor: int = 3
+    """With --stop_early: at each rung the best 1/N continue; the next rung is N times as many epochs."""
     profile: int | None = None
     """Record this many steps, after the first few, with torch's profiler: profile/ in the run folder gets a trace and five
     lines in words on where the time goes. Training continues afterwards."""
@@ -178,11 +185,17 @@ def check_counts(optim: OptimConfig, run: RunConfig) -> None:
     require(0 <= run.seed < 2**63, f"--seed {run.seed}: must be in [0, 2^63)")
     for group, names in (
         (optim, ("batch_size", "accumulate", "num_epochs", "max_bad_steps")),
-        (run, ("keep_checkpoints", "log_every", "images_every", "max_steps", "max_val_steps", "profile")),
+        (run, ("keep_checkpoints", "log_every", "images_every", "max_steps", "max_val_steps", "profile", "first_rung")),
     ):
         for name in names:
             value = getattr(group, name)
             require(value is None or value >= 1, f"--{name} {value}: must be at least 1")
+    require(run.reduction_factor >= 2, f"--reduction_factor {run.reduction_factor}: must be at least 2")
+    require(
+        run.stop_early is None or run.first_rung < optim.num_epochs,
+        f"--stop_early {run.stop_early}: no run is compared before its end; --first_rung {run.first_rung} must be below "
+        f"--num_epochs {optim.num_epochs}",
+    )
     require(
         optim.batch_size % optim.accumulate == 0,
         f"--accumulate {optim.accumulate} must divide --batch_size {optim.batch_size}",

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from litemono.engine import attempts, checkpoint, resume
+from litemono.engine import attempts, checkpoint, early_stop, resume
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.distributed import Processes, parallelise
 from litemono.engine.grad_guard import GradGuard
@@ -155,6 +155,7 @@ def open_training(task: Task, config: TrainingConfig, processes: Processes) -> I
     if config.optim.cuda_graph:
         check_graph(processes.device, processes.size)
     resume.check_same_run(config)
+    early_stop.check_metric(config, task)
     precision = choose_precision(config.optim.precision, processes.device)
     if (warning := slow_precision(precision, processes.device, cpu_features())) and processes.is_main:
         print(f"warning: {warning}", file=sys.stderr, flush=True)

@@ -24,6 +24,8 @@ HEARTBEAT = {
     **dict.fromkeys(("updated", "eta_seconds", "images_per_second", "data_wait", "loss"), float),
 }
 NOTE = {"submitted": float, "job_id": str}
+ENDED = ("finished", "stopped early", "failed")
+"""States of a run that takes no further step."""
 SILENT_SECONDS = 300  # without a heartbeat
 # State of a run whose job ended before it could write its own.
 AFTERWARDS = {
@@ -100,14 +102,14 @@ def describe(
     state = state_of(heartbeat, job, ended, now)
     alive = state in ("running", "starting")
     silent = state.startswith("silent")
-    eta = heartbeat.get("eta_seconds") if state not in ("finished", "failed", "hung") and not silent else None
+    eta = heartbeat.get("eta_seconds") if state not in (*ENDED, "hung") and not silent else None
     if eta is not None and state == "running":
         eta = max(0, eta - (now - heartbeat.get("updated", now)))
     step, total, per_epoch = (heartbeat.get(key) for key in ("step", "total_steps", "steps_per_epoch"))
     progress = "" if step is None else f"{step}/{total}"
     if per_epoch and "epoch" in heartbeat:
         progress = f"{heartbeat['epoch'] + 1}: {progress}"
-    message = (heartbeat.get("message") or "") if state in ("failed", "hung", "interrupted") else ""
+    message = (heartbeat.get("message") or "") if state in ("failed", "hung", "interrupted", "stopped early") else ""
     if job and job.state == "PENDING":
         message = job.reason
     return Run(
@@ -133,8 +135,8 @@ def state_of(heartbeat: dict[str, Any], job: JobState | None, ended: JobState | 
     if job is not None:
         if job.state == "PENDING":
             return "queued"
-        return own if own == "finished" else in_job(own, heartbeat, job, now)
-    if own in ("finished", "failed", "interrupted"):
+        return own if own in ("finished", "stopped early") else in_job(own, heartbeat, job, now)
+    if own in (*ENDED, "interrupted"):
         return "hung" if heartbeat.get("exit") == cli.HUNG else own
     if not own:
         return AFTERWARDS.get(ended.state, "failed") if ended else "queued"

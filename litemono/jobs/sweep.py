@@ -11,7 +11,7 @@ from litemono.engine.settings import TrainingConfig
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 
-NOT_SWEPT = {"log_dir", "model_name"}  # they name the run folders
+NOT_SWEPT = {"log_dir", "model_name", "stop_early"}  # they name the run folders, or compare them
 
 
 def expand(config: TrainingConfig, sweep: Sequence[str]) -> list[TrainingConfig]:

@@ -192,3 +192,21 @@ def test_a_requeued_job_runs_the_code_that_was_submitted_and_follows_the_checkou
     assert lines[0]["commit"] == lines[1]["commit"] and bool(lines[0]["diff"]) == bool(changes)
     follower = json.loads((tmp_path / "runs/followed/attempts.jsonl").read_text().splitlines()[0])
     assert follower["code"] == str(checkout)
+
+
+def test_a_bad_run_of_a_sweep_is_stopped_early_frees_its_place_and_resumes_without_the_flag(slurm, training, tmp_path):
+    """Two runs one after the other, of which the second hardly learns."""
+    flags = [
+        *training("halving", 3), "--partition", "gpu", "--mem", "4G", "--array_parallelism", 1, "--sweep", "lr=1e-3,1e-9",
+    ]  # fmt: skip
+    job = slurm.submit(*flags, "--stop_early", "loss", "--reduction_factor", 2)
+    runs = tmp_path / "runs/halving"
+    assert slurm.wait_end(job) == "COMPLETED"
+    assert sorted(slurm.starts(job)) == ["COMPLETED"] * 2, "a stopped run is not requeued"
+    good, bad = (read_status(runs / name) for name in ("lr=1e-3", "lr=1e-9"))
+    assert (good["state"], bad["state"], bad["step"], bad["exit"]) == ("finished", "stopped early", 16, 0)
+    table = slurm.python("litemono.status", "--log_dir", runs, "--check").stdout
+    assert "stopped early after 1 of 3 epochs: loss" in table
+    again = slurm.submit(*flags)
+    assert slurm.wait_end(again) == "COMPLETED"
+    assert read_status(runs / "lr=1e-9")["state"] == "finished" and read_status(runs / "lr=1e-9")["step"] == 48
