@@ -12,6 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from litemono.jobs import cost_table
+from litemono.jobs.cost import bill
 from litemono.jobs.runs import Run, read_runs
 from litemono.utils import cli
 from litemono.utils.errors import UserError, require
@@ -38,6 +40,9 @@ class StatusConfig:
     """Exit status 1 where a run failed, was killed or is silent; for scripts and cron."""
     json: bool = False
     """Print the runs as JSON, one object each."""
+    cost: bool = False
+    """What the runs cost instead: GPU hours, share of the time in the queue, lost to restarts, use of CPU and memory, energy;
+    for each run, sweep and month."""
 
 
 def status(config: StatusConfig) -> int:
@@ -51,6 +56,10 @@ def status(config: StatusConfig) -> int:
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
     require(not (config.watch and (config.check or config.json)), "--watch: not together with --check or --json")
+    require(not (config.cost and (config.watch or config.check)), "--cost: not together with --watch or --check")
+    if config.cost:
+        show_cost(config, console)
+        return 0
     runs = read_runs(config.log_dir)
     if not config.watch:
         if config.json:
@@ -66,6 +75,14 @@ def status(config: StatusConfig) -> int:
                 live.update(make_table(read_runs(config.log_dir)), refresh=True)
     except KeyboardInterrupt:
         return 0
+
+
+def show_cost(config: StatusConfig, console: Console) -> None:
+    costs = bill(config.log_dir)
+    if config.json:
+        print(json.dumps(cost_table.as_json(costs), indent=1))
+    else:
+        cost_table.show(costs, console)
 
 
 def unwell(run: Run) -> bool:

@@ -56,10 +56,7 @@ class Run(NamedTuple):
 
 def read_runs(log_dir: Path) -> list[Run]:
     """Every run below `log_dir`, by name; asks Slurm once for all of them."""
-    folders = sorted({path.parent for place in PLACES for path in log_dir.glob(place)})
-    folders = [folder for folder in folders if folder.name != "preflight"]
-    if not folders:
-        raise UserError(f"--log_dir {log_dir}: there is no run in this folder; give --log_dir of training")
+    folders = find_folders(log_dir)
     notes = {folder: (read_heartbeat(folder), well_typed(read_json(folder / "job.json"), NOTE)) for folder in folders}
     queue, past = {}, {}
     if slurm.available():
@@ -70,6 +67,19 @@ def read_runs(log_dir: Path) -> list[Run]:
         gone = {job for pair in notes.values() for job in job_ids(*pair) if job not in queue}
         past = slurm.history(sorted(gone))
     return [describe(folder, log_dir, *notes[folder], queue, past, time.time()) for folder in folders]
+
+
+def find_folders(log_dir: Path) -> list[Path]:
+    """The folder of every run below `log_dir`, or itself. UserError where there is none."""
+    folders = sorted({path.parent for place in PLACES for path in log_dir.glob(place)})
+    folders = [folder for folder in folders if folder.name != "preflight"]
+    if not folders:
+        raise UserError(f"--log_dir {log_dir}: there is no run in this folder; give --log_dir of training")
+    return folders
+
+
+def run_name(folder: Path, log_dir: Path) -> str:
+    return str(folder.relative_to(log_dir)) if folder != log_dir else folder.name
 
 
 def read_heartbeat(folder: Path) -> dict[str, Any]:
@@ -113,7 +123,7 @@ def describe(
     if job and job.state == "PENDING":
         message = job.reason
     return Run(
-        name=str(folder.relative_to(log_dir)) if folder != log_dir else folder.name,
+        name=run_name(folder, log_dir),
         state=state,
         job=latest.job_id if latest else ids[0] if ids else "",
         node=(job.node if job else heartbeat.get("node", "") if alive else "") or "",

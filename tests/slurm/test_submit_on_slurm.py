@@ -10,6 +10,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from conftest import ROOT
 
 from litemono.jobs.slurm import ENDED
@@ -210,3 +211,11 @@ def test_a_bad_run_of_a_sweep_is_stopped_early_frees_its_place_and_resumes_witho
     again = slurm.submit(*flags)
     assert slurm.wait_end(again) == "COMPLETED"
     assert read_status(runs / "lr=1e-9")["state"] == "finished" and read_status(runs / "lr=1e-9")["step"] == 48
+    cost = json.loads(slurm.python("litemono.status", "--log_dir", runs, "--cost", "--json").stdout)
+    seconds = slurm.call("sacct", "-D", "-X", "-nP", "-o", "ElapsedRaw", "-j", f"{job},{again}").stdout.split()
+    assert len(seconds) == 4 and cost["total"][0]["starts"] == 4
+    assert cost["total"][0]["gpu_hours"] * 3600 == pytest.approx(sum(map(int, seconds))), "one GPU for each"
+    assert cost["total"][0]["cpu_efficiency"] > 0.05 and 0 < cost["total"][0]["memory_efficiency"] < 1
+    assert 0 <= cost["total"][0]["queue_share"] < 1 and cost["missing"] == [
+        "Energy: this Slurm measures none (AcctGatherEnergyType)."
+    ]
