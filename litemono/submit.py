@@ -135,11 +135,13 @@ def check_data_and_weights(command: TrainingCommand, runs: list[TrainingConfig])
 
     from litemono.engine import early_stop
     from litemono.engine.distributed import Processes
+    from litemono.engine.trackers import check_tracker
 
     seen = set()
     for run in runs:
         task = tasks.resolve(command.task)(run)
         early_stop.check_metric(run, task)
+        check_tracker(run)
         key = repr(replace(run, optim=OptimConfig(), run=RunConfig()))
         if key not in seen:
             seen.add(key)

@@ -13,6 +13,7 @@ from litemono.engine import attempts
 from litemono.engine.run_folder import RunFolder, ignore_transient_errors
 from litemono.engine.signals import StoppedBySignal
 from litemono.engine.tensorboard import Curves, trim
+from litemono.engine.trackers import Tracker
 from litemono.utils import cli
 from litemono.utils.formatting import duration
 
@@ -49,12 +50,13 @@ class Clock:
 class Reporter:
     """Writes on rank 0; on other ranks `run` is None and every call does nothing."""
 
-    def __init__(self, run: RunFolder | None) -> None:
-        self.run = run
+    def __init__(self, run: RunFolder | None, tracker: Tracker | None = None) -> None:
+        self.run, self.tracker = run, tracker
         self.clock = Clock()
         self.total_steps = self.batch_size = 0
         self.curves: dict[str, Curves] = {}
         """ "train" and "val" where this process writes."""
+        self._complete = False
         self._line_time = 0.0
         self._terminal = sys.stdout.isatty()
 
@@ -88,6 +90,7 @@ class Reporter:
     def end(self, state: EndState, exit_status: int, message: str = "") -> None:
         """The training ends: state and exit status for status.json, as litemono.jobs.requeue reads them."""
         if self.run:
+            self._complete = state in ("finished", "stopped early")
             final = exit_status in cli.FINAL
             self.run.status(now=True, state=state, final=final, exit=exit_status, message=message)
             with ignore_transient_errors():
@@ -146,10 +149,17 @@ class Reporter:
         """A point on each of the training curves, by tag, and one on those of speed and data wait."""
         if not self.run:
             return
+        machine = {
+            "images_per_second": self.batch_size / self.clock.step_seconds,
+            "data_wait": self.clock.data_wait,
+        }
+        self._scalars("train", step, values | machine)
+
+    def _scalars(self, which: str, step: int, values: dict[str, float]) -> None:
         for name, value in values.items():
-            self.curves["train"].scalar(name, value, step)
-        self.curves["train"].scalar("images_per_second", self.batch_size / self.clock.step_seconds, step)
-        self.curves["train"].scalar("data_wait", self.clock.data_wait, step)
+            self.curves[which].scalar(name, value, step)
+        if self.tracker:
+            self.tracker.log({f"{which}/{name}": value for name, value in values.items()}, step)
 
     def pictures(self, which: str, step: int, images: Iterable[tuple[str, np.ndarray]]) -> None:
         """Named images, (3 or 1, H, W), on the curves of "train" or "val"."""
@@ -161,8 +171,7 @@ class Reporter:
     def validation(self, step: int, results: dict[str, float]) -> None:
         if not self.run:
             return
-        for name, value in results.items():
-            self.curves["val"].scalar(name, value, step)
+        self._scalars("val", step, results)
         self.say("validation  " + "  ".join(f"{name} {value:.4f}" for name, value in results.items()))
 
     def flush(self) -> None:
@@ -173,3 +182,5 @@ class Reporter:
     def close(self) -> None:
         for curves in self.curves.values():
             curves.close()
+        if self.tracker:
+            self.tracker.end(self._complete)

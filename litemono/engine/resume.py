@@ -49,6 +49,7 @@ MAY_CHANGE = {
     # how long it runs, and when it gives up
     *("num_epochs", "max_steps", "max_val_steps", "max_bad_steps", "spike_factor"),
     *("stop_early", "first_rung", "reduction_factor"),
+    "tracker",
     # what is written, and where
     *(
         "checkpoint_minutes",

@@ -5,6 +5,7 @@ status.json   state of the run              models/       weights in the publish
 log.txt       what was printed              train/, val/  TensorBoard
 attempts.jsonl  code, command and place of each start (attempts.py)
 early_stop.json   results at the rungs of --stop_early
+tracker.json  ids of the run in experiment trackers
 profile/      trace and summary of --profile
 
 status.json is read by litemono.status and litemono.jobs.requeue:

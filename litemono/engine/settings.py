@@ -90,6 +90,9 @@ class RunConfig:
     hang_minutes: float | None = None
     """End the process when no step was finished for so long: its stacks go to the log, and a job is requeued. 0: never.
     Default: 10, or 20 steps where that is longer."""
+    tracker: Literal["wandb", "mlflow"] | None = None
+    """Send the curves to an experiment tracker too: pip install 'litemono[wandb]' or 'litemono[mlflow]'. In a Slurm job wandb
+    is offline unless WANDB_MODE says otherwise; mlflow writes to LOG_DIR/mlruns unless MLFLOW_TRACKING_URI does."""
     stop_early: str | None = None
     """In a sweep, stop runs that are bad by this validation result, such as abs_rel: at each rung a run is compared with
     the runs beside it (successive halving, ASHA). Without this flag the same command resumes what was stopped."""

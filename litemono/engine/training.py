@@ -28,6 +28,7 @@ from litemono.engine.settings import Precision, TrainingConfig, to_json
 from litemono.engine.step import Numbers, StepResult, TaskModule, train_step
 from litemono.engine.step_log import StepLog, StepMark
 from litemono.engine.task import Batch, ParameterGroup, Task, TaskData
+from litemono.engine.trackers import check_tracker, open_tracker
 from litemono.utils.device import cpu_features
 from litemono.utils.errors import UserError
 
@@ -156,6 +157,7 @@ def open_training(task: Task, config: TrainingConfig, processes: Processes) -> I
         check_graph(processes.device, processes.size)
     resume.check_same_run(config)
     early_stop.check_metric(config, task)
+    check_tracker(config)
     precision = choose_precision(config.optim.precision, processes.device)
     if (warning := slow_precision(precision, processes.device, cpu_features())) and processes.is_main:
         print(f"warning: {warning}", file=sys.stderr, flush=True)
@@ -166,7 +168,7 @@ def open_training(task: Task, config: TrainingConfig, processes: Processes) -> I
     if not has_checkpoints(config.folder):
         task.initialise(networks)
     run = processes.on_main(lambda: RunFolder(config.folder, to_json(config)))
-    report = Reporter(run)
+    report = Reporter(run, open_tracker(config, run))
     try:
         note_attempt(run, processes)
         training = assemble(task, config, processes, data, networks, run, report, precision)
