@@ -27,7 +27,8 @@ def read_other(path: Path, protocol: Protocol, keys: Sequence[Key]) -> Result:
     try:
         other = read(path)
         theirs = protocol_in(other)
-        columns = [other.per_image[name] for name in ("image", "drive", "pixels", *NAMES) if other.per_image]
+        names = ("image", "drive", "pixels", *(name for name in NAMES if not METRICS[name].of_maps))
+        columns = [other.per_image[name] for name in names if other.per_image]
         if len({len(column) for column in columns}) > 1:
             raise ValueError("its columns have several lengths")
     except FileNotFoundError:
@@ -66,14 +67,15 @@ def against(result: Result, other: Result, path: Path, protocol: Protocol) -> di
     return {
         "file": str(path),
         "images": len(shared),
-        "differences": {name: mean[name] - other_mean[name] for name in NAMES},
+        "differences": {name: mean[name] - other_mean[name] for name in mean if name in other_mean},
         "over_images": over_images,
         "over_drives": over_drives,
     }
 
 
 def _table(columns: dict[str, Any], rows: np.ndarray) -> Table:
-    values = np.array([columns[name] for name in NAMES], np.float64).T
+    without = [None] * len(columns["image"])
+    values = np.array([columns.get(name, without) for name in NAMES], np.float64).T
     return Table(values[rows], np.array(columns["pixels"], np.float64)[rows])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from litemono.utils.atomic_files import replacing
 
 from .protocol import EIGEN_METRICS, PRESETS, Protocol, changed, changes, default_protocol, in_words
 from .scoring.intervals import group_numbers, intervals
-from .scoring.metrics import METRICS, NAMES, Table
+from .scoring.metrics import EDGES, METRICS, NAMES, Table
 from .scoring.one_image import Summary
 from .sources.names import Key, video_of
 
@@ -62,10 +63,12 @@ class Result:
     """Parameters of the network."""
     macs: int | None = None
     """Multiply-accumulates of the network for one image."""
+    metric_head: dict[str, float] | None = None
+    """Scale and shift that made metres of relative depth."""
     protocol: dict[str, Any] = field(default_factory=dict)
     """Every part of it; {} in files of earlier versions."""
     all_metrics: dict[str, float] = field(default_factory=dict)
-    """Each of evaluate.metrics.METRICS."""
+    """Each of evaluate.metrics.METRICS that images have: those of edges with dense ground truth only."""
     pred_is: str = "disparity"
     missing: list[str] = field(default_factory=list)
     """Images without prediction, left out by --allow_missing."""
@@ -143,9 +146,14 @@ def protocol_in(result: Result) -> Protocol:
 
 
 def per_image(table: Table, keys: Sequence[Key]) -> dict[str, list]:
-    """The columns of Result.per_image, with seven digits, as many as float32 has. keys: of the table's images."""
+    """The columns of Result.per_image, with seven digits, as many as float32 has. keys: of the table's images.
+
+    None where an image does not have a metric, no column where none does.
+    """
     columns = {
-        name: [float(f"{value:.7g}") for value in column] for name, column in zip(NAMES, table.values.T, strict=True)
+        name: [None if math.isnan(value) else float(f"{value:.7g}") for value in column]
+        for name, column in zip(NAMES, table.values.T, strict=True)
+        if not np.isnan(column).all()
     }
     images, drives = ["/".join(key) for key in keys], [video_of(key) for key in keys]
     return {"image": images, "drive": drives, "pixels": table.pixels.astype(int).tolist(), **columns}
@@ -201,6 +209,11 @@ def show(result: Result, protocol: Protocol) -> None:
         lines.append("scale ratios: median {median:.3f}, std/median {std:.3f}".format(**result.scale_ratios))
     else:
         lines.append(f"no median scaling; depth times {result.pred_depth_scale:g}")
+    if EDGES[0] in result.all_metrics:
+        accuracy, completeness = (result.all_metrics[name] for name in EDGES)
+        lines.append(
+            f"edges: accuracy {accuracy:.2f} px, completeness {completeness:.2f} px (lower is better, 10 at most)"
+        )
     if result.pasted:
         lines.append(f"{result.pasted} predictions of 352x1216 put in their place; ground truth around them left out")
     if result.negative_slopes:

@@ -23,7 +23,7 @@ from .alignment import NO_PIXELS, BadPrediction, Fit, Moments, PredictionKind, s
 from .direction import JUDGED, rank_correlation
 from .distribution import Distribution
 from .metrics import NAMES, Table
-from .one_image import ImageScore, counted_pixels, score_pixels
+from .one_image import ImageScore, counted_pixels, score_counted
 from .placing import Place, Placed, of_whole_image
 
 Result = TypeVar("Result")
@@ -132,13 +132,13 @@ def score_job(job: Job, predictions: Predictions, truth: Truth, protocol: Protoc
 
 def _score(job: Job, predictions: Predictions, truth: Truth, protocol: Protocol, fits: dict[str, Fit]) -> Scored:
     placed, size = _pair(job, predictions, truth)
-    pair = counted_pixels(placed.truth, placed.prediction, protocol, predictions.kind)
-    if pair is None:
+    counted = counted_pixels(placed.truth, placed.prediction, protocol, predictions.kind)
+    if counted is None:
         return Scored(job.truth, None, size, placed.pasted)
     judged = predictions.path is not None and job.truth < JUDGED
-    correlation = rank_correlation(*pair) if judged else None
+    correlation = rank_correlation(counted.truth, counted.prediction) if judged else None
     fit = fits.get(video_of(truth.keys[job.truth]))
-    return Scored(job.truth, score_pixels(*pair, protocol, predictions.kind, fit), size, placed.pasted, correlation)
+    return Scored(job.truth, score_counted(counted, protocol, predictions.kind, fit), size, placed.pasted, correlation)
 
 
 def _pair(job: Job, predictions: Predictions, truth: Truth) -> tuple[Placed, tuple[int, int]]:
@@ -158,8 +158,8 @@ def _video_fits(
 
     def _sums(job: Job) -> Moments:
         placed, _ = _pair(job, predictions, truth)
-        pair = counted_pixels(placed.truth, placed.prediction, protocol, predictions.kind)
-        return NO_PIXELS if pair is None else video_moments(pair[1], pair[0], predictions.kind)
+        counted = counted_pixels(placed.truth, placed.prediction, protocol, predictions.kind)
+        return NO_PIXELS if counted is None else video_moments(counted.prediction, counted.truth, predictions.kind)
 
     total: dict[str, Moments] = defaultdict(lambda: NO_PIXELS)
     results = ordered_map(threads, sums, predictions.jobs(), ahead=2 * num_workers)

@@ -23,18 +23,19 @@ def group_numbers(names: Sequence[str]) -> np.ndarray:
 
 
 def resampled(table: Table, groups: np.ndarray, per_pixel: bool) -> np.ndarray:
-    """(RESAMPLES, metrics): means of as many groups as there are, drawn with replacement.
+    """(RESAMPLES, metrics): means of as many groups as there are, drawn with replacement; NaN where no image has the metric.
 
     groups: (images,) the number of each image's group. Tables with the same groups get the same draws.
     """
-    sums, counts = table.sums(per_pixel)
     count = int(groups.max()) + 1
-    group_sums = np.stack([np.bincount(groups, column, count) for column in sums.T], axis=1)
-    group_counts = np.bincount(groups, counts, count)
+    group_sums, group_counts = (
+        np.stack([np.bincount(groups, column, count) for column in part.T], axis=1) for part in table.sums(per_pixel)
+    )
     draw, means = np.random.default_rng(0), np.empty((RESAMPLES, len(NAMES)))
     for row in means:
         times = np.bincount(draw.integers(count, size=count), minlength=count).astype(np.float64)
-        row[:] = times @ group_sums / (times @ group_counts)
+        counts = times @ group_counts
+        row[:] = times @ group_sums / np.where(counts, counts, np.nan)
     return finish(means, per_pixel)
 
 
@@ -53,5 +54,8 @@ def difference_intervals(ours: Table, theirs: Table, groups: np.ndarray, per_pix
 
 
 def _by_name(means: np.ndarray) -> dict[str, Interval]:
-    low, high = np.percentile(means, PERCENT, axis=0).tolist()
-    return dict(zip(NAMES, zip(low, high, strict=True), strict=True))
+    """Of the metrics that images have; a draw without such an image does not count."""
+    known = ~np.isnan(means).all(axis=0)
+    low, high = np.nanpercentile(means[:, known], PERCENT, axis=0).tolist()
+    names = [name for name, kept in zip(NAMES, known, strict=True) if kept]
+    return dict(zip(names, zip(low, high, strict=True), strict=True))

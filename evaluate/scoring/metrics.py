@@ -18,6 +18,8 @@ class Metric(NamedTuple):
     higher_is_better: bool = False
     root: bool = False
     """A root of a mean: pixels of several images are pooled by its square."""
+    of_maps: bool = False
+    """Of a whole image with dense ground truth, NaN for others; each of those images counts the same in every mean."""
 
 
 METRICS: dict[str, Metric] = {
@@ -38,16 +40,21 @@ METRICS: dict[str, Metric] = {
     "d110": Metric("share of max(g/p, p/g) < 1.1", higher_is_better=True),
     "bad_125": Metric("100 times the share of max(g/p, p/g) > 1.25, MiDaS's", "%"),
     "log_bias": Metric("mean e: above 0 where predictions are too far"),
+    "edge_acc": Metric("distance of predicted edges to true ones", "px", of_maps=True),
+    "edge_comp": Metric("distance of true edges to predicted ones", "px", of_maps=True),
 }
 NAMES = tuple(METRICS)
 ROOTS = np.array([metric.root for metric in METRICS.values()])
+OF_MAPS = np.array([metric.of_maps for metric in METRICS.values()])
+EDGES = ("edge_acc", "edge_comp")
 SILOG, RMSE_LOG, LOG_BIAS = (NAMES.index(name) for name in ("silog", "rmse_log", "log_bias"))
 
 
 def depth_metrics(truth: np.ndarray, depth: np.ndarray) -> dict[str, float]:
     """All of METRICS for the valid pixels of one image, (N,) metres both, aligned and within the limits.
 
-    NaN without pixels. The seven of Eigen et al. 2014 keep the arrays' own type, as published; the others are float64.
+    NaN without pixels, and for those that are `of_maps`.
+    The seven of Eigen et al. 2014 keep the arrays' own type, as published; the others are float64.
     """
     if not len(truth):
         return dict.fromkeys(METRICS, float("nan"))
@@ -55,7 +62,7 @@ def depth_metrics(truth: np.ndarray, depth: np.ndarray) -> dict[str, float]:
     ratio, e = np.maximum(g / p, p / g), np.log(p) - np.log(g)
     difference, inverse = g - p, 1000 / g - 1000 / p
     return {name: float(value) for name, value in {
-        **dict.fromkeys(METRICS),
+        **dict.fromkeys(METRICS, np.nan),
         **nine_errors(truth, depth),
         "mae": np.mean(abs(difference)),
         "irmse": np.sqrt(np.mean(inverse**2)),
@@ -83,18 +90,21 @@ class Table:
     """(images,) float64: how many counted in each."""
 
     def sums(self, per_pixel: bool) -> tuple[np.ndarray, np.ndarray]:
-        """(images, metrics) that add up over images, and the (images,) counts to divide the sum by."""
+        """(images, metrics) that add up over images, and the counts of the same shape to divide their sums by."""
+        counts = np.where(OF_MAPS, ~np.isnan(self.values), 1.0)
+        means = np.where(counts > 0, self.values, 0)
         if not per_pixel:
-            return self.values, np.ones(len(self.values))
-        means = np.where(ROOTS, self.values**2, self.values)
+            return means, counts
+        means = np.where(ROOTS, means**2, means)
         means[:, SILOG] = self.values[:, RMSE_LOG] ** 2  # the spread over all pixels needs mean e^2 and mean e
-        return means * self.pixels[:, None], self.pixels
+        counts = np.where(OF_MAPS, counts, self.pixels[:, None])
+        return means * counts, counts
 
     def mean(self, per_pixel: bool = False) -> dict[str, float]:
-        sums, counts = self.sums(per_pixel)
-        if not per_pixel:
-            return dict(zip(NAMES, sums.mean(axis=0).tolist(), strict=True))
-        return dict(zip(NAMES, finish(sums.sum(axis=0)[None] / counts.sum(), True)[0].tolist(), strict=True))
+        """Of each metric that an image has."""
+        sums, counts = (part.sum(axis=0) for part in self.sums(per_pixel))
+        means = finish(sums / np.where(counts, counts, np.nan), per_pixel)
+        return {name: value for name, value, count in zip(NAMES, means.tolist(), counts, strict=True) if count}
 
 
 def table_of(rows: Sequence[dict[str, float]], pixels: Sequence[int]) -> Table:
@@ -103,10 +113,10 @@ def table_of(rows: Sequence[dict[str, float]], pixels: Sequence[int]) -> Table:
 
 
 def finish(means: np.ndarray, per_pixel: bool) -> np.ndarray:
-    """(B, metrics) from sums over counts of `Table.sums`."""
+    """(..., metrics) from sums over counts of `Table.sums`."""
     if not per_pixel:
         return means
     result = np.where(ROOTS, np.sqrt(np.abs(means)), means)
-    spread = means[:, SILOG] - means[:, LOG_BIAS] ** 2
-    result[:, SILOG] = 100 * np.sqrt(spread.clip(0))
+    spread = means[..., SILOG] - means[..., LOG_BIAS] ** 2
+    result[..., SILOG] = 100 * np.sqrt(spread.clip(0))
     return result

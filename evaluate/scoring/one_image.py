@@ -13,9 +13,10 @@ import numpy as np
 from litemono.metrics import Errors
 
 from ..protocol import Protocol
-from .alignment import BadPrediction, Fit, PredictionKind, align
+from .alignment import BadPrediction, Fit, PredictionKind, align, aligned
 from .distribution import Distribution, distribution_of
-from .metrics import Table, depth_metrics, errors_of, table_of
+from .edges import edge_errors, is_dense
+from .metrics import EDGES, Table, depth_metrics, errors_of, table_of
 from .placing import resize
 from .windows import WINDOWS
 
@@ -90,6 +91,19 @@ def check_values(prediction: np.ndarray, counted: np.ndarray, kind: PredictionKi
         raise BadPrediction(f"its {NOUNS[kind]} is 0 everywhere")
 
 
+class Counted(NamedTuple):
+    """What is compared of one image: the pixels that count, and the maps that they are of."""
+
+    truth: np.ndarray
+    """(N,) metres, N > 0."""
+    prediction: np.ndarray
+    """(N,)."""
+    truth_map: np.ndarray
+    """(H, W) metres of the protocol's window, 0 where nothing was measured."""
+    prediction_map: np.ndarray
+    """(H, W) of the same window."""
+
+
 def score_image(
     truth: np.ndarray,
     prediction: np.ndarray,
@@ -102,35 +116,45 @@ def score_image(
     video: the fit of the image's video, where the protocol aligns per video.
     Raises BadPrediction for values that are negative or not finite, and where they leave nothing to align.
     """
-    pair = counted_pixels(truth, prediction, protocol, kind)
-    return None if pair is None else score_pixels(*pair, protocol, kind, video)
+    counted = counted_pixels(truth, prediction, protocol, kind)
+    return None if counted is None else score_counted(counted, protocol, kind, video)
 
 
-def score_pixels(
-    truth: np.ndarray, values: np.ndarray, protocol: Protocol, kind: PredictionKind, video: Fit | None = None
-) -> ImageScore:
-    """The same for the pixels that count, (N,) both."""
+def counted_pixels(
+    truth: np.ndarray, prediction: np.ndarray, protocol: Protocol, kind: PredictionKind
+) -> Counted | None:
+    """The pixels of truth (H, W) that count, and the prediction there, resized as what it is; None where none counts."""
+    window = WINDOWS[protocol.crop](*truth.shape)
+    inside = truth[window]
+    pixels = np.flatnonzero(_measured(inside, protocol))
+    if not len(pixels):
+        return None
+    whole = prediction if prediction.shape == truth.shape else resize(prediction, *truth.shape)
+    values = whole[window].ravel()[pixels]
+    check_values(prediction, values, kind)
+    return Counted(inside.ravel()[pixels], values, inside, whole[window])
+
+
+def score_counted(counted: Counted, protocol: Protocol, kind: PredictionKind, video: Fit | None = None) -> ImageScore:
+    """The score of one image; see score_image."""
+    truth, values, *_ = counted
     depth, fit = align(values, truth, protocol, kind, video)
     if kind == "depth" and fit is None and np.median(values) * protocol.pred_depth_scale > FARTHEST:
         raise BadPrediction(f"its median depth is {np.median(values):.0f} m; is --png_factor right?")
     if not np.isfinite(depth).all():
         raise BadPrediction("its disparity has values of 0, and the protocol has no cap")
-    return ImageScore(depth_metrics(truth, depth), len(truth), fit, distribution_of(truth, depth))
+    metrics = depth_metrics(truth, depth)
+    if is_dense(counted.truth_map):
+        metrics.update(zip(EDGES, _edges(counted, protocol, kind, fit), strict=True))
+    return ImageScore(metrics, len(truth), fit, distribution_of(truth, depth))
 
 
-def counted_pixels(
-    truth: np.ndarray, prediction: np.ndarray, protocol: Protocol, kind: PredictionKind
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Truth and prediction (N,) of the pixels that count, the prediction resized as what it is; None for N = 0."""
-    window = WINDOWS[protocol.crop](*truth.shape)
-    inside = truth[window]
-    valid = np.flatnonzero(_measured(inside, protocol))
-    if not len(valid):
-        return None
-    resized = prediction if prediction.shape == truth.shape else resize(prediction, *truth.shape)
-    counted = resized[window].ravel()[valid]
-    check_values(prediction, counted, kind)
-    return inside.ravel()[valid], counted
+def _edges(counted: Counted, protocol: Protocol, kind: PredictionKind, fit: Fit | None) -> tuple[float, float]:
+    """Truth beyond the cap, such as sky, is as far as predictions can be."""
+    truth = np.where(counted.truth_map > 0, counted.truth_map.clip(protocol.min_depth, protocol.cap), 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        depth = aligned(counted.prediction_map, fit, protocol, kind)
+    return edge_errors(truth, np.nan_to_num(depth, nan=1, posinf=FARTHEST))
 
 
 def summarise(scores: list[ImageScore], per_pixel: bool = False) -> Summary:

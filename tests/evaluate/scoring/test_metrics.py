@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
+from evaluate.protocol import Protocol
 from evaluate.scoring.metrics import METRICS, depth_metrics, table_of
+from evaluate.scoring.one_image import score_image
 
 CASES = [
     "ordinary",
@@ -51,8 +55,9 @@ def test_all_of_two_pixels_by_hand():
         "imae": (100 - 1000 / 10.8 + 50) / 2,
         "sq_error_rel": 100 * (0.0064 + 0.25) / 2,
         "log_bias": e.mean(),
+        "edge_acc": math.nan, "edge_comp": math.nan,  # of whole maps
     }  # fmt: skip
-    assert metrics == pytest.approx(expected) and set(metrics) == set(METRICS)
+    assert metrics == pytest.approx(expected, nan_ok=True) and set(metrics) == set(METRICS)
 
 
 def test_without_pixels_every_metric_is_nan():
@@ -64,6 +69,23 @@ def test_the_mean_over_pixels_is_that_of_one_long_image():
     images = [(rng.uniform(1, 80, n), rng.uniform(1, 80, n)) for n in (3, 50, 700)]
     table = table_of([depth_metrics(*image) for image in images], [len(image[0]) for image in images])
     joined = depth_metrics(*(np.concatenate(part) for part in zip(*images, strict=True)))
-    assert table.mean(per_pixel=True) == pytest.approx(joined, rel=1e-9)
-    by_hand = {name: np.mean([depth_metrics(*image)[name] for image in images]) for name in METRICS}
+    pooled = table.mean(per_pixel=True)
+    assert pooled == pytest.approx({name: joined[name] for name in pooled}, rel=1e-9)
+    by_hand = {name: np.mean([depth_metrics(*image)[name] for image in images]) for name in table.mean()}
     assert table.mean() == pytest.approx(by_hand)
+    assert set(METRICS) - set(by_hand) == {"edge_acc", "edge_comp"}
+
+
+def test_the_example_in_the_documentation_is_right():
+    text = (ROOT / "docs/evaluation.md").read_text()
+    truth, prediction, scaled = (
+        np.array([re.search(rf"^    {name} +(.+)$", text, re.MULTILINE)[1].split()], np.float64)
+        for name in ("ground truth", "prediction", "scaled")
+    )
+    score = score_image(truth, prediction, Protocol(crop="none"), "depth")
+    assert score.ratio * prediction == pytest.approx(scaled)
+    rows = re.findall(r"^\| `(\w+)` \| ([^,|]+?)(?:,[^|]*)? \| ([\d.]+) \|$", text, re.MULTILINE)
+    assert [name for name, *_ in rows] == ["abs_rel", "sq_rel", "rmse", "d1", "silog"]
+    for name, by_hand, value in rows:
+        computed = eval(by_hand, {"sqrt": math.sqrt, "log": math.log})
+        assert score.metrics[name] == pytest.approx(computed) == pytest.approx(float(value), rel=1e-3), name
