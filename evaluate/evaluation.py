@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -125,12 +125,14 @@ def _network_fields(trained: TrainedDepth | None) -> dict[str, Any]:
 
     from .sources import network
 
+    head = None if isinstance(trained, ExportedDepth) else trained.net.metric_head
     counted = not isinstance(trained, ExportedDepth)  # a file of another runtime keeps neither modules nor their number
     return {
         "model": trained.net.name,
         "min_depth": trained.min_depth,
         "max_depth": trained.max_depth,
         "imagenet_backbone": network.imagenet_backbone(trained.settings),
+        "metric_head": asdict(head) if head else None,
         "params": sum(part.numel() for part in trained.net.parameters()) if counted else None,
         "macs": network.multiply_accumulates(trained) if counted else None,
     }

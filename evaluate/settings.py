@@ -11,6 +11,7 @@ import tyro
 from litemono.data.settings import default_workers
 from litemono.tasks.monodepth_settings import MODEL_HELP
 from litemono.utils.errors import UserError, require
+from networks.metric_head import METRIC_HEAD_HELP, metric_head
 
 from .protocol import (
     ALIGNMENT_WORDS,
@@ -39,6 +40,7 @@ class NetworkConfig:
     load_weights: Path | None = None
     """Weights folder with encoder.pth and depth.pth, ours (RUN/models/weights_29) or published."""
     model: Annotated[str | None, tyro.conf.arg(help=MODEL_HELP)] = None
+    metric_head: Annotated[str | None, tyro.conf.arg(metavar="NAME|SCALE,SHIFT", help=METRIC_HEAD_HELP)] = None
     height: int | None = None
     """Input height. The network resizes images to the nearest multiple of 32, and its output back. Default: as in encoder.pth."""
     width: int | None = None
@@ -171,6 +173,9 @@ def check(config: EvaluateConfig) -> None:
         not network or config.protocol.align != "per_video",
         "--align per_video reads predictions two times: write them with --save_pred, then give them as --pred",
     )
+    if config.network.metric_head is not None:
+        require(network, "--metric_head needs a network: it does not go with --pred")
+        metric_head(config.network.metric_head)
     check_robustness(config.robustness, network)
     for name, given in (
         ("against", config.against),

@@ -17,6 +17,7 @@ from litemono.depth_map import DepthMap, Kind
 from litemono.inference import TrainedDepth, fastest_batch, load_trained, require_finite
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError, require
+from networks.metric_head import metric_head as head_of
 
 ImageLike = str | Path | Image.Image | np.ndarray | Tensor
 
@@ -92,6 +93,7 @@ def load(
     height: int | None = None,
     width: int | None = None,
     device: str | None = None,
+    metric_head: str | None = None,
 ) -> DepthPredictor:
     """A trained network, ready to predict.
 
@@ -102,6 +104,8 @@ def load(
         height: input height in pixels; images are resized to it. None: as trained.
         width: input width in pixels.
         device: "cpu" or "cuda". None: cuda if there is one.
+        metric_head: of a network of relative depth, what makes metres of its predictions: "kitti" or "nyu" for the published
+            fine-tuned DPT files, or "SCALE,SHIFT" in 1/metres.
 
     Raises:
         UserError: no such weights, weights of another network, an unknown name, a size below the network's least, or a
@@ -109,7 +113,8 @@ def load(
     """
     require(device in (None, "cpu", "cuda"), f"device={device!r}: it is 'cpu' or 'cuda'")
     try:
-        trained = load_trained(Path(weights), model, choose_device(device), height, width)
+        head = None if metric_head is None else head_of(metric_head)
+        trained = load_trained(Path(weights), model, choose_device(device), height, width, head)
     except UserError as error:
         raise UserError(_with_arguments(str(error))) from None
     return DepthPredictor(trained, Path(weights))
@@ -117,7 +122,7 @@ def load(
 
 def _with_arguments(message: str) -> str:
     """The advice of an error with the names of load's arguments, where commands have flags."""
-    return re.sub(r"--(?:load_)?(weights|model|height|width|device)\b(?: (?!and\b))?", r"\1=", message)
+    return re.sub(r"--(?:load_)?(weights|model|height|width|device|metric_head)\b(?: (?!and\b))?", r"\1=", message)
 
 
 def as_rgb(image: ImageLike) -> Image.Image:

@@ -18,9 +18,10 @@ from litemono.engine.precision import apply_precision
 from litemono.geometry import disp_to_depth
 from litemono.losses.registry import LOSSES
 from litemono.tasks.monodepth_settings import LossConfig, ModelConfig
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, require
 from networks import weights
 from networks.depth_net import DepthNet
+from networks.metric_head import MetricHead
 
 LEAST_DEPTH = 1e-3  # metres, of a network that predicts metres
 
@@ -133,16 +134,23 @@ def at_image_size(disparity: Tensor, height: int, width: int) -> np.ndarray:
 
 
 def load_trained(
-    folder: Path, model: str | None, device: torch.device, height: int | None = None, width: int | None = None
+    folder: Path,
+    model: str | None,
+    device: torch.device,
+    height: int | None = None,
+    width: int | None = None,
+    head: MetricHead | None = None,
 ) -> TrainedDepth:
     """The network in a weights folder, a published file, or an .onnx file of `litemono export`.
 
     model: None means the run's own. For weights from elsewhere it means the network that model.pt or a published file fits by
     its tensors, and lite-mono for a folder with encoder.pth. height, width: None means as trained.
+    head: makes metres of a network of relative depth whose weights do not hold a scale and shift.
     """
     if Path(folder).suffix == ".onnx":
         from litemono.exported_depth import load_exported
 
+        require(head is None, f"--metric_head: {folder} gives what it was exported with; leave the flag out")
         return load_exported(Path(folder), model, device, height, width)
     settings = run_settings(folder)
     name = model or settings.get("model", {}).get("model")
@@ -150,6 +158,12 @@ def load_trained(
         by_content = [] if (Path(folder) / weights.ENCODER).is_file() else weights.recognise(folder)
         name = by_content[0] if by_content else ModelConfig.model
     net = weights.load_depth(folder, name, height, width)
+    if head is not None:
+        require(
+            net.spec.output == "relative" and net.metric_head is None,
+            f"--metric_head: {name} in {folder} is no network of relative depth without scale and shift; leave the flag out",
+        )
+        net.metric_head = head
     apply_precision("fp32")  # as published numbers are; cuDNN would round to TF32
     loss = {"min_depth": LossConfig.min_depth, "max_depth": LossConfig.max_depth, **settings.get("loss", {})}
     return TrainedDepth(net.to(device).eval(), device, loss["min_depth"], loss["max_depth"], settings)

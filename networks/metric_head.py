@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from networks.errors import NetworkError
 
 if TYPE_CHECKING:  # the constants are read without torch
     from torch import Tensor
@@ -38,3 +41,22 @@ class MetricHead:
 
 METRIC_HEADS = {"kitti": MetricHead(0.00006016, 0.00579), "nyu": MetricHead(0.000305, 0.1378)}
 """The constants of the DPT-Hybrid weights that were fine-tuned on KITTI (r = 0 is 172.7 m) and on NYUv2 (7.26 m)."""
+METRIC_HEAD_HELP = (
+    "Metres of a network of relative depth, 1 / max(SCALE r + SHIFT, 1e-8): of a published DPT file, which does not hold them, "
+    f"{', '.join(METRIC_HEADS)} (their fine-tuned weights), or SCALE,SHIFT in 1/metres."
+)
+
+
+def metric_head(text: str) -> MetricHead:
+    """A name of METRIC_HEADS, or "SCALE,SHIFT". Raises NetworkError."""
+    if text in METRIC_HEADS:
+        return METRIC_HEADS[text]
+    try:
+        scale, shift = map(float, text.split(","))
+    except ValueError:
+        scale = shift = math.nan
+    if not (0 < scale < math.inf and math.isfinite(shift)):
+        raise NetworkError(
+            f"--metric_head {text}: must be {' or '.join(METRIC_HEADS)}, or a positive scale and a shift such as 0.00006,0.0058"
+        )
+    return MetricHead(scale, shift)

@@ -288,4 +288,9 @@ def test_a_published_file_of_a_network_of_relative_depth_is_recognised(capsys, t
     assert invoke(main, capsys, *flags, *size).code == 0
     image = torch.from_numpy(np.array(Image.open(photo))).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
-        np.testing.assert_allclose(np.load(tmp_path / "a_disp.npy"), net(image)[0].numpy(), atol=1e-4)
+        relative = net(image)[0].numpy()
+    np.testing.assert_allclose(np.load(tmp_path / "a_disp.npy"), relative, atol=1e-4)
+    assert invoke(main, capsys, *flags, *size, "--depth_png", "--metric_head", "0.5,0.05").code == 0
+    metres = 1 / (0.5 * relative[0, 0] + 0.05)
+    np.testing.assert_allclose(np.asarray(Image.open(tmp_path / "a_depth.png")) / 256, metres, atol=0.01)
+    assert_refused(invoke(main, capsys, *flags, "--metric_head", "metres"), "--metric_head metres", "kitti or nyu")

@@ -22,6 +22,7 @@ from litemono.inference import TrainedDepth, load_trained, run_settings
 from litemono.metrics import NINE
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError, require
+from networks.metric_head import metric_head
 from networks.weights import stored_size
 
 from ..protocol import Protocol, changed
@@ -47,7 +48,8 @@ def with_data_of_run(config: EvaluateConfig, weights: Path) -> EvaluateConfig:
 
 
 def load(flags: NetworkConfig, weights: Path) -> TrainedDepth:
-    return load_trained(weights, flags.model, choose_device(flags.device), flags.height, flags.width)
+    head = None if flags.metric_head is None else metric_head(flags.metric_head)
+    return load_trained(weights, flags.model, choose_device(flags.device), flags.height, flags.width, head)
 
 
 def with_kind(protocol: Protocol, trained: TrainedDepth, config: EvaluateConfig) -> Protocol:

@@ -12,11 +12,14 @@ from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import ordered_map
 from litemono.utils.progress import track
+from networks.metric_head import metric_head
 
 
 def run(config: PredictConfig, source: Images) -> None:
     """Predict each frame of `source` and write its results; UserError at the end where frames could not be read."""
-    trained = load_trained(config.load_weights, config.model, choose_device(config.device), config.height, config.width)
+    head = None if config.metric_head is None else metric_head(config.metric_head)
+    device = choose_device(config.device)
+    trained = load_trained(config.load_weights, config.model, device, config.height, config.width, head)
     folder = config.output or source.paths[0].parent
     files = FrameFiles(config, trained, folder)
     backend = backends.start(trained, config.backend, config.batch_size, config.num_workers, source.count)

@@ -11,6 +11,7 @@ import tyro
 from litemono.data.settings import default_workers
 from litemono.tasks.monodepth_settings import MODEL_HELP
 from litemono.utils.errors import require
+from networks.metric_head import METRIC_HEAD_HELP, metric_head
 
 BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
 
@@ -30,6 +31,7 @@ class PredictConfig:
     """Input height. The network resizes images to the nearest multiple of 32, and its output back. Default: as in encoder.pth."""
     width: int | None = None
     """Input width. Default: as in encoder.pth."""
+    metric_head: Annotated[str | None, tyro.conf.arg(metavar="NAME|SCALE,SHIFT", help=METRIC_HEAD_HELP)] = None
     save_npy: bool = False
     """Also write NAME_disp.npy: scaled disparity (inverse depth) at the network's size, (1, 1, height, width) float32."""
     depth_png: bool = False
@@ -55,4 +57,6 @@ def check(config: PredictConfig) -> None:
     for name in ("batch_size", "num_workers"):
         value = getattr(config, name)
         require(value is None or value >= 1, f"--{name} {value}: must be at least 1")
+    if config.metric_head is not None:
+        metric_head(config.metric_head)
     require(0 < config.depth_factor < float("inf"), f"--depth_factor {config.depth_factor:g}: must be above 0")

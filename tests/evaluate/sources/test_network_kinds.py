@@ -20,6 +20,7 @@ from litemono.data.splits import read_split
 from litemono.inference import load_trained
 from litemono.metrics import NINE
 from networks import weights
+from networks.metric_head import MetricHead
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,28 @@ def test_a_network_of_relative_depth_is_aligned_by_scale_and_shift(world, run, t
     assert found["protocol"]["alignment"] == "scale_shift_disparity" and found["pred_is"] == "relative"
     assert "least-squares scale and shift of inverse depth per image" in outcome.out
     assert_refused(run(*flags, "--align", "median")[0], "relative", "--align scale_shift_disparity")
+
+
+def test_a_published_file_with_its_scale_and_shift_is_judged_in_metres(world, run, tmp_path):
+    """The fine-tuned files of DPT hold neither; the same numbers as of a folder that does."""
+    torch.manual_seed(0)
+    net = networks.create("dpt-tiny", height=64, width=128)
+    torch.save(net.published.state_dict(), tmp_path / "published.pt")
+    data = ("--data_path", world, "--split", world / "split", "--height", 64, "--width", 128)
+    flags = ("--load_weights", tmp_path / "published.pt", "--model", "dpt-tiny", *data)
+    outcome, found = run(*flags, "--metric_head", "0.5,0.01")
+    assert outcome.code == 0, outcome
+    assert found["protocol"]["alignment"] == "none" and found["metric_head"] == {"scale": 0.5, "shift": 0.01}
+    net.metric_head = MetricHead(0.5, 0.01)
+    weights.save_folder(tmp_path / "ours", net, None)
+    of_folder = run("--load_weights", tmp_path / "ours", *data)[1]
+    assert found["all_metrics"] == of_folder["all_metrics"]
+    assert_refused(run(*flags, "--metric_head", "0,1")[0], "--metric_head 0,1", "a positive scale and a shift")
+    assert_refused(run("--load_weights", tmp_path / "ours", *data, "--metric_head", "kitti")[0], "leave the flag out")
+    metric = finetuned(tmp_path / "lite-mono")
+    assert_refused(
+        run("--load_weights", metric, *data, "--metric_head", "kitti")[0], "lite-mono-tiny", "leave the flag out"
+    )
 
 
 # ---------------------------------------------------------------- the KB crop
