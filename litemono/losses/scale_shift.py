@@ -92,10 +92,14 @@ def lower_median(x: Tensor, mask: Tensor) -> Tensor:
 
     NaN where no pixel is valid. The gradient goes to the first pixel that has this value, in every run.
     """
-    values = torch.where(mask, x, torch.nan).flatten(-2)
-    median = values.detach().nanmedian(-1, keepdim=True).values
-    first = (values.detach() == median).to(torch.uint8).argmax(-1, keepdim=True)
-    return values.gather(-1, first)
+    values = torch.where(mask, x.detach(), torch.nan).flatten(-2)
+    median = values.nanmedian(-1, keepdim=True).values
+    if not x.requires_grad:
+        return median
+    place = torch.arange(values.shape[-1], dtype=torch.int32, device=x.device)
+    first = torch.where(values == median, place, values.shape[-1]).amin(-1, keepdim=True)
+    found = x.flatten(-2).gather(-1, first.clamp(max=values.shape[-1] - 1).long())
+    return torch.where(median.isnan(), torch.nan, found)
 
 
 def smallest(x: Tensor, mask: Tensor, share: float) -> Tensor:
