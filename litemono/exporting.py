@@ -8,6 +8,7 @@ import json
 import shutil
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -166,6 +167,7 @@ def _program(config: ExportConfig, fused: FusedDepth) -> torch.export.ExportedPr
 def _write_pt2(config: ExportConfig, fused: FusedDepth, about: About, path: Path) -> Runner:
     content = {"litemono.json": json.dumps(about._asdict(), indent=2)}
     torch.export.save(_program(config, fused), path, extra_files=content)
+    _seal(path)
     module = torch.export.load(path).module()
     return lambda images: module(_as_input(images, config)).numpy()
 
@@ -174,7 +176,7 @@ def _write_aoti(config: ExportConfig, fused: FusedDepth, about: About, path: Pat
     from torch import _inductor as inductor
 
     program = _program(config, fused)
-    settings = {"aot_inductor.metadata": about.as_properties()}
+    settings = {"aot_inductor.metadata": {**about.as_properties(), "litemono.batch": str(config.batch or 0)}}
     try:
         with _quiet():
             inductor.aoti_compile_and_package(program, package_path=str(path), inductor_configs=settings)
@@ -184,8 +186,16 @@ def _write_aoti(config: ExportConfig, fused: FusedDepth, about: About, path: Pat
             f"--format aoti: AOTInductor failed ({line}); it needs a C++ compiler (g++), and a release of torch that knows "
             "the network's operators: use --format onnx or pt2"
         ) from None
+    _seal(path)
     package = inductor.aoti_load_package(str(path))
     return lambda images: package(_as_input(images, config)).numpy()
+
+
+def _seal(path: Path) -> None:
+    """Put the checksum of a zip archive into its comment."""
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = f"{CHECKSUM}={ZEROS}".encode()
+    path.write_bytes(with_checksum(path.read_bytes()))
 
 
 WRITERS: dict[str, Callable[[ExportConfig, FusedDepth, About, Path], Runner]] = {
