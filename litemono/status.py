@@ -14,7 +14,7 @@ from rich.text import Text
 
 from litemono.jobs import cost_table
 from litemono.jobs.cost import bill
-from litemono.jobs.runs import Run, read_runs
+from litemono.jobs.runs import Run, forget_bad_nodes, read_runs
 from litemono.utils import cli
 from litemono.utils.errors import UserError, require
 
@@ -38,6 +38,8 @@ class StatusConfig:
     """Between two updates with --watch; each calls squeue once."""
     check: bool = False
     """Exit status 1 where a run failed, was killed or is silent; for scripts and cron."""
+    forget_bad_nodes: bool = False
+    """Let the jobs of these runs use the nodes again that they avoid because of failures."""
     json: bool = False
     """Print the runs as JSON, one object each."""
     cost: bool = False
@@ -59,6 +61,9 @@ def status(config: StatusConfig) -> int:
     require(not (config.cost and (config.watch or config.check)), "--cost: not together with --watch or --check")
     if config.cost:
         show_cost(config, console)
+        return 0
+    if config.forget_bad_nodes:
+        print("\n".join(forget_bad_nodes(config.log_dir)) or "no job avoids a node")
         return 0
     runs = read_runs(config.log_dir)
     if not config.watch:
@@ -119,9 +124,10 @@ COLUMNS = (
     "abs_rel",
     "to go",
     "fits",
+    "avoids",
     "message",
 )
-LEFT = ("run", "state", "job", "node", "message")
+LEFT = ("run", "state", "job", "node", "avoids", "message")
 
 
 def cells(run: Run, best: float | None) -> dict[str, Text]:
@@ -140,7 +146,10 @@ def cells(run: Run, best: float | None) -> dict[str, Text]:
         run.loss,
         abs_rel,
     )
-    row = {name: Text(value) for name, value in zip(COLUMNS, (*plain, run.eta, run.fits, run.message), strict=True)}
+    row = {
+        name: Text(value)
+        for name, value in zip(COLUMNS, (*plain, run.eta, run.fits, run.avoids, run.message), strict=True)
+    }
     row["state"].stylize(COLOURS.get(run.state, "red"))
     if best is not None and run.abs_rel == best:
         row["abs_rel"].stylize("bold green")

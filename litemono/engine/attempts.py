@@ -24,7 +24,7 @@ from typing import Any
 
 from litemono.engine.checkpoint_paths import newest_step
 from litemono.utils import cli
-from litemono.utils.atomic_files import read_json, write_atomically
+from litemono.utils.atomic_files import read_json, read_json_lines, write_atomically
 from litemono.utils.commit import code_state, typed_command
 from litemono.utils.packages import ROOT
 from litemono.utils.typed_json import well_typed
@@ -91,20 +91,8 @@ def end(run: Path, exit_status: int | None = None) -> None:
 
 
 def read(run: Path) -> list[dict[str, Any]]:
-    """The attempts of a run, oldest first; lines that are no objects are left out."""
-    try:
-        lines = (run / FILE).read_text().splitlines()
-    except (OSError, ValueError):
-        return []
-    return [attempt for line in lines if (attempt := _parsed(line))]
-
-
-def _parsed(line: str) -> dict[str, Any]:
-    try:
-        content = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    """The attempts of a run, oldest first."""
+    return [attempt for attempt in read_json_lines(run / FILE) if attempt]
 
 
 def _write(run: Path, attempts: list[dict[str, Any]]) -> None:

@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from litemono.engine.watchdog import LEAST_SECONDS
 from litemono.utils.device import choose_device
-from litemono.utils.errors import USER_ERRORS, UserError
+from litemono.utils.errors import USER_ERRORS, BadNode, UserError
 
 Result = TypeVar("Result")
 
@@ -49,7 +49,11 @@ class Processes:
         if self.device.type == "cuda":
             local = int(os.environ.get("LOCAL_RANK", 0))
             self.device = torch.device("cuda", local % torch.cuda.device_count())
-            torch.cuda.set_device(self.device)
+            try:
+                torch.cuda.set_device(self.device)
+                torch.zeros(1, device=self.device)
+            except RuntimeError as error:
+                raise BadNode(f"torch cannot use {self.device}: {str(error).splitlines()[0][:200]}") from None
         if self.size > 1:
             # The watchdog (engine/watchdog.py) comes first: it says where each process was.
             timeout = datetime.timedelta(seconds=2 * max(60 * (hang_minutes or 0.0), LEAST_SECONDS))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from litemono.engine import early_stop
+from litemono.engine import early_stop, node_health
 from litemono.engine.distributed import PeerLost, Processes
 from litemono.engine.profiler import Profiler
 from litemono.engine.run_folder import announce
@@ -23,7 +24,7 @@ from litemono.engine.watchdog import Watchdog
 from litemono.utils import cli
 from litemono.utils.atomic_files import full_disk_explained, write_atomically
 from litemono.utils.device import is_out_of_memory
-from litemono.utils.errors import UserError
+from litemono.utils.errors import BadNode, UserError
 
 
 def run(task: Task, config: TrainingConfig) -> int:
@@ -31,6 +32,8 @@ def run(task: Task, config: TrainingConfig) -> int:
     stop = StopFlag()
     announce(config.folder)
     try:
+        if found := node_health.check_node():
+            print(found, flush=True)
         with (
             Watchdog(config.folder, config.run.hang_minutes) as watchdog,
             Processes(config.run.device, config.run.hang_minutes) as processes,
@@ -53,6 +56,10 @@ def run(task: Task, config: TrainingConfig) -> int:
             return loop(training, stop, profiler, watchdog)
     except StoppedBySignal as stopped:
         return stopped.exit_status
+    except BadNode as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        node_health.report(config.folder, os.environ.get("SLURM_JOB_ID"), node_health.node_name(), str(error))
+        return cli.BAD_NODE
     except PeerLost as lost:
         print(f"error: {lost}", file=sys.stderr, flush=True)
         return cli.CRASHED

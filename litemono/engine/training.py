@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.distributed import Processes, parallelise
 from litemono.engine.grad_guard import GradGuard
 from litemono.engine.graphed_step import GraphedStep, check_graph, optimizer_settings, record_cuda_graph
+from litemono.engine.node_health import node_name
 from litemono.engine.precision import apply_precision, choose_precision, slow_precision
 from litemono.engine.reporter import Reporter
 from litemono.engine.resume import Progress
@@ -190,8 +189,7 @@ def open_training(task: Task, config: TrainingConfig, processes: Processes) -> I
 
 def note_attempt(run: RunFolder | None, processes: Processes) -> None:
     """A line in attempts.jsonl for this start."""
-    node = os.environ.get("SLURMD_NODENAME", socket.gethostname())
-    places = processes.gather({"node": node, "device": processes.device_name})
+    places = processes.gather({"node": node_name(), "device": processes.device_name})
     if run:
         with ignore_transient_errors():
             attempts.begin(run.path, places)

@@ -28,6 +28,8 @@ class Request:
     account: str | None = None
     qos: str | None = None
     constraint: str | None = None
+    exclude: str = ""
+    """Nodes, in Slurm's short notation."""
 
 
 def check_request(cluster: Cluster, request: Request) -> Partition:
@@ -163,6 +165,7 @@ def nodes_for(partition: Partition, request: Request) -> list[Node]:
 def check_nodes(cluster: Cluster, partition: Partition, request: Request) -> None:
     """Enough nodes that have everything at once, and are not all broken."""
     available = frozenset().union(*(node.features for node in partition.nodes))
+    partition = without_excluded(partition, request)
     nodes = nodes_for(partition, request)
     if not nodes:
         unknown = sorted(features_of(request) - available)
@@ -190,6 +193,20 @@ def check_nodes(cluster: Cluster, partition: Partition, request: Request) -> Non
     if sum(node.up for node in able) < request.nodes:
         states = ", ".join(f"{node.name} {node.state}" for node in able if not node.up)
         raise UserError(f"no job like this can start in partition {partition.name} until its nodes are back: {states}")
+
+
+def without_excluded(partition: Partition, request: Request) -> Partition:
+    """The partition with the nodes that the request leaves. UserError where these are too few."""
+    if not request.exclude:
+        return partition
+    excluded = set(slurm.hostnames(request.exclude))
+    left = tuple(node for node in partition.nodes if node.name not in excluded)
+    if len(left) < request.nodes:
+        raise UserError(
+            f"--sbatch exclude={request.exclude}: leaves {len(left) or 'no'} node{'s' * (len(left) > 1)} of partition "
+            f"{partition.name}, and --nodes {request.nodes} needs more; exclude fewer"
+        )
+    return replace(partition, nodes=left)
 
 
 def _partitions_that_fit(cluster: Cluster, request: Request) -> str:

@@ -139,6 +139,7 @@ def request_of(settings: SlurmConfig) -> Request:
         account=settings.account,
         qos=settings.qos,
         constraint=settings.constraint,
+        exclude=str(sbatch_flags(settings.sbatch).get("exclude", "")),
     )
 
 

@@ -27,9 +27,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from litemono.engine import attempts
+from litemono.engine import attempts, node_health
 from litemono.engine.checkpoint_paths import newest_step
-from litemono.jobs import slurm
+from litemono.jobs import bad_nodes, slurm
 from litemono.utils import cli
 from litemono.utils.atomic_files import may_pass, read_json, write_atomically
 from litemono.utils.errors import UserError
@@ -69,6 +69,7 @@ def end_or_requeue(status: int, folder: Path) -> int:
         reason = f"preempted ({reason})"
     elif status != PREEMPTED:  # preemption is no failure, however often it happens
         tries = count_try(folder, job_id, step)
+        note_bad_node(folder, job, started, status)
         if tries >= MAX_TRIES:
             log(
                 f"stopped: {tries} tries in a row ended at step {step} ({reason}). Fix the cause and submit "
@@ -77,8 +78,9 @@ def end_or_requeue(status: int, folder: Path) -> int:
             return status or cli.CRASHED
     log(f"{reason}; requeued, to resume from step {step}")
     retry_while_unavailable(lambda: slurm.requeue(task))
-    if not started:
-        avoid_node(task, job)  # Slurm waits KillWait, usually 30 s, before it kills this script
+    with contextlib.suppress(UserError):  # Slurm waits KillWait, usually 30 s, before it kills this script
+        if changed := bad_nodes.avoid(task, job, folder, job_id):
+            log(changed)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     time.sleep(KILL_SECONDS)
     return status
@@ -90,17 +92,20 @@ def training_started() -> bool:
     return file is None or Path(file).exists()
 
 
-def avoid_node(task: str, job: dict[str, str]) -> None:
-    """Exclude the job's node, if another one like it is there: the job would never start otherwise."""
-    node, partition = job.get("NodeList", ""), job.get("Partition", "")
-    with contextlib.suppress(UserError):
-        if (
-            job.get("NumNodes") == "1"
-            and job.get("ReqNodeList", "(null)") == "(null)"
-            and slurm.nodes_like(node, partition)
-        ):
-            slurm.exclude(task, node)
-            log(f"the next start is on another node than {node}")
+def note_bad_node(folder: Path, job: dict[str, str], started: bool, status: int) -> None:
+    """Report the node to the run folder where it is to blame: the only one of the job, and it failed without progress again."""
+    node, job_id = job.get("NodeList", ""), os.environ["SLURM_JOB_ID"]
+    if job.get("NumNodes") != "1" or status == TIME_LIMIT_NEAR:
+        return
+    path = folder / "tries.json"
+    last = read_json(path)
+    failed = [*(last.get("nodes") or []), node]
+    with contextlib.suppress(OSError):
+        write_atomically(path, (json.dumps({**last, "nodes": failed}) + "\n").encode())
+        if not started:
+            node_health.report(folder, job_id, node, "srun could not start the training")
+        elif failed.count(node) >= bad_nodes.FAILURES:
+            node_health.report(folder, job_id, node, f"{failed.count(node)} failures without progress")
 
 
 def task_id() -> str:
@@ -153,7 +158,10 @@ def count_try(folder: Path, job_id: str, step: int) -> int:
     same = last.get("job_id") == job_id and last.get("step") == step
     before = last.get("count") if same else 0
     count = before + 1 if type(before) is int else 1
-    write_atomically(path, (json.dumps({"job_id": job_id, "step": step, "count": count}) + "\n").encode())
+    nodes = last.get("nodes") if same and isinstance(last.get("nodes"), list) else []
+    write_atomically(
+        path, (json.dumps({"job_id": job_id, "step": step, "count": count, "nodes": nodes}) + "\n").encode()
+    )
     return count
 
 
@@ -163,6 +171,8 @@ def describe_exit(status: int, message: str = "") -> str:
         return f"failed: {message}"
     if status == TIME_LIMIT_NEAR:
         return "the time limit is near"
+    if status == cli.BAD_NODE:
+        return "the node's card cannot be used; the reason is above"
     if status == PREEMPTED:
         return "stopped by SIGTERM"
     if status == cli.SIGNAL_BASE + signal.SIGKILL:

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from litemono.jobs import slurm
+from litemono.engine import node_health
+from litemono.jobs import bad_nodes, slurm
 from litemono.jobs.slurm import JobState
 from litemono.utils import cli
 from litemono.utils.atomic_files import read_json
@@ -51,13 +52,14 @@ class Run(NamedTuple):
     abs_rel: float | None
     eta: str
     fits: str
+    avoids: str
+    """Nodes that its job does not start on any more (bad_nodes.py)."""
     message: str
 
 
 def read_runs(log_dir: Path) -> list[Run]:
     """Every run below `log_dir`, by name; asks Slurm once for all of them."""
-    folders = find_folders(log_dir)
-    notes = {folder: (read_heartbeat(folder), well_typed(read_json(folder / "job.json"), NOTE)) for folder in folders}
+    notes = notes_of(log_dir)
     queue, past = {}, {}
     if slurm.available():
         try:
@@ -66,7 +68,22 @@ def read_runs(log_dir: Path) -> list[Run]:
             queue = {}
         gone = {job for pair in notes.values() for job in job_ids(*pair) if job not in queue}
         past = slurm.history(sorted(gone))
-    return [describe(folder, log_dir, *notes[folder], queue, past, time.time()) for folder in folders]
+    return [describe(folder, log_dir, *pair, queue, past, time.time()) for folder, pair in notes.items()]
+
+
+def notes_of(log_dir: Path) -> dict[Path, tuple[dict[str, Any], dict[str, Any]]]:
+    """The run folders below `log_dir` with what status.json and job.json say. UserError where there is none."""
+    folders = find_folders(log_dir)
+    return {folder: (read_heartbeat(folder), well_typed(read_json(folder / "job.json"), NOTE)) for folder in folders}
+
+
+def forget_bad_nodes(log_dir: Path) -> list[str]:
+    """Let the jobs of all runs below `log_dir` use all nodes again; one line for each."""
+    lines = []
+    for folder, pair in notes_of(log_dir).items():
+        nodes = sorted({node for job in job_ids(*pair) for node in bad_nodes.forget(folder, job)})
+        lines += [f"{folder}: {', '.join(nodes)} may be used again"] if nodes else []
+    return lines
 
 
 def find_folders(log_dir: Path) -> list[Path]:
@@ -135,6 +152,7 @@ def describe(
         abs_rel=best_abs_rel(folder, heartbeat),
         eta=duration(eta) if eta is not None else "",
         fits=fits(eta, job) if state == "running" else "",
+        avoids=",".join(sorted({node for i in ids for node, why in node_health.reported(folder, i).items() if why})),
         message=message,
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from litemono.utils.errors import UserError
@@ -80,9 +81,21 @@ def requeue(job_id: str) -> None:
     _scontrol_job("requeue", job_id)
 
 
-def exclude(job_id: str, node: str) -> None:
-    """Let a job that waits start on any node but this one. Raises UserError."""
-    _scontrol_job("update", f"JobId={job_id}", f"ExcNodeList={node}")
+def exclude(job_id: str, nodes: Iterable[str]) -> None:
+    """Let a job that waits start on any node but these. Raises UserError."""
+    _scontrol_job("update", f"JobId={job_id}", f"ExcNodeList={','.join(sorted(nodes))}")
+
+
+def hostnames(text: str) -> list[str]:
+    """The nodes of Slurm's short notation, like gpu[001-003,7]; of a file of such lists where it is a path, as for sbatch."""
+    if "/" in text:
+        try:
+            text = ",".join(Path(text).read_text().split())
+        except (OSError, ValueError):
+            raise UserError(f"--sbatch exclude={text}: a list of nodes cannot be read there") from None
+    if text in ("", "(null)"):
+        return []
+    return call("scontrol", "show", "hostnames", text).split()
 
 
 def nodes_like(node: str, partition: str) -> list[str]:

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -43,6 +43,16 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file with one on each line; lines that are none are left out, and [] where there is no file."""
+    found = []
+    with suppress(OSError, UnicodeDecodeError):
+        for line in path.read_text().splitlines():
+            with suppress(ValueError, RecursionError):
+                found.append(json.loads(line))
+    return [content for content in found if isinstance(content, dict)]
 
 
 class NoLocks(Exception):

@@ -23,7 +23,7 @@ from litemono.utils.path_flags import check_paths
 Config = TypeVar("Config")
 
 # Exit statuses.
-FINISHED, CRASHED, BAD_INPUT, TOO_MANY_BAD_STEPS, HUNG = 0, 1, 2, 3, 4
+FINISHED, CRASHED, BAD_INPUT, TOO_MANY_BAD_STEPS, HUNG, BAD_NODE = 0, 1, 2, 3, 4, 5
 FINAL = (FINISHED, BAD_INPUT, TOO_MANY_BAD_STEPS)  # of a training: the same command would end the same way
 SIGNAL_BASE = 128  # 128 + N: stopped by signal N; the same command resumes
 UNNAMEABLE = {errno.ENAMETOOLONG, errno.ELOOP}  # of a path that no command can look for

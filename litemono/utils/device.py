@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from litemono.utils.errors import UserError
+from litemono.utils.errors import BadNode, UserError
 
 PCI = Path("/sys/bus/pci/devices")
 CPU_FEATURES = (
@@ -47,7 +47,7 @@ def cpu_features() -> list[str]:
 def choose_device(name: str | None) -> torch.device:
     """cuda if there is one, unless `name` says otherwise; UserError where the GPU that was asked for is not there.
 
-    RuntimeError in a job on a node whose GPU cannot be used: it ends as crashed, is queued again, and may meet another node.
+    BadNode in a job on a node whose GPU cannot be used: it is requeued, to another node.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError(
@@ -55,7 +55,7 @@ def choose_device(name: str | None) -> torch.device:
         )
     if name is None and not torch.cuda.is_available() and os.environ.get("SLURM_JOB_GPUS"):
         if nvidia_cards():
-            raise RuntimeError(
+            raise BadNode(
                 "this job has a GPU and this node an NVIDIA card, but torch cannot use it: a broken driver, or one too old "
                 "for this torch (envs/README.md); to train on the processor: --device cpu"
             )

@@ -14,7 +14,8 @@ import pytest
 from conftest import ROOT
 
 from litemono import job
-from litemono.jobs import requeue, slurm
+from litemono.engine import node_health
+from litemono.jobs import bad_nodes, requeue, slurm
 
 
 @pytest.fixture
@@ -118,15 +119,18 @@ def not_started(in_job, monkeypatch, tmp_path):
     monkeypatch.setenv("LITEMONO_STARTED_FILE", str(tmp_path / "started"))
     in_job[0].update(NodeList="gpu001", Partition="gpu", NumNodes="1", ReqNodeList="(null)")
     excluded = []
+    monkeypatch.setattr(
+        slurm, "hostnames", lambda text: [name for name in text.split(",") if name not in ("", "(null)")]
+    )
     monkeypatch.setattr(slurm, "nodes_like", lambda node, partition: ["gpu002"])
-    monkeypatch.setattr(slurm, "exclude", lambda job, node: excluded.append((job, node)))
+    monkeypatch.setattr(slurm, "exclude", lambda job, nodes: excluded.append((job, sorted(nodes))))
     return excluded
 
 
 def test_a_program_that_srun_could_not_start_is_tried_on_another_node(in_job, not_started, tmp_path, capsys):
     """srun's exit status is 2 too where the node lacks the file system."""
     assert requeue.end_or_requeue(2, tmp_path) == 2
-    assert in_job[1] == ["12"] and not_started == [("12", "gpu001")]
+    assert in_job[1] == ["12"] and not_started == [("12", ["gpu001"])]
     assert "srun could not start the training" in capsys.readouterr().out
 
 
@@ -134,6 +138,44 @@ def test_the_only_node_of_its_kind_is_not_excluded(in_job, not_started, tmp_path
     monkeypatch.setattr(slurm, "nodes_like", lambda node, partition: [])
     requeue.end_or_requeue(2, tmp_path)
     assert in_job[1] == ["12"] and not_started == []
+
+
+def test_a_node_with_two_failures_without_progress_is_avoided_beside_those_the_user_excluded(
+    in_job, not_started, tmp_path, capsys
+):
+    (tmp_path / "started").touch()
+    in_job[0]["ExcNodeList"] = "gpu009"
+    checkpoint_at(tmp_path, 40)
+    requeue.end_or_requeue(137, tmp_path)
+    assert not_started == [], "one failure may be anything"
+    requeue.end_or_requeue(137, tmp_path)
+    assert not_started == [("12", ["gpu001", "gpu009"])]
+    assert "avoids gpu001 from now on (gpu001: 2 failures without progress)" in capsys.readouterr().out
+
+
+def test_failures_with_progress_between_them_or_on_two_nodes_blame_no_node(in_job, not_started, tmp_path):
+    (tmp_path / "started").touch()
+    for step, node in ((1, "gpu001"), (2, "gpu001"), (2, "gpu002"), (3, "gpu001")):
+        checkpoint_at(tmp_path, step)
+        in_job[0]["NodeList"] = node
+        requeue.end_or_requeue(1, tmp_path)
+    assert not_started == []
+
+
+def test_a_node_that_the_training_found_broken_is_avoided_at_once_and_not_after_it_was_forgiven(
+    in_job, not_started, tmp_path, monkeypatch
+):
+    (tmp_path / "started").touch()
+    monkeypatch.setattr(slurm, "available", lambda: False)
+    node_health.report(tmp_path, "12", "gpu001", "Tesla V100 has 3 memory errors")
+    node_health.report(tmp_path, "11", "gpu002", "of another job")
+    requeue.end_or_requeue(5, tmp_path)
+    assert not_started == [("12", ["gpu001"])]
+    in_job[0]["ExcNodeList"] = "gpu001"
+    assert bad_nodes.forget(tmp_path, "12") == ["gpu001"]
+    checkpoint_at(tmp_path, 1)
+    requeue.end_or_requeue(137, tmp_path)
+    assert not_started[1:] == [("12", [])]
 
 
 def test_wrong_flags_end_the_job_because_the_training_started(in_job, not_started, tmp_path):
