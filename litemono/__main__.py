@@ -33,6 +33,7 @@ COMMANDS = {
     ),
     "train": Entry("litemono.train", "train from video, without labels"),
     "finetune": Entry("litemono.finetune", "train with ground truth in metres"),
+    "refine": Entry("litemono.refine", "turn another network's depth into metres for your camera"),
     "segment": Entry("litemono.segment", "train masks and depth of figures in front of known backgrounds"),
     "submit": Entry("litemono.submit", "queue a training as a Slurm job that resumes until it is finished"),
     "status": Entry("litemono.status", "list runs: state, progress, speed, time to go"),

@@ -67,11 +67,21 @@ class DepthViews(NamedTuple):
 @torch.no_grad()
 def training_views(batch: DepthBatch, device: torch.device | str, name: AugmentName, size: Size) -> DepthViews:
     """Augmented views. size: --height and --width, to which larger images are cropped where the preset crops."""
-    preset, batch = PRESETS[name], batch.on(device)
-    loaded = batch.target.shape[-2:]
+    batch = batch.on(device)
+    image, maps = augmented(batch.image, batch.target[:, None], batch.numbers, name, size)
+    return DepthViews(image, maps[:, 0], batch.source)
+
+
+@torch.no_grad()
+def augmented(image: Tensor, maps: Tensor, numbers: Tensor, name: AugmentName, size: Size) -> tuple[Tensor, Tensor]:
+    """Images (B, 3, h, w) uint8 and maps (B, C, h, w) that belong to them -> (B, 3, H, W) in [0, 1] and (B, C, H, W).
+
+    numbers: a sample's random numbers; size: as in training_views. Maps are never interpolated.
+    """
+    preset, loaded = PRESETS[name], maps.shape[-2:]
     height, width = (min(a, b) for a, b in zip(size, loaded, strict=True)) if preset.crop else loaded
-    image, target = _window(batch, preset, height, width)
-    return DepthViews(_coloured(image, batch.numbers, preset), target, batch.source)
+    image, maps = _window(image, maps, numbers, preset, height, width)
+    return _coloured(image, numbers, preset), maps
 
 
 @torch.no_grad()
@@ -81,9 +91,11 @@ def plain_views(batch: DepthBatch, device: torch.device | str) -> DepthViews:
     return DepthViews(batch.image.float() / 255, batch.target, batch.source)
 
 
-def _window(batch: DepthBatch, preset: Preset, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Image (B, 3, height, width) in [0, 1] and target (B, height, width) of each sample's turned, cut, flipped view."""
-    numbers, (rows, columns) = batch.numbers, batch.target.shape[-2:]
+def _window(
+    image: Tensor, maps: Tensor, numbers: Tensor, preset: Preset, height: int, width: int
+) -> tuple[Tensor, Tensor]:
+    """Image (B, 3, height, width) in [0, 1] and maps (B, C, height, width) of each sample's turned, cut, flipped view."""
+    rows, columns = maps.shape[-2:]
     top = (numbers[:, TOP] * (rows - height + 1)).floor()
     left = (numbers[:, LEFT] * (columns - width + 1)).floor()
     across = torch.arange(width, device=numbers.device)
@@ -91,31 +103,33 @@ def _window(batch: DepthBatch, preset: Preset, height: int, width: int) -> tuple
     x = torch.where(flipped, across.flip(0), across) + left[:, None]  # (B, width)
     y = torch.arange(height, device=numbers.device) + top[:, None]  # (B, height)
     if preset.turn:
-        return _turned(batch, preset, x, y)
+        return _turned(image, maps, numbers, preset, x, y)
     x, y = x.long(), y.long()
     sample = torch.arange(len(numbers), device=numbers.device)[:, None, None]
-    target = batch.target[sample, y[:, :, None], x[:, None, :]]
     # An index behind a slice puts the channels last.
-    image = batch.image[sample, :, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
-    return image.contiguous().float() / 255, target
+    maps = maps[sample, :, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
+    image = image[sample, :, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
+    return image.contiguous().float() / 255, maps.contiguous()
 
 
-def _turned(batch: DepthBatch, preset: Preset, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The pixels at x (B, width), y (B, height) of the images turned about their middle: bilinear, depth by nearest neighbour.
+def _turned(
+    image: Tensor, maps: Tensor, numbers: Tensor, preset: Preset, x: Tensor, y: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The pixels at x (B, width), y (B, height) of the images turned about their middle: bilinear, maps by nearest neighbour.
 
-    What lies outside the image is black and not measured.
+    What lies outside the image is black and 0.
     """
-    rows, columns = batch.target.shape[-2:]
-    angle = (2 * batch.numbers[:, TURN] - 1) * math.radians(preset.turn)
+    rows, columns = maps.shape[-2:]
+    angle = (2 * numbers[:, TURN] - 1) * math.radians(preset.turn)
     sine, cosine = angle.sin()[:, None, None], angle.cos()[:, None, None]
     dx, dy = x[:, None, :] - (columns - 1) / 2, y[:, :, None] - (rows - 1) / 2
     # grid_sample's [-1, 1] from the first pixel's middle to the last one's
     across = (cosine * dx - sine * dy) / ((columns - 1) / 2)
     down = (sine * dx + cosine * dy) / ((rows - 1) / 2)
     grid = torch.stack([across, down], dim=-1)
-    image = F.grid_sample(batch.image.float() / 255, grid, "bilinear", "zeros", align_corners=True)
-    target = F.grid_sample(batch.target[:, None], grid, "nearest", "zeros", align_corners=True)
-    return image, target[:, 0]
+    image = F.grid_sample(image.float() / 255, grid, "bilinear", "zeros", align_corners=True)
+    maps = F.grid_sample(maps, grid, "nearest", "zeros", align_corners=True)
+    return image, maps
 
 
 def _coloured(image: Tensor, numbers: Tensor, preset: Preset) -> Tensor:

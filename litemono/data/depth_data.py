@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from litemono.data.datasets.base import Size
 from litemono.data.depth_samples import DepthSamples, MixedSamples, Target
@@ -34,8 +34,19 @@ def open_depth_data(
     return MixedSamples(sets, seed, training=which == "train")
 
 
+class Reading(Protocol):
+    """The flags that say how frames are read."""
+
+    @property
+    def png(self) -> bool: ...
+    @property
+    def skip_missing(self) -> bool: ...
+    @property
+    def fit(self) -> FitName: ...
+
+
 def open_set(
-    data: DepthDataConfig, chosen: DepthSet, which: Literal["train", "val"], target: Target, size: Size
+    data: Reading, chosen: DepthSet, which: Literal["train", "val"], target: Target, size: Size
 ) -> DepthSamples:
     """One data set's samples."""
     unit = DepthUnit.of(chosen.dataset, chosen.depth_is, chosen.factor)

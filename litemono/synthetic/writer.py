@@ -9,6 +9,7 @@ Below the output folder, everything where KITTI keeps it:
         velodyne_points/data                          simulated 64-beam scans (validation and test drives)
         proj_depth/groundtruth/image_02               exact depth, in the format of KITTI's depth annotations
         poses.txt                                     T_world_cam of camera 2, in the format of KITTI odometry
+    masks/2000_01_01/.../image_02/data                255 where a car is seen, 0 elsewhere; mirrors the images
     street/{train,val,test}_files.txt                 split: the last drive tests, the one before validates
 """
 
@@ -32,6 +33,7 @@ from litemono.data.splits import SplitLine
 from litemono.synthetic.render import Camera, camera_windows, cast, published_camera, shade, sweep_windows
 from litemono.synthetic.street import Street
 from litemono.synthetic.world_folder import make_once
+from litemono.synthetic.textures import ID
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import end_with_parent, fork_context, ordered_map
@@ -40,6 +42,7 @@ from litemono.utils.progress import track
 VERSION = 1  # of the rendering: raise it when the same settings give other pictures
 DAY = "2000_01_01"
 SPLIT = "street"
+MASKS = "masks"  # folder that mirrors the images of the left cameras
 TEST_STEP = 2  # every second frame of the test drive is a test image
 BASELINE = 0.54
 SAMPLES = 2  # rays per pixel side
@@ -187,7 +190,14 @@ def image(settings: Settings, number: int, frame: int, side: str = "l") -> np.nd
 
 def exact_depth(settings: Settings, number: int, frame: int, side: str = "l") -> np.ndarray:
     """Depth (camera z) at the pixel centres, float32 (H, W) metres, inf in the sky."""
-    return _look(settings, number, frame, side, 1)[2].distance
+    return _depth_and_cars(settings, number, frame, side)[0]
+
+
+def _depth_and_cars(settings: Settings, number: int, frame: int, side: str = "l") -> tuple[np.ndarray, np.ndarray]:
+    """Exact depth, and bool (H, W) where a car is seen."""
+    _, _, hits, objects = _look(settings, number, frame, side, 1)
+    is_car = np.isin(objects.texture[:, 0], [ID[name] for name in ("car_side", "car_glass")])
+    return hits.distance, (hits.what >= 0) & is_car[np.maximum(hits.what, 0)]
 
 
 @lru_cache(maxsize=1)
@@ -280,10 +290,12 @@ def _write_frame(folder: Path, settings: Settings, which: tuple[int, int]) -> No
         path = KITTI_RAW.frame_path(folder, drive_name(number), frame, side, f".{settings.ext}")
         options = {"quality": 95, "subsampling": 0} if settings.ext == "jpg" else {"compress_level": 3}
         _save(Image.fromarray(image(settings, number, frame, side)), path, **options)
-    depth = exact_depth(settings, number, frame)
+    depth, cars = _depth_and_cars(settings, number, frame)
     units = np.where(depth < DEPTH_LIMIT, np.round(depth * DEPTH_UNITS), 0).astype(np.uint16)
     annotation = folder / drive_name(number) / "proj_depth" / "groundtruth" / "image_02" / f"{frame:010d}.png"
     _save(Image.fromarray(units), annotation, compress_level=3)
+    mask = KITTI_RAW.frame_path(folder / MASKS, drive_name(number), frame, "l", ".png")
+    _save(Image.fromarray(255 * cars.astype(np.uint8)), mask, compress_level=3)
     if number >= settings.drives - 2:
         scan_file = folder / drive_name(number) / scan_name(frame)
         scan_file.parent.mkdir(parents=True, exist_ok=True)

@@ -45,6 +45,12 @@ COMMANDS = {
         task="litemono.tasks.depth_mask:DepthMask",
         run="litemono.segment:segment",
     ),
+    "refine": TrainingCommand(
+        settings="litemono.tasks.refine_settings:RefineConfig",
+        check="litemono.tasks.refine_settings:check",
+        task="litemono.tasks.refine:Refine",
+        run="litemono.refine:refine",
+    ),
 }
 
 

@@ -37,6 +37,9 @@ class FrameStore(Protocol):
     def array_place(self, kind: str, folder: str, frame: int, side: str) -> str:
         """Where it is, for messages."""
 
+    def stem(self, folder: str, frame: int, side: str) -> str:
+        """Place of the frame's image below the root, without its suffix, with / between its parts."""
+
     def read_fitted(self, folder: str, frame: int, side: str, window: Fit, planes: np.ndarray) -> None:
         """Write the image, resized and cut as `window` says, into `planes`, (3, height, width) uint8."""
 

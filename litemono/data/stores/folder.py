@@ -56,6 +56,10 @@ class FolderStore:
         directory, name = self.layout.place(folder, frame, side)
         return self.root / directory / name
 
+    def stem(self, folder: str, frame: int, side: str) -> str:
+        directory, name = self.layout.place(folder, frame, side)
+        return f"{directory}/{os.path.splitext(name)[0]}"
+
     def has(self, folder: str, frame: int, side: str) -> bool:
         return self.layout.has(folder, frame, side)
 
@@ -130,7 +134,7 @@ class ResizedStore:
         self.look, self.neighbour = store.look, store.neighbour
         self.native_size, self.read_array = store.native_size, store.read_array
         self.has_array, self.array_path, self.array_place = store.has_array, store.array_path, store.array_place
-        self.read_fitted = store.read_fitted
+        self.read_fitted, self.stem = store.read_fitted, store.stem
 
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
         with self.store.image(folder, frame, side) as image:

@@ -113,6 +113,9 @@ class PackedStore:
         reader = self.packed_pictures(kind, folder, side)
         return str(self.array_path(kind, folder, frame, side) if reader is None else f"{reader.path}, frame {frame}")
 
+    def stem(self, folder: str, frame: int, side: str) -> str:
+        return "/".join(self.dataset.frame_place(folder, frame, side))
+
     def read_fitted(self, folder: str, frame: int, side: str, window: Fit, planes: np.ndarray) -> None:
         self.read_planes(folder, frame, side, planes)  # fitted when it was packed
 
