@@ -40,7 +40,7 @@ class Kind(NamedTuple):
     """Ends of its file names behind the image's stem, in the order in which they are looked for."""
 
 
-FROZEN = Kind("frozen", "frozen_depth", "frozen depth", (".png", "_depth.png", ".npy", NETWORK_SIZE))
+FROZEN = Kind("frozen", "frozen_depth", "frozen depth", ("_depth.png", ".png", ".npy", NETWORK_SIZE))
 MASK = Kind("mask", "object_masks", "object mask", (".png",))
 
 
@@ -68,7 +68,7 @@ class MirroredMaps:
         directory, _, stem = self.store.stem(*line).rpartition("/")
         there = self._listing(self.folder / directory)
         names = [stem + suffix for suffix in self.kind.suffixes]
-        return self.folder / directory / next((name for name in names if name in there), names[0])
+        return self.folder / directory / next((name for name in names if name in there), f"{stem}.png")
 
     def _listing(self, directory: Path) -> frozenset[str]:
         """Names in a directory, read once: a split has 40,000 lines but few directories."""
@@ -91,13 +91,7 @@ class MirroredMaps:
             return self.store.read_array(self.kind.name, *line)
         if not self.has(line):
             raise UserError(f"frame {line.frame} {line.side} of {line.folder}: no {self.kind.what} {path}")
-        if path.suffix != ".npy":
-            return read_grey(path, self.kind.what)
-        values = read_floats(path)
-        if path.name.endswith(NETWORK_SIZE):
-            height, width = self.store.native_size(*line)
-            return cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
-        return values
+        return read_map(path, self.kind, self.store.native_size(*line))
 
     def check(self, lines: Sequence[SplitLine], source: object) -> None:
         """UserError for absent maps, and for maps of another size than their image by their first bytes."""
@@ -120,6 +114,33 @@ def has_packed(store: FrameStore, kind: Kind) -> bool:
         return False
     cameras = (camera for drive in store.index.drives.values() for camera in drive.cameras.values())
     return any(kind.name in camera.pictures for camera in cameras)
+
+
+def read_map(path: Path, kind: Kind, of_image: Size) -> np.ndarray:
+    """(h, w) numbers of a file: those of a PNG, or float32. What has the network's size is brought to the image's."""
+    if path.suffix != ".npy":
+        return read_grey(path, kind.what)
+    values = read_floats(path)
+    if path.name.endswith(NETWORK_SIZE):
+        return cv2.resize(values, of_image[::-1], interpolation=cv2.INTER_LINEAR)
+    return values
+
+
+def as_depth(numbers: np.ndarray, factor: float, where: object) -> np.ndarray:
+    """(h, w) float32 frozen depth; factor: numbers of a PNG for one metre. UserError for what is not finite."""
+    if numbers.dtype.kind != "f":
+        return numbers.astype(np.float32) / np.float32(factor)
+    bad = np.count_nonzero(~np.isfinite(numbers))
+    if bad:
+        raise UserError(f"{where}: {bad} pixels are NaN or infinite; predict this image again")
+    return numbers
+
+
+def check_size(values: np.ndarray, of_image: Size, where: object, what: str) -> None:
+    """UserError for a map (h, w) of another size than its image."""
+    height, width = values.shape
+    if (height, width) != of_image:
+        raise UserError(other_size(where, (height, width), of_image, what))
 
 
 def png_size(path: Path) -> Size:

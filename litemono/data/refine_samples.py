@@ -17,7 +17,16 @@ from litemono.data.depth_data import open_set
 from litemono.data.depth_samples import DepthSamples, MixedSamples
 from litemono.data.depth_source import LOOKED_INTO
 from litemono.data.fit import fit
-from litemono.data.mirrored import FROZEN, MASK, MirroredMaps, check_binary, has_packed, other_size
+from litemono.data.mirrored import (
+    FROZEN,
+    MASK,
+    MirroredMaps,
+    as_depth,
+    check_binary,
+    check_size,
+    has_packed,
+    other_size,
+)
 from litemono.data.refine_settings import RefineDataConfig
 from litemono.data.splits import SplitLine
 from litemono.utils.errors import UserError
@@ -80,13 +89,7 @@ class RefineSamples:
 
     def frozen(self, line: SplitLine) -> np.ndarray:
         """(h, w) float32 frozen depth at the image's size; UserError for numbers that are no depth."""
-        numbers = self.given.read(line)
-        if numbers.dtype.kind == "f":
-            bad = np.count_nonzero(~np.isfinite(numbers))
-            if bad:
-                raise UserError(f"{self.given.place(line)}: {bad} pixels are NaN or infinite; predict this image again")
-            return numbers
-        return numbers.astype(np.float32) / np.float32(self.data.frozen_factor)
+        return as_depth(self.given.read(line), self.data.frozen_factor, self.given.place(line))
 
     def objects_of(self, line: SplitLine) -> np.ndarray:
         """(h, w) bool."""
@@ -115,10 +118,8 @@ class RefineSamples:
 
     def check_size(self, values: np.ndarray, maps: MirroredMaps, line: SplitLine) -> None:
         """UserError for a map of another size than its image; packed ones were compared when they were packed."""
-        of_image = self.store.native_size(*line)
-        height, width = values.shape
-        if maps.folder is not None and (height, width) != of_image:
-            raise UserError(other_size(maps.place(line), (height, width), of_image, maps.kind.what))
+        if maps.folder is not None:
+            check_size(values, self.store.native_size(*line), maps.place(line), maps.kind.what)
 
     def check_factor(self, line: SplitLine) -> None:
         """UserError where a PNG of `predict --depth_png` says another factor than --frozen_factor."""

@@ -19,6 +19,7 @@ class Demo(NamedTuple):
 
 DEMOS = {
     "monodepth": Demo("litemono.demos.monodepth:MonodepthDemo", "litemono.demos.monodepth:monodepth"),
+    "refine": Demo("litemono.demos.refine:RefineDemo", "litemono.demos.refine:refine"),
 }
 
 if TYPE_CHECKING:  # a type checker cannot read the registry

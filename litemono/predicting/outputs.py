@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+from torch import Tensor
 
-from litemono.depth_map import require_depth
-from litemono.inference import TrainedDepth
+from litemono.depth_map import DepthMap, Kind, require_depth
 from litemono.predicting.names import DEPTH_PNG, NUMBERS, PICTURE
 from litemono.predicting.pipeline import Prediction
 from litemono.predicting.settings import PredictConfig
 from litemono.utils.atomic_files import replacing
 
 
+class Depths(Protocol):
+    """A network with what its results mean: a TrainedDepth or a refiner."""
+
+    @property
+    def kind(self) -> Kind: ...
+
+    def depth_map(self, disparity: Tensor, height: int, width: int) -> DepthMap: ...
+
+
 class FrameFiles:
     """The files of each frame, in `folder`. Any thread may write."""
 
-    def __init__(self, config: PredictConfig, trained: TrainedDepth, folder: Path) -> None:
+    def __init__(self, config: PredictConfig, trained: Depths, folder: Path) -> None:
         """Raises UserError for depth of a network that predicts relative depth."""
         if config.depth_png:
             require_depth(trained.kind, f"--depth_png: {config.load_weights}")

@@ -7,16 +7,25 @@ from litemono.predicting import backends
 from litemono.predicting.images import Images
 from litemono.predicting.outputs import FrameFiles
 from litemono.predicting.pipeline import Broken, Pipeline, finite
+from litemono.predicting.refined import run_refined
 from litemono.predicting.settings import PredictConfig
 from litemono.utils.device import choose_device
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, require
 from litemono.utils.parallel import ordered_map
 from litemono.utils.progress import track
 from networks.metric_head import metric_head
+from networks.refiner_weights import is_refiner
 
 
 def run(config: PredictConfig, source: Images) -> None:
     """Predict each frame of `source` and write its results; UserError at the end where frames could not be read."""
+    if is_refiner(config.load_weights):
+        run_refined(config, source)
+        return
+    require(
+        config.frozen_depth is None,
+        f"--frozen_depth: {config.load_weights} is no refiner (litemono refine); leave it out",
+    )
     head = None if config.metric_head is None else metric_head(config.metric_head)
     device = choose_device(config.device)
     trained = load_trained(config.load_weights, config.model, device, config.height, config.width, head)

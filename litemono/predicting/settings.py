@@ -39,6 +39,11 @@ class PredictConfig:
     trained in metres, else in its unknown unit; refused for relative depth."""
     depth_factor: float = 256.0
     """Of --depth_png: the number that stands for one metre. 256 as KITTI, 1000 for millimetres."""
+    frozen_depth: Path | None = None
+    """With weights of litemono refine: folder with the depth that another network gave the images, by their names (a_depth.png,
+    a.png, a.npy or a_disp.npy for a.jpg)."""
+    frozen_factor: float = 256.0
+    """Numbers for one metre in PNGs of --frozen_depth, as in training."""
     ext: str | None = None
     """Take only images of this extension from the folder (jpg, png, ...). Default: every image."""
     device: Literal["cpu", "cuda"] | None = None
@@ -59,4 +64,7 @@ def check(config: PredictConfig) -> None:
         require(value is None or value >= 1, f"--{name} {value}: must be at least 1")
     if config.metric_head is not None:
         metric_head(config.metric_head)
-    require(0 < config.depth_factor < float("inf"), f"--depth_factor {config.depth_factor:g}: must be above 0")
+    for name in ("depth_factor", "frozen_factor"):
+        require(0 < getattr(config, name) < float("inf"), f"--{name} {getattr(config, name):g}: must be above 0")
+    folder = config.frozen_depth
+    require(folder is None or folder.is_dir(), f"--frozen_depth {folder}: no such folder")

@@ -32,8 +32,8 @@ from litemono.data.settings import default_workers
 from litemono.data.splits import SplitLine
 from litemono.synthetic.render import Camera, camera_windows, cast, published_camera, shade, sweep_windows
 from litemono.synthetic.street import Street
-from litemono.synthetic.world_folder import make_once
 from litemono.synthetic.textures import ID
+from litemono.synthetic.world_folder import make_once
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import end_with_parent, fork_context, ordered_map

@@ -41,7 +41,7 @@ def test_rotated_depth_is_never_an_average():
     views = training_views(data, "cpu", "bts-nyu", (16, 24))
     known = views.target > 0
     assert set(views.target[known].tolist()) <= set(data.target.flatten().tolist())
-    plain = augment_depth._window(data, PRESETS["bts-nyu"], 16, 24)[0] * 255
+    plain = augment_depth._window(data.image, data.target[:, None], data.numbers, PRESETS["bts-nyu"], 16, 24)[0] * 255
     row, column = (views.target - 1).div(100, rounding_mode="floor"), (views.target - 1) % 100
     inside = known & (row > 0) & (row < H - 1) & (column > 0) & (column < W - 1)
     assert ((plain[:, 0] - column)[inside].abs() <= 0.51).all() and ((plain[:, 1] - row)[inside].abs() <= 0.51).all()
@@ -56,7 +56,12 @@ def test_a_rotation_is_that_of_pillow():
     data = data._replace(image=(smooth.clamp(0, 1) * 255).to(torch.uint8))
     preset = augment_depth.Preset(turn=5.0)
     turned = augment_depth._turned(
-        data, preset, torch.arange(W).repeat(2, 1).float(), torch.arange(H).repeat(2, 1).float()
+        data.image,
+        data.target[:, None],
+        data.numbers,
+        preset,
+        torch.arange(W).repeat(2, 1).float(),
+        torch.arange(H).repeat(2, 1).float(),
     )
     for image, result, number in zip(data.image, turned[0], data.numbers[:, augment_depth.TURN].tolist(), strict=True):
         pillow = Image.fromarray(image.permute(1, 2, 0).numpy()).rotate((2 * number - 1) * 5, Image.Resampling.BILINEAR)

@@ -1,0 +1,107 @@
+"""litemono demo --task refine: turn wrong depth of a rendered street into metres, beside the best scale and shift."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from litemono.demos import TaskName
+from litemono.demos import refine_results as results
+from litemono.demos.commands import DemoConfig, make_folder, run_all, say, say_done
+from litemono.synthetic.stand_in import write_stand_in
+from litemono.synthetic.writer import RenderedWorld, write_world
+from litemono.utils.errors import require
+
+RUN = "refined"
+
+
+@dataclass(frozen=True)
+class RefineDemo(DemoConfig):
+    """How much is rendered and trained."""
+
+    task: TaskName = "refine"
+    output: Path = Path("demo_refine")
+    drives: int = 8
+    """Streets to render: the last is for testing, the one before for validation."""
+    frames_per_drive: int = 30
+    """Frames of each street."""
+    height: int = 64
+    """Height that images and depth are brought to; the world is rendered at twice that size."""
+    width: int = 192
+    """Width that they are brought to."""
+    batch_size: int = 8
+    """Samples per training step."""
+    num_epochs: int = 8
+    """Epochs to train."""
+    lr: float = 1e-3
+    """Highest learning rate."""
+
+
+def refine(config: RefineDemo) -> int:
+    """Render a street, take depth that is wrong as a generic network's is, refine it, and compare with the best scale and shift.
+
+    The depth to refine is no network's: it is the exact depth, curved, tilted, blurred, with a scale of its own in every image,
+    and wrong on cars.
+
+    Example: python -m litemono.demo --task refine
+    """
+    start = time.monotonic()
+    least = 32
+    require(
+        min(config.height, config.width) >= least, f"--height {config.height} --width {config.width}: at least {least}"
+    )
+    world = render(config)
+    if status := run_all(story(config, world)):
+        return status
+    picture = config.output / "demo.png"
+    images = results.tests(world, trained_weights(config), config.output / "pictures")
+    results.print_table(results.score(images), len(images))
+    results.draw(images, picture)
+    say_done(
+        time.monotonic() - start,
+        {
+            picture: "image, given depth, refined depth, exact depth, error",
+            config.output / "pictures": "refined depth of the test street, as pictures and 16-bit PNGs",
+            trained_weights(config): "weights, and validation.json with all errors",
+            world.folder: "the rendered world; frozen/ has the depth to refine, masks/ the cars",
+        },
+    )
+    return 0
+
+
+def render(config: RefineDemo) -> RenderedWorld:
+    """The world of these settings with the depth to refine, new or as it is there."""
+    make_folder(config.output)
+    say(f"Rendering {config.drives} streets of {config.frames_per_drive} frames into {config.output / 'world'}")
+    world = write_world(
+        config.output / "world",
+        height=2 * config.height,
+        width=2 * config.width,
+        drives=config.drives,
+        frames_per_drive=config.frames_per_drive,
+        seed=config.seed,
+        num_workers=config.num_workers,
+        left_only=True,
+    )
+    write_stand_in(world)
+    return world
+
+
+def trained_weights(config: RefineDemo) -> Path:
+    return config.output / "runs" / RUN / "models" / "last"
+
+
+def story(config: RefineDemo, world: RenderedWorld) -> list[list[object]]:
+    """Module and flags of each command, in order."""
+    test = world.drive(config.drives - 1).relative_to(world.folder) / "image_02" / "data"
+    frozen = world.folder / "frozen"
+    return [
+        ["litemono.refine", "--data_path", world.folder, "--dataset", "street", "--frozen_depth", frozen,
+         "--object_masks", world.folder / "masks", "--loss", "l1", "--weights_init", "scratch",
+         "--height", config.height, "--width", config.width, "--batch_size", config.batch_size,
+         "--num_epochs", config.num_epochs, "--lr", config.lr, "--seed", config.seed,
+         "--num_workers", config.num_workers, "--log_dir", config.output / "runs", "--model_name", RUN],
+        ["litemono.predict", "--load_weights", trained_weights(config), "--input", world.folder / test,
+         "--frozen_depth", frozen / test, "--output", config.output / "pictures", "--depth_png"],
+    ]  # fmt: skip
