@@ -98,7 +98,9 @@ def test_bad_input_is_one_sentence(rooms, weights, tmp_path, capsys):
     assert_refused(apply(capsys, tmp_path / "nowhere"), "--load_weights", "no such folder")
     assert_refused(apply(capsys, tmp_path), "config.json does not say what was trained on", "--data_path")
     assert_refused(
-        apply(capsys, tmp_path, "--data_path", rooms), "has no weights of a network of mask and depth", "litemono segment"
+        apply(capsys, tmp_path, "--data_path", rooms),
+        "has no weights of a network of mask and depth",
+        "litemono segment",
     )
     assert_refused(apply(capsys, weights, "--batch_size", 0), "--batch_size 0")
     assert_refused(apply(capsys, weights, "--depth_similarity", 1), "--depth_similarity 1.0")

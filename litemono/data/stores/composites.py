@@ -86,8 +86,8 @@ def open_composites(root: Path, size: Size, truth: bool | None = True) -> Compos
         (height, width), (rows, columns) = size, store.size
         require(
             (height, width) == (rows, columns),
-            f"--data_path {root}: packed at {columns}x{rows}, not {width}x{height}; train with --height {rows} --width {columns}, "
-            f"or pack again with --size {width}x{height}",
+            f"--data_path {root}: packed at {columns}x{rows}, not {width}x{height}; train with --height {rows} "
+            f"--width {columns}, or pack again with --size {width}x{height}",
         )
         return store
     return CompositeFiles(root, size, truth)
