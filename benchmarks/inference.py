@@ -8,10 +8,11 @@ import json
 import resource
 import shlex
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +28,7 @@ from benchmarks.train_step import parse_size
 from litemono.engine.precision import slow_precision
 from litemono.inference import at_image_size
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
+from litemono.utils.atomic_files import replacing, write_atomically
 from litemono.utils.colormap import magma
 from litemono.utils.device import choose_device, cpu_features
 from litemono.utils.errors import require
@@ -42,19 +43,23 @@ class InferenceConfig:
 
     device: Literal["cpu", "cuda"] | None = None
     """Default: cuda if there is one."""
-    model: tuple[str, ...] = ("lite-mono", "lite-mono-tiny")
+    model: tuple[str, ...] = ("lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m")
     """Networks of the registry."""
-    size: tuple[str, ...] = ("640x192",)
+    size: tuple[str, ...] = ("640x192", "1024x320")
     """Input sizes, WIDTHxHEIGHT in multiples of 32."""
-    batch: tuple[int, ...] = (1, 8)
+    batch: tuple[int, ...] = (1, 8, 16)
     """Images per forward pass. The published loop has one, whatever is given here."""
     subject: tuple[str, ...] = ()
     """Time these alone, such as "eager fp32". Default: all that can run here, but for compiling on a CPU, which takes
     minutes."""
     seconds: float = 3.0
     """Least time of each subject, in rounds in which all take turns."""
+    memory: bool = False
+    """Also measure the memory of each subject, in a process of its own, which takes seconds for each."""
     json: Path | None = None
     """Write the results to this file."""
+    plot: Path | None = None
+    """Draw them to this .png: images per second, in terms of the published loop's."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,13 @@ class Row:
     """Until the first result, with the network in memory: exporting, compiling, choosing kernels."""
     off: float
     """Largest difference from eager float32, in terms of the largest disparity."""
+    memory_mb: float | None = None
+    """What the network and one pass add to a process that has imported torch; with --memory."""
 
 
 def benchmark(config: InferenceConfig) -> None:
     """Time a depth network from images in memory to disparity in memory: the published loop, ours, compiled, recorded as a
-    CUDA graph, in half precision, in ONNX Runtime where it is installed. Then decoding, resizing and drawing beside it.
+    CUDA graph, in half precision, in ONNX Runtime and OpenVINO where they are installed. Then each step from a file to a picture.
 
     Example: python -m benchmarks.inference --batch 1 8 --json inference.json
     """
@@ -89,14 +96,19 @@ def benchmark(config: InferenceConfig) -> None:
     for model, size, batch in itertools.product(config.model, config.size, config.batch):
         case = Case(model, *parse_size(size), batch)
         rows = measure(case, chosen, device, config.seconds)
+        if config.memory:
+            rows = [replace(row, memory_mb=memory_of(row.subject, case, device)) for row in rows]
         show(case, rows)
-        cases.append({**asdict(case), "rows": [asdict(row) for row in rows]})
-        steps = stages(case)
-        cases[-1]["surroundings_ms"] = steps
-        print("per image, one thread: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in steps.items()))
+        steps = end_to_end(case, rows)
+        cases.append({**asdict(case), "rows": [asdict(row) for row in rows], "end_to_end_ms": steps})
+        print(
+            "one image, one after the other: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in steps.items()) + "\n"
+        )
         if config.json is not None:
             content = {**report, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, "cases": cases}
             write_atomically(config.json, (json.dumps(content, indent=1) + "\n").encode())
+    if config.plot is not None:
+        draw(cases, config.plot)
 
 
 def choose_subjects(config: InferenceConfig, device: torch.device) -> list[str]:
@@ -141,6 +153,33 @@ def turn(work: Callable[[], object]) -> list[float]:
     return times
 
 
+def memory_of(subject: str, case: Case, device: torch.device) -> float:
+    """Peak of resident memory in MB on a CPU, of allocated memory on a GPU."""
+    code = "import sys; from benchmarks.inference import print_memory; print_memory(*sys.argv[1:])"
+    words = (subject, case.model, case.width, case.height, case.batch, device.type, torch.get_num_threads())
+    done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def print_memory(subject: str, model: str, width: str, height: str, batch: str, device: str, threads: str) -> None:
+    torch.set_num_threads(int(threads))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    build(subject, Case(model, int(width), int(height), int(batch)), torch.device(device))
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000
+    print(torch.cuda.max_memory_allocated() / 1e6 if device == "cuda" else grown)
+
+
+def end_to_end(case: Case, rows: list[Row]) -> dict[str, float]:
+    """Milliseconds of each step from a file to a picture, in their order; the network is the fastest of float32."""
+    around = stages(case)
+    fastest = max(
+        (row for row in rows if row.subject.endswith("fp32")), key=lambda row: row.images_per_s, default=rows[0]
+    )
+    before, after = ("decode", "resize"), ("resize back", "colour", "encode")
+    network = {f"network ({fastest.subject})": 1000 / fastest.images_per_s}
+    return {name: around[name] for name in before} | network | {name: around[name] for name in after}
+
+
 def stages(case: Case) -> dict[str, float]:
     """Milliseconds per image of what a user needs around the network, for a KITTI-sized image."""
     rng = np.random.default_rng(0)
@@ -166,14 +205,34 @@ def stages(case: Case) -> dict[str, float]:
 
 def show(case: Case, rows: list[Row]) -> None:
     table = Table(title=f"{case}, threads: {torch.get_num_threads()}", title_justify="left")
-    for name in ("", "img/s", "ratio", "p50 ms", "p90 ms", "p99 ms", "first s", "off"):
+    for name in ("", "img/s", "ratio", "p50 ms", "p90 ms", "p99 ms", "first s", "off", "MB"):
         table.add_column(name, justify="right" if name else "left")
     for row in rows:
         latency = (f"{value:.1f}" for value in (row.p50_ms, row.p90_ms, row.p99_ms))
-        table.add_row(
-            row.subject, f"{row.images_per_s:.3g}", f"{row.ratio:.2f}", *latency, f"{row.first_s:.1f}", f"{row.off:.1e}"
-        )
+        memory = "" if row.memory_mb is None else f"{row.memory_mb:.0f}"
+        numbers = (f"{row.first_s:.1f}", f"{row.off:.1e}", memory)
+        table.add_row(row.subject, f"{row.images_per_s:.3g}", f"{row.ratio:.2f}", *latency, *numbers)
     Console(width=max(100, Console().width), highlight=False).print(table)
+
+
+def draw(cases: list[dict], path: Path) -> None:
+    """A group of bars for each case, a bar for each subject."""
+    from matplotlib.figure import Figure
+
+    subjects = list(dict.fromkeys(row["subject"] for case in cases for row in case["rows"]))
+    figure = Figure(figsize=(max(6, 1.5 * len(cases) + 2), 4), layout="constrained")
+    axes = figure.subplots()
+    for number, subject in enumerate(subjects):
+        ratios = [next((row["ratio"] for row in case["rows"] if row["subject"] == subject), 0) for case in cases]
+        places = [group + (number - len(subjects) / 2) * 0.8 / len(subjects) for group in range(len(cases))]
+        axes.bar(places, ratios, 0.8 / len(subjects), align="edge", label=subject)
+    labels = [f"{case['model']}\n{case['width']}x{case['height']}, batch {case['batch']}" for case in cases]
+    axes.set_xticks(range(len(cases)), labels, fontsize=8)
+    axes.set_ylabel("speed, published loop = 1")
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(fontsize=8, ncols=2)
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=120)
 
 
 def main() -> None:

@@ -48,6 +48,8 @@ def names(device: str) -> list[str]:
     found += ["graphed fp32", "graphed fp16"]
     if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
         found.append("ONNX Runtime fp32")
+    if device == "cpu" and importlib.util.find_spec("openvino") and importlib.util.find_spec("onnx"):
+        found.append("OpenVINO fp32")
     return [name for name in found if device == "cuda" or name not in NEEDS_CUDA]
 
 
@@ -128,17 +130,29 @@ def graphed(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
     return run
 
 
-def onnx_runtime(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
-    import onnxruntime
-
-    file = io.BytesIO()
-    example = torch.from_numpy(images(case))
+def as_onnx(net: nn.Module, case: Case) -> bytes:
+    file, example = io.BytesIO(), torch.from_numpy(images(case))
     torch.onnx.export(
         FinestDisparity(net.cpu()), (example,), file, input_names=["images"], opset_version=17, dynamo=False
     )
+    return file.getvalue()
+
+
+def openvino(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
+    import openvino
+
+    core = openvino.Core()
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads(), "NUM_STREAMS": 1}
+    request = core.compile_model(core.read_model(as_onnx(net, case)), "CPU", settings).create_infer_request()
+    return lambda batch: request.infer([batch])[0].copy()
+
+
+def onnx_runtime(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=onnxruntime.get_available_providers())
+    session = onnxruntime.InferenceSession(as_onnx(net, case), options, providers=onnxruntime.get_available_providers())
     return lambda batch: session.run(None, {"images": batch})[0]
 
 
@@ -149,4 +163,5 @@ BUILDERS = {
     "compiled": compiled,
     "graphed": graphed,
     "ONNX": onnx_runtime,
+    "OpenVINO": openvino,
 }

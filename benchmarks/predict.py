@@ -27,9 +27,9 @@ import networks
 from benchmarks.machine import machine
 from litemono.geometry import disp_to_depth
 from litemono.predicting.backends import NEEDS, missing
-from litemono.predicting.images import Images, find_images
 from litemono.predicting.run import run
 from litemono.predicting.settings import PredictConfig
+from litemono.predicting.sources import open_source
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import require
@@ -114,7 +114,7 @@ def work(subject: str, folder: Path, model: str) -> Callable[[], None]:
     config = PredictConfig(
         folder / "weights", folder / "images", folder / "out", device="cpu", backend=subject, model=model  # type: ignore[arg-type]
     )  # fmt: skip
-    return lambda: run(config, Images(find_images(config.input, None), "images", "images", None))
+    return lambda: run(config, open_source(config))
 
 
 def spent(call: Callable[[], None]) -> Spent:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from litemono.data.stores.images import NOT_AN_IMAGE, read_image, to_rgb, unreadable, upright
 from litemono.depth_map import DepthMap, Kind
+from litemono.hub.reading import REPOSITORY, fetch
 from litemono.inference import TrainedDepth, fastest_batch, load_trained, require_finite
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError, require
@@ -100,7 +101,8 @@ def load(
     Args:
         model: a name of `networks.names()`. None: the network that the run trained; for weights from elsewhere lite-mono, or
             what a file of DPT or MiDaS fits by its tensors.
-        weights: a weights folder, ours (RUN/models/last) or published, or a published file of DPT or MiDaS.
+        weights: a weights folder, ours (RUN/models/last) or published, a published file of DPT or MiDaS, an .onnx file or
+            --hub folder of `litemono export`, or the name of such a repository on Hugging Face ("NAME/REPOSITORY").
         height: input height in pixels; images are resized to it. None: as trained.
         width: input width in pixels.
         device: "cpu" or "cuda". None: cuda if there is one.
@@ -112,6 +114,8 @@ def load(
             device that is not there.
     """
     require(device in (None, "cpu", "cuda"), f"device={device!r}: it is 'cpu' or 'cuda'")
+    if not Path(weights).exists() and isinstance(weights, str) and REPOSITORY.fullmatch(weights):
+        weights = fetch(weights)
     try:
         head = None if metric_head is None else head_of(metric_head)
         trained = load_trained(Path(weights), model, choose_device(device), height, width, head)

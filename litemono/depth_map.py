@@ -53,7 +53,11 @@ class DepthMap:
     @property
     def picture(self) -> Image.Image:
         """RGB of the image's size: magma from the least disparity (dark, far) to the 95th percentile (bright, near)."""
-        return Image.fromarray(magma(self.disparity))
+        return self.coloured(None)
+
+    def coloured(self, limits: tuple[float, float] | None) -> Image.Image:
+        """The picture with given disparities as the darkest and the brightest; None: as `picture`."""
+        return Image.fromarray(magma(self.disparity, limits))
 
     def save(self, path: str | Path) -> Path:
         """Write the picture (.png, .jpg) or the disparity (.npy), whole or not at all; returns the path.

@@ -41,6 +41,8 @@ class ExportConfig:
     """Fix the number of images of a pass. Default: any number."""
     compat: Literal["tensorrt8"] | None = None
     """tensorrt8: float input, opset 16, no padding by reflection."""
+    hub: Path | None = None
+    """Write this folder in the layout of Hugging Face instead: model.safetensors, config.json and a model card."""
 
 
 def export(config: ExportConfig) -> None:
@@ -51,6 +53,10 @@ def export(config: ExportConfig) -> None:
     The file then is a network for other commands: litemono predict --load_weights street.onnx --input street.jpg
     """
     height, width = check(config)
+    if config.hub is not None:
+        from litemono.hub.writing import write_hub_folder
+
+        return write_hub_folder(config.load_weights, config.model, height, width, config.hub)
     from litemono.exporting import run
 
     run(config, height, width)
@@ -65,6 +71,7 @@ def check(config: ExportConfig) -> tuple[int | None, int | None]:
         require(config.format == "onnx", f"--compat tensorrt8 is for ONNX, not --format {config.format}")
         require(config.input == "float", "--compat tensorrt8: TensorRT 8 takes no uint8 input; add --input float")
         require(config.opset <= 17, f"--compat tensorrt8: it reads opsets up to 17, not {config.opset}")
+    require(config.hub is None or config.output is None, "--hub and --output are two results; give one of them")
     suffix = SUFFIXES[config.format]
     require(
         config.output is None or config.output.name.endswith(suffix),

@@ -16,6 +16,7 @@ from torch import Tensor
 from litemono.depth_map import DepthMap, Kind
 from litemono.engine.precision import apply_precision
 from litemono.geometry import disp_to_depth
+from litemono.hub.reading import is_hub_folder, load_network
 from litemono.losses.registry import LOSSES
 from litemono.tasks.monodepth_settings import LossConfig, ModelConfig
 from litemono.utils.errors import UserError, require
@@ -141,7 +142,7 @@ def load_trained(
     width: int | None = None,
     head: MetricHead | None = None,
 ) -> TrainedDepth:
-    """The network in a weights folder, a published file, or an .onnx file of `litemono export`.
+    """The network in a weights folder, a published file, or what `litemono export` wrote: an .onnx file or a --hub folder.
 
     model: None means the run's own. For weights from elsewhere it means the network that model.pt or a published file fits by
     its tensors, and lite-mono for a folder with encoder.pth. height, width: None means as trained.
@@ -153,17 +154,23 @@ def load_trained(
         require(head is None, f"--metric_head: {folder} gives what it was exported with; leave the flag out")
         return load_exported(Path(folder), model, device, height, width)
     settings = run_settings(folder)
-    name = model or settings.get("model", {}).get("model")
-    if name is None:
-        by_content = [] if (Path(folder) / weights.ENCODER).is_file() else weights.recognise(folder)
-        name = by_content[0] if by_content else ModelConfig.model
-    net = weights.load_depth(folder, name, height, width)
+    net = _network(Path(folder), model or settings.get("model", {}).get("model"), height, width)
     if head is not None:
         require(
             net.spec.output == "relative" and net.metric_head is None,
-            f"--metric_head: {name} in {folder} is no network of relative depth without scale and shift; leave the flag out",
+            f"--metric_head: {net.name} in {folder} is no network of relative depth without scale and shift; leave the flag out",
         )
         net.metric_head = head
     apply_precision("fp32")  # as published numbers are; cuDNN would round to TF32
     loss = {"min_depth": LossConfig.min_depth, "max_depth": LossConfig.max_depth, **settings.get("loss", {})}
     return TrainedDepth(net.to(device).eval(), device, loss["min_depth"], loss["max_depth"], settings)
+
+
+def _network(place: Path, name: str | None, height: int | None, width: int | None) -> DepthNet:
+    """Of a weights folder, a published file or a --hub folder; name: None where neither flags nor settings tell."""
+    if is_hub_folder(place):
+        return load_network(place, name, height, width)
+    if name is None:
+        by_content = [] if (place / weights.ENCODER).is_file() else weights.recognise(place)
+        name = by_content[0] if by_content else ModelConfig.model
+    return weights.load_depth(place, name, height, width)

@@ -1,21 +1,22 @@
-"""Depth pictures of photographs and video frames."""
+"""Depth pictures of photographs and videos."""
 
 from __future__ import annotations
 
-from litemono.predicting.images import Images, find_images
 from litemono.predicting.settings import PredictConfig, check
+from litemono.predicting.sources import open_source
 from litemono.utils import cli
 
 
 def predict(config: PredictConfig) -> None:
-    """Turn an image or a folder of images into colour depth pictures: bright is near.
+    """Turn images, a video or a camera's pictures into colour depth: bright is near.
 
-    Images of a folder that cannot be read are passed over, and named at the end with exit status 2.
+    Images that cannot be read are passed over, and named at the end with exit status 2; broken frames of a video are counted.
+    Long runs that were interrupted continue when the same command is started again.
 
     Example: python -m litemono.predict --load_weights runs/lite-mono/models/last --input street.jpg --output depth
     """
     check(config)
-    source = Images(find_images(config.input, config.ext), config.input.stem, str(config.input), None)
+    source = open_source(config)
     from litemono.predicting.run import run  # imports torch
 
     run(config, source)

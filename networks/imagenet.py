@@ -28,7 +28,7 @@ def load_imagenet_encoder(depth: DepthNet, file: Path) -> list[str]:
 
     Used are the entries under `model` that the encoder has, less those that begin with "norm". Returns the names of the
     others, which are ignored. What the encoder has and the file lacks keeps its values, with a warning. A trained
-    encoder.pth of the same network is taken as it is.
+    encoder.pth of the same network, and a checkpoint of timm's train script (networks/timm_models.py), are taken as they are.
     """
     state, wanted = state_files.read(file), depth.encoder.state_dict()
     backbone = state.get("model")
@@ -37,6 +37,9 @@ def load_imagenet_encoder(depth: DepthNet, file: Path) -> list[str]:
         if wanted.keys() <= trained.keys() and state_files.fits(wanted, {name: trained[name] for name in wanted}):
             depth.encoder.load_state_dict({name: trained[name] for name in wanted})
             return []
+        others = identify.depth_variants(trained, "encoder", state_files.fits)
+        if others:
+            raise NetworkError(f"{file}: this is a {' or '.join(others)} backbone: --model {others[0]}")
         raise NetworkError(
             f"{file} has no 'model' entry, so it is no ImageNet backbone, and no encoder of {depth.name}; to start from trained "
             f"weights: --load_weights {shlex.quote(str(file.parent))}, with the --model that they are of"
@@ -70,16 +73,14 @@ def load_pose_imagenet(pose: PoseNet, source: Path | None) -> None:
 def load_unet_imagenet(net: UNetResNet18, source: Path | None) -> None:
     """Start the encoder of a U-Net from an ImageNet ResNet-18; source as in load_pose_imagenet.
 
-    The features begin as ImageNet's: of two images the first convolution sees each with half the weight; where there is one, it
-    keeps its weights, and those of other channels begin as 0.
+    The first convolution keeps its three channels as they are. The fourth begins as 0: the features begin as ImageNet's.
     """
     file = _resnet_file(18, source, "encoder")
     wanted = net.encoder.state_dict()
     image_only = {**wanted, "conv1.weight": wanted["conv1.weight"][:, :3]}
     tensors = _resnet_state(image_only, file, 18, unused=("fc.weight", "fc.bias"))
-    first, channels = tensors["conv1.weight"], wanted["conv1.weight"].shape[1]
-    images, others = divmod(channels, 3)
-    tensors["conv1.weight"] = torch.cat([first / images] * images + [torch.zeros_like(first[:, :others])], dim=1)
+    first = tensors["conv1.weight"]
+    tensors["conv1.weight"] = torch.cat([first, torch.zeros_like(first[:, :1])], dim=1)
     net.encoder.load_state_dict(tensors)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from PIL import Image
@@ -30,6 +31,10 @@ class Source(Protocol):
     """What results for all frames are called."""
     where: str
     """As it was given, for messages."""
+    folder: Path
+    """Where results go by default."""
+    files: list[Path]
+    """What is read."""
     count: int | None
     """Frames; None where that is not known."""
     rate: float

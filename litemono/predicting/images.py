@@ -22,12 +22,13 @@ class Images:
     """Image files in natural order."""
 
     def __init__(self, paths: list[Path], name: str, where: str, rate: float | None) -> None:
-        self.paths, self.name, self.where, self.rate = paths, name, where, rate or PICTURES_PER_S
+        self.files, self.name, self.where, self.rate = paths, name, where, rate or PICTURES_PER_S
         self.count: int | None = len(paths)
+        self.folder = paths[0].parent
 
     def frames(self, start: int) -> Iterator[Frame]:
-        for index in range(start, len(self.paths)):
-            path = self.paths[index]
+        for index in range(start, len(self.files)):
+            path = self.files[index]
             yield Frame(index, path.stem, partial(read_picture, path))
 
     def complaint(self) -> str | None:

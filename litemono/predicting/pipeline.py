@@ -7,7 +7,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from litemono.inference import TrainedDepth, require_finite
 from litemono.predicting.backends import Backend
-from litemono.predicting.frames import Frame, Source
+from litemono.predicting.frames import Frame
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import ordered_map
 
@@ -33,12 +33,22 @@ class Picture(NamedTuple):
     """Where results need it."""
 
 
+class Look(NamedTuple):
+    """How --smooth wants a frame to be shown."""
+
+    limits: tuple[float, float]
+    """Disparities that are shown darkest and brightest."""
+    state: list[Any]
+    """To continue with the next frame."""
+
+
 class Prediction(NamedTuple):
     """What the network says about a frame."""
 
     picture: Picture
     disparity: Tensor
     """(H, W) at the network's size."""
+    look: Look | None = None
 
 
 @dataclass(frozen=True)
@@ -71,11 +81,11 @@ class Pipeline:
         self.network.shutdown(wait=False, cancel_futures=True)
         self._stack.close()
 
-    def predictions(self, source: Source, start: int, broken: list[Broken]) -> Iterator[Prediction]:
-        """Of the frames from `start` on; those that cannot be read are added to `broken`."""
+    def predictions(self, frames: Iterable[Frame], broken: list[Broken]) -> Iterator[Prediction]:
+        """Of the frames in their order; those that cannot be read are added to `broken`."""
         plan = self.backend.plan
         ahead = plan.batch * (plan.workers + 1) + self.helpers
-        pictures = _readable(ordered_map(self.files, self._read, source.frames(start), ahead), broken)
+        pictures = _readable(ordered_map(self.files, self._read, frames, ahead), broken)
         batches = iter(lambda: list(islice(pictures, plan.batch)), [])
         for batch, disparities in ordered_map(self.network, self._predict, batches, plan.workers + 1):
             yield from map(Prediction, batch, disparities)

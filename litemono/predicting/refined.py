@@ -16,7 +16,7 @@ from litemono.data.mirrored import FROZEN, as_depth, check_size, read_map
 from litemono.depth_map import DepthMap, Kind
 from litemono.engine.precision import apply_precision
 from litemono.inference import at_image_size, require_finite
-from litemono.predicting.frames import Frame
+from litemono.predicting.frames import Frame, Source
 from litemono.predicting.images import Images
 from litemono.predicting.outputs import FrameFiles
 from litemono.predicting.pipeline import Picture, Prediction
@@ -63,21 +63,26 @@ class RefinedDepth:
         pixels = window.image(image)
         batch = torch.from_numpy(pixels.copy()).to(self.device).permute(2, 0, 1)[None].float() / 255
         given = torch.from_numpy(window.depth(self.given(frame, size))).to(self.device)
-        return Prediction(Picture(frame, size, pixels, None), 1 / self.net(batch, given[None, None])[0, 0])
+        return Prediction(Picture(frame, size, pixels, image), 1 / self.net(batch, given[None, None])[0, 0])
 
 
-def run_refined(config: PredictConfig, source: Images) -> None:
+def run_refined(config: PredictConfig, source: Source) -> None:
     """Refine the depth of each image and write its results; UserError for an image or map that cannot be read."""
     require(
         config.frozen_depth is not None,
         f"--load_weights {config.load_weights}: a refiner needs the depth that another network gave the images; give "
         "--frozen_depth",
     )
+    require(
+        isinstance(source, Images) and config.video in (None, "none") and not config.smooth,
+        f"--load_weights {config.load_weights}: a refiner needs the depth of each image by its name, so it takes images alone, "
+        "without --video and --smooth",
+    )
     for name in ("height", "width", "model", "metric_head"):
         require(getattr(config, name) is None, f"--{name}: a refiner has its own; leave it out")
     trained = RefinedDepth(config)
-    folder: Path = config.output or source.paths[0].parent
-    files = FrameFiles(config, trained, folder)
+    folder: Path = config.output or source.folder
+    files = FrameFiles(config, trained, folder, film="none")
 
     def predictions() -> Iterator[Prediction]:
         for frame in source.frames(0):
@@ -87,7 +92,7 @@ def run_refined(config: PredictConfig, source: Images) -> None:
 
     with ThreadPoolExecutor(config.num_workers) as threads:
         writing = ordered_map(threads, files.write, predictions(), config.num_workers)
-        written = sum(1 for _ in track(writing, len(source.paths), "depth pictures"))
+        written = sum(1 for _ in track(writing, source.count, "depth pictures"))
     print(f"{written} depth picture{'s' * (written > 1)} in {folder}")
     for note in files.notes():
         print(note)

@@ -10,9 +10,12 @@ BAND = (
 )  # pixels coloured at a time: the colours of all pixels of a large image would take several times its memory
 
 
-def magma(disparity: np.ndarray) -> np.ndarray:
-    """(H, W) numbers -> (H, W, 3) uint8, from their minimum to their 95th percentile, as published: bright is near."""
-    low, high = disparity.min(), np.percentile(disparity, 95)
+def magma(disparity: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
+    """(H, W) numbers -> (H, W, 3) uint8: bright is near.
+
+    limits: numbers that are darkest and brightest. None: their minimum and their 95th percentile, as published.
+    """
+    low, high = (disparity.min(), np.percentile(disparity, 95)) if limits is None else limits
     picture = np.empty((*disparity.shape, 3), np.uint8)
     rows = max(1, BAND // max(1, disparity.shape[1]))
     for first in range(0, disparity.shape[0], rows):

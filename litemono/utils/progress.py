@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -19,6 +20,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from litemono.utils.formatting import duration
+
 Item = TypeVar("Item")
 REDRAW_S = 0.2
 COUNT: tuple[type[ProgressColumn], ...] = (MofNCompleteColumn, TimeRemainingColumn)
@@ -27,7 +30,7 @@ BYTES: tuple[type[ProgressColumn], ...] = (DownloadColumn, TransferSpeedColumn, 
 
 @contextlib.contextmanager
 def progress_bar(
-    total: int, what: str, columns: tuple[type[ProgressColumn], ...] = COUNT, console: Console | None = None
+    total: int | None, what: str, columns: tuple[type[ProgressColumn], ...] = COUNT, console: Console | None = None
 ) -> Iterator[Callable[..., None]]:
     """A bar that is there until the block ends; call the result with what is done since (default 1), from any thread.
 
@@ -58,9 +61,35 @@ def progress_bar(
         yield advance
 
 
-def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """Pass `items` through while a bar on stderr counts them."""
-    with progress_bar(total, what) as advance:
+def track(items: Iterable[Item], total: int | None, what: str, log_seconds: float | None = None) -> Iterator[Item]:
+    """Pass `items` through while a bar on stderr counts them; total: None where it is not known.
+
+    log_seconds: where stderr is not a terminal, print a line with speed and remaining time this often instead.
+    """
+    console = Console(stderr=True)
+    log = None if console.is_terminal or log_seconds is None else _Log(total, what, log_seconds)
+    with progress_bar(total, what, console=console) as advance:
         for item in items:
             yield item
             advance()
+            if log is not None:
+                log.count()
+
+
+class _Log:
+    """Lines for a log file."""
+
+    def __init__(self, total: int | None, what: str, every: float) -> None:
+        self.total, self.what, self.every = total, what, every
+        self.done, self.began = 0, time.monotonic()
+        self.next = self.began + every
+
+    def count(self) -> None:
+        self.done += 1
+        now = time.monotonic()
+        if now < self.next:
+            return
+        self.next = now + self.every
+        rate = self.done / (now - self.began)
+        rest = "" if self.total is None else f" of {self.total}, {duration((self.total - self.done) / rate)} left"
+        print(f"{self.done}{rest}: {self.what}, {rate:.3g} per second", file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks.inference import InferenceConfig, benchmark
 from benchmarks.inference_subjects import NEEDS_CUDA, PUBLISHED, Case, build, images, names
@@ -24,17 +25,26 @@ def test_every_way_to_predict_computes_the_published_disparity(name):
 
 
 def test_results_are_written_with_ratios_to_the_published_loop(tmp_path, capsys):
-    benchmark(
-        InferenceConfig("cpu", ("lite-mono-tiny",), ("96x64",), (1, 2), ("eager fp32",), 0.1, tmp_path / "i.json")
-    )
+    files = {"json": tmp_path / "i.json", "plot": tmp_path / "i.png"}
+    benchmark(InferenceConfig("cpu", ("lite-mono-tiny",), ("96x64",), (1, 2), ("eager fp32",), 0.1, **files))
     found = json.loads((tmp_path / "i.json").read_text())
     assert [case["batch"] for case in found["cases"]] == [1, 2]
     for case in found["cases"]:
         published, ours = case["rows"]
         assert (published["subject"], published["ratio"], published["off"]) == (PUBLISHED, 1.0, 0.0)
         assert 0 < ours["p50_ms"] <= ours["p90_ms"] <= ours["p99_ms"]
-        assert set(case["surroundings_ms"]) == {"decode", "resize", "resize back", "colour", "encode"}
+        steps = [name.split(" (")[0] for name in case["end_to_end_ms"]]
+        assert steps == ["decode", "resize", "network", "resize back", "colour", "encode"]
+    with Image.open(tmp_path / "i.png") as plot:
+        assert plot.width > 300
     assert "published loop" in capsys.readouterr().out
+
+
+def test_memory_is_that_of_one_subject(tmp_path):
+    settings = {"subject": ("eager fp32",), "seconds": 0.1, "memory": True, "json": tmp_path / "i.json"}
+    benchmark(InferenceConfig("cpu", ("lite-mono-tiny",), ("96x64",), (1,), **settings))
+    rows = json.loads((tmp_path / "i.json").read_text())["cases"][0]["rows"]
+    assert all(1 < row["memory_mb"] < 2000 for row in rows)
 
 
 def test_what_cannot_run_here_is_named():
