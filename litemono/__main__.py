@@ -35,6 +35,7 @@ COMMANDS = {
     "finetune": Entry("litemono.finetune", "train with ground truth in metres"),
     "refine": Entry("litemono.refine", "turn another network's depth into metres for your camera"),
     "segment": Entry("litemono.segment", "train masks and depth of figures in front of known backgrounds"),
+    "segment-apply": Entry("litemono.segment_apply", "write and judge masks and depths by a trained network"),
     "submit": Entry("litemono.submit", "queue a training as a Slurm job that resumes until it is finished"),
     "status": Entry("litemono.status", "list runs: state, progress, speed, time to go"),
     "compare": Entry("litemono.compare", "set the runs of a sweep side by side: flags, results, intervals"),

@@ -73,14 +73,16 @@ def load_pose_imagenet(pose: PoseNet, source: Path | None) -> None:
 def load_unet_imagenet(net: UNetResNet18, source: Path | None) -> None:
     """Start the encoder of a U-Net from an ImageNet ResNet-18; source as in load_pose_imagenet.
 
-    The first convolution keeps its three channels as they are. The fourth begins as 0: the features begin as ImageNet's.
+    The features begin as ImageNet's: of two images the first convolution sees each with half the weight; where there is one, it
+    keeps its weights, and those of other channels begin as 0.
     """
     file = _resnet_file(18, source, "encoder")
     wanted = net.encoder.state_dict()
     image_only = {**wanted, "conv1.weight": wanted["conv1.weight"][:, :3]}
     tensors = _resnet_state(image_only, file, 18, unused=("fc.weight", "fc.bias"))
-    first = tensors["conv1.weight"]
-    tensors["conv1.weight"] = torch.cat([first, torch.zeros_like(first[:, :1])], dim=1)
+    first, channels = tensors["conv1.weight"], wanted["conv1.weight"].shape[1]
+    images, others = divmod(channels, 3)
+    tensors["conv1.weight"] = torch.cat([first / images] * images + [torch.zeros_like(first[:, :others])], dim=1)
     net.encoder.load_state_dict(tensors)
 
 

@@ -1,7 +1,7 @@
 """Networks of two pictures, a background and the same with a figure in front -> the figure's mask and the depth.
 
 cnn: a small network with dilated convolutions at a quarter of the size (Yu and Koltun 2016), whose last layers see both pictures
-again, so that edges are those of the pictures.
+again, so that edges are those of the pictures. unet-resnet18: a U-Net with two heads on an ImageNet encoder.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from networks.any_size import at_any_size
 from networks.errors import NetworkError
 from networks.layers import full_precision, normalise
 from networks.registry import MASK_NETWORKS, NetworkSpec
+from networks.unet import UNetResNet18
 
 WIDTHS = (32, 48)  # of cnn at a half and a quarter of the size
 DILATIONS = (1, 2, 4, 8, 1)
@@ -92,6 +93,10 @@ def _twice(x: Tensor) -> Tensor:
 
 def create_cnn(spec: NetworkSpec, height: int, width: int) -> MaskDepthNet:
     return MaskDepthNet(spec, DilatedNet(), height, width)
+
+
+def create_unet_resnet18(spec: NetworkSpec, height: int, width: int) -> MaskDepthNet:
+    return MaskDepthNet(spec, UNetResNet18(rectified=False, channels=6, maps=MAPS), height, width)
 
 
 def create_mask_network(name: str, *, height: int, width: int) -> MaskDepthNet:

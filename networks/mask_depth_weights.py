@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from networks import state_files, weights
+from networks import weights
 from networks.errors import NetworkError
 from networks.mask_depth import MaskDepthNet, create_mask_network
 from networks.registry import MASK_NETWORKS, ONE_FILE
@@ -44,7 +44,4 @@ def load_into(folder: Path, net: MaskDepthNet) -> None:
     name = stored_name(folder)
     if name != net.name:
         raise NetworkError(f"{folder} has the weights of {name}: --model {name}")
-    path = Path(folder) / ONE_FILE.files[0][1]
-    if not path.is_file():
-        raise NetworkError(f"{folder} has no {path.name}; give a folder such as RUN/models/last")
-    state_files.load_exactly([(net.published, path, weights.read_tensors(path))], net.name, lambda path, content: "")
+    weights.load_one_file(folder, net.published, net.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from networks import state_files, weights
+from networks import weights
 from networks.alignment import Alignment
 from networks.errors import NetworkError
 from networks.refine import RefineNet, create_refiner
@@ -48,8 +48,4 @@ def load_refiner(folder: Path) -> RefineNet:
 
 def load_refiner_into(folder: Path, net: RefineNet) -> None:
     """Put the tensors of a weights folder into the network; all, or none where one does not fit."""
-    path = Path(folder) / ONE_FILE.files[0][1]
-    if not path.is_file():
-        raise NetworkError(f"{folder} has no {path.name}; give a folder such as RUN/models/last")
-    content = weights.read_tensors(path)
-    state_files.load_exactly([(net.published, path, content)], net.name, lambda path, content: "")
+    weights.load_one_file(folder, net.published, net.name)

@@ -176,7 +176,7 @@ MASK_NETWORKS = {
         weights=ONE_FILE,
         constructor=constructor,
     )
-    for name, multiple, constructor in (("cnn", 4, "create_cnn"),)
+    for name, multiple, constructor in (("cnn", 4, "create_cnn"), ("unet-resnet18", 32, "create_unet_resnet18"))
 }
 """Background and picture -> mask and depth. constructor(spec, height, width)."""
 

@@ -1,4 +1,4 @@
-"""A U-Net on ResNet-18: four channels in, one map out. Ronneberger et al. 2015; He et al. 2016.
+"""A U-Net on ResNet-18. Ronneberger et al. 2015; He et al. 2016.
 
 The tensors have the names of segmentation_models_pytorch's Unet, so its state dicts load.
 """
@@ -21,17 +21,17 @@ SKIPS = (256, 128, 64, 64, 0)  # of the encoder's maps that they take in
 
 
 class UNetResNet18(nn.Module):
-    """(B, 4, H, W) -> (B, 1, H, W); H and W are multiples of 32."""
+    """(B, channels, H, W) -> (B, maps, H, W); H and W are multiples of 32."""
 
-    def __init__(self, rectified: bool):
-        """rectified: the map is cut off at 0, as published."""
+    def __init__(self, rectified: bool, channels: int = 4, maps: int = 1):
+        """rectified: the maps are cut off at 0, as published."""
         super().__init__()
         self.rectified = rectified
         # timm adds its layers by name, so that a type checker sees none of them.
-        self.encoder: Any = timm.create_model("resnet18", in_chans=4, num_classes=0)
+        self.encoder: Any = timm.create_model("resnet18", in_chans=channels, num_classes=0)
         widths_in = (ENCODER_WIDTH, *WIDTHS[:-1])
         self.decoder = UpBlocks(UpBlock(*widths) for widths in zip(widths_in, SKIPS, WIDTHS, strict=True))
-        self.segmentation_head = nn.Sequential(nn.Conv2d(WIDTHS[-1], 1, 3, padding=1))
+        self.segmentation_head = nn.Sequential(nn.Conv2d(WIDTHS[-1], maps, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
         net = self.encoder

@@ -171,6 +171,14 @@ def load_into(folder: Path, depth: DepthNet, pose: PoseNet | None) -> None:
     _load(Path(folder), _modules(depth, pose), depth, pose)
 
 
+def load_one_file(folder: Path, body: nn.Module, name: str) -> None:
+    """Put the tensors of a folder's model.pt into `body`, a network that is no DepthNet; all, or none where one does not fit."""
+    path = Path(folder) / registry.ONE_FILE.files[0][1]
+    if not path.is_file():
+        raise NetworkError(f"{folder} has no {path.name}; give a folder such as RUN/models/last")
+    state_files.load_exactly([(body, path, read_tensors(path))], name, lambda path, content: "")
+
+
 def load_available(folder: Path, depth: DepthNet, pose: PoseNet | None) -> list[str]:
     """The same with those of the files that are in `folder`, as the start of a training; returns the absent ones.
 

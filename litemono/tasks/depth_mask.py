@@ -25,7 +25,9 @@ from litemono.tasks.depth_mask_settings import SegmentConfig
 from litemono.tasks.frames import frame_data, parameter_groups
 from litemono.utils.parallel import available_cores
 from networks import mask_depth_weights
+from networks.imagenet import load_unet_imagenet
 from networks.mask_depth import MaskDepthNet, create_mask_network
+from networks.unet import UNetResNet18
 
 PICTURES = 4  # samples of a batch that are shown
 
@@ -77,9 +79,12 @@ class DepthMask:
         return model
 
     def initialise(self, model: Trained) -> None:
-        """--load_weights."""
-        if self.config.model.load_weights is not None:
-            mask_depth_weights.load_into(self.config.model.load_weights, model.net)
+        """--load_weights, or --weights_init."""
+        m, body = self.config.model, model.net.published
+        if m.load_weights is not None:
+            mask_depth_weights.load_into(m.load_weights, model.net)
+        elif isinstance(body, UNetResNet18) and m.weights_init != "scratch":
+            load_unet_imagenet(body, None if m.weights_init == "pretrained" else Path(m.weights_init))
 
     def parameter_groups(self, model: Trained) -> list[ParameterGroup]:
         """The network; learned weights of losses have its rate, and no decay."""

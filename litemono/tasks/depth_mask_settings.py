@@ -29,11 +29,13 @@ class MaskModelConfig:
     """Which network, at which size, from which weights."""
 
     model: MaskModel = "cnn"
-    """Network. cnn: 0.25 million parameters."""
+    """Network. cnn: 0.25 million parameters; unet-resnet18: 14 million, from ImageNet weights."""
     height: int = 128
     """Height of the pictures in training."""
     width: int = 128
     """Width of the pictures in training."""
+    weights_init: str = "pretrained"
+    """Encoder of unet-resnet18: pretrained (ImageNet, from litemono prepare weights), scratch, or a file of a ResNet-18."""
     load_weights: Path | None = None
     """Weights folder of another run to start from."""
 

@@ -59,30 +59,35 @@ class CompositeStore(Protocol):
     """Samples of one size."""
 
     lines: list[SplitLine]
+    stems: dict[SplitLine, str]
+    """Names of the pictures, without extension."""
     size: Size
     has_truth: bool
     """Whether there are masks and depths."""
 
     def read(self, line: SplitLine) -> Composite:
-        """Several threads call it at the same time. UserError for a damaged file; mask and depth are empty without truth."""
+        """Several threads call it at the same time. UserError for a damaged file; without truth mask and depth are 0."""
+
+    def original_size(self, line: SplitLine) -> Size:
+        """Of the sample's picture, as far as it is known: a pack knows its own size alone."""
 
 
 def is_packed(root: Path) -> bool:
     return (root / INDEX).is_file()
 
 
-def open_composites(root: Path, size: Size, truth: bool = True) -> CompositeStore:
+def open_composites(root: Path, size: Size, truth: bool | None = True) -> CompositeStore:
     """The samples at `root`: a folder with the four folders or zips, one zip with all, or a pack, which must be of this size.
 
-    truth: masks and depths must be there. UserError for names that do not fit each other.
+    truth: masks and depths must be there; None: they are read where both are. UserError for names that do not fit each other.
     """
     if is_packed(root):
         store = PackedComposites(root)
         (height, width), (rows, columns) = size, store.size
         require(
             (height, width) == (rows, columns),
-            f"--data_path {root}: packed at {columns}x{rows}; give --height {rows} --width {columns}, or pack again with "
-            f"--size {width}x{height}",
+            f"--data_path {root}: packed at {columns}x{rows}, not {width}x{height}; train with --height {rows} "
+            f"--width {columns}, or pack again with --size {width}x{height}",
         )
         return store
     return CompositeFiles(root, size, truth)
@@ -127,18 +132,18 @@ class Files(NamedTuple):
 class CompositeFiles:
     """Image files, decoded and resized whenever they are read."""
 
-    def __init__(self, root: Path, size: Size, truth: bool) -> None:
+    def __init__(self, root: Path, size: Size, truth: bool | None) -> None:
         require(root.exists(), f"--data_path {root}: there is no such folder or zip")
         self.root, self.size = root, size
         found = {kind: Files.of(root, kind) for kind in KINDS}
-        wanted = KINDS if truth else (BACKGROUNDS, PICTURES)
+        self.has_truth = truth or (truth is None and None not in (found[MASKS], found[DEPTHS]))
+        wanted = KINDS if self.has_truth else (BACKGROUNDS, PICTURES)
         absent = [kind for kind in wanted if found[kind] is None]
         require(
             not absent,
             f"--data_path {root}: has no folder {' or '.join(absent)} and no zip of that name; it needs {', '.join(wanted)}",
         )
         self.kinds = {kind: files for kind, files in found.items() if files is not None and kind in wanted}
-        self.has_truth = truth
         pictures, behind = self.kinds[PICTURES], self.kinds[BACKGROUNDS]
         self.stems = samples(pictures.by_stem, pictures.place)
         self.lines = [*self.stems]
@@ -173,7 +178,7 @@ class CompositeFiles:
         background = behind.image(number)
         picture = self._like(background, behind.where(number), PICTURES, stem)
         if not self.has_truth:
-            nothing = np.empty((0, 0), np.uint8)
+            nothing = np.zeros(self.size, np.uint8)
             return Composite(self._planes(background), self._planes(picture), nothing, nothing)
         grey = (self._like(background, behind.where(number), kind, stem).convert("L") for kind in (MASKS, DEPTHS))
         mask, depth = grey
@@ -186,6 +191,10 @@ class CompositeFiles:
             figure,
             np.asarray(depth.resize(size, Image.Resampling.BILINEAR)),
         )
+
+    def original_size(self, line: SplitLine) -> Size:
+        image = self.kinds[PICTURES].image(self.stems[line])
+        return image.height, image.width
 
     def read_background(self, number: int) -> np.ndarray:
         """(3, H, W)."""
@@ -244,7 +253,8 @@ class PackedComposites:
             if index["format"] != FORMAT:
                 raise ValueError("another format")
             self.size: Size = (index["height"], index["width"])
-            self.lines = [*samples(index["samples"], str(root / INDEX))]
+            self.stems = samples(index["samples"], str(root / INDEX))
+            self.lines = [*self.stems]
             self.rows = {line: row for row, line in enumerate(self.lines)}
             self.backgrounds = {number: row for row, number in enumerate(index["backgrounds"])}
             self.arrays = {kind: np.load(root / f"{kind}.npy", mmap_mode="r") for kind in KINDS}
@@ -265,6 +275,9 @@ class PackedComposites:
         row = self.rows[line]
         behind = self.backgrounds[background_of(line)]
         return Composite(self.arrays[BACKGROUNDS][behind], *(self.arrays[kind][row] for kind in KINDS[1:]))
+
+    def original_size(self, line: SplitLine) -> Size:
+        return self.size
 
 
 def array_shapes(behind: int, count: int, size: Size) -> Mapping[str, tuple[int, ...]]:
