@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -178,14 +178,18 @@ def figures(summary: Summary) -> dict[str, Any]:
 
 def write(path: Path, result: Result) -> None:
     with replacing(path) as file:
-        file.write((_as_text(dataclasses.asdict(result)) + "\n").encode())
+        for part in _as_text(result):
+            file.write(part.encode())
 
 
-def _as_text(fields: dict[str, Any]) -> str:
-    """JSON for people: each column of per_image on one line."""
-    columns = fields.pop("per_image")
-    lines = ",\n".join(f"    {json.dumps(name)}: {json.dumps(column)}" for name, column in columns.items())
-    return f'{json.dumps(fields, indent=2)[:-2]},\n  "per_image": {{\n{lines}\n  }}\n}}'
+def _as_text(result: Result) -> Iterator[str]:
+    """JSON for people, in parts: each column of per_image on one line."""
+    fields = dataclasses.asdict(dataclasses.replace(result, per_image={}))
+    del fields["per_image"]
+    yield f'{json.dumps(fields, indent=2)[:-2]},\n  "per_image": {{'
+    for place, (name, column) in enumerate(result.per_image.items()):
+        yield f"{',' if place else ''}\n    {json.dumps(name)}: {json.dumps(column)}"
+    yield "\n  }\n}\n"
 
 
 def read(path: Path) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,7 +97,15 @@ READERS: dict[str, Callable[[Path], np.ndarray]] = {
 }
 
 
-def find_maps(root: Path) -> list[Path]:
-    """Every file below `root` that could be a map, sorted; hidden ones left out."""
-    found = (path for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(root).parts))
+def find_maps(root: Path) -> list[str]:
+    """Names below `root` of every file that could be a map, sorted by folder and file; hidden ones left out.
+
+    Names and not paths, which take five times the memory: a folder may have a million of them.
+    """
+    found: list[str] = []
+    for directory, below, names in os.walk(root):
+        below[:] = [name for name in below if not name.startswith(".")]
+        place = os.path.relpath(directory, root)
+        chosen = (n for n in names if not n.startswith(".") and os.path.splitext(n)[1].lower() in EXTENSIONS)
+        found += chosen if place == "." else (os.path.join(place, name) for name in chosen)
+    return sorted(found, key=lambda name: name.replace(os.sep, "\0"))

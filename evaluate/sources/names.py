@@ -8,6 +8,7 @@ DATE/DRIVE/image_02/data/FRAME.png, DRIVE/proj_depth/groundtruth/image_02/FRAME.
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -39,9 +40,9 @@ def key_of(name: str) -> Key:
         numbers = re.findall(r"\d+", CAMERA.sub("", stem[drives[-1].end() :]))
         if numbers:
             side = SIDES.get(camera[1], camera[1]) if camera else "l"
-            return drives[-1][0], str(int(numbers[-1])), side
+            return sys.intern(drives[-1][0]), sys.intern(str(int(numbers[-1]))), side
     tokens = [token for token in re.split(r"[/\\_\s]+", stem) if token and token.lower() not in SAYS_NOTHING]
-    return tuple(str(int(token)) if token.isdecimal() else token for token in tokens or [stem])
+    return tuple(sys.intern(str(int(token)) if token.isdecimal() else token) for token in tokens or [stem])
 
 
 def key_of_line(line: SplitLine) -> Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -52,14 +53,14 @@ def open_named(path: Path, kind: PredictionKind | None, factor: float) -> NamedM
     if path.suffix.lower() == ".npz" and not path.is_dir():
         return _archive(path, kind)
     root = path if path.is_dir() else path.parent
-    files = find_maps(path) if path.is_dir() else [path]
-    if not files or files[0].suffix.lower() not in EXTENSIONS:
+    names = find_maps(path) if path.is_dir() else [path.name]
+    suffixes = {os.path.splitext(name)[1].lower() for name in names}
+    if not names or not suffixes <= set(EXTENSIONS):
         raise UserError(f"--pred {path}: no predictions there; it needs files of {', '.join(EXTENSIONS)}")
-    kind = _kind(kind, path, {file.suffix.lower() for file in files})
-    names = [str(file.relative_to(root)) for file in files]
+    kind = _kind(kind, path, suffixes)
 
     def read(index: int) -> np.ndarray:
-        return read_map(files[index], factor)
+        return read_map(root / names[index], factor)
 
     return NamedMaps(path, names, [key_of(name) for name in names], kind, read)
 

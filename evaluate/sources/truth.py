@@ -9,6 +9,7 @@ others   any folder of .png .npy .npz .pfm .tif
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,7 +52,8 @@ class Truth:
 
 class MapFile(NamedTuple):
     name: str
-    path: Path
+    file: str
+    """Below the root."""
 
 
 def from_file(path: Path, lines: Sequence[SplitLine], split: str, data_path: Path | None, given: bool) -> Truth:
@@ -94,7 +96,7 @@ def from_folder(
     units = factor or UNITS.get(data or "kitti", UNITS["kitti"])
 
     def read(index: int) -> np.ndarray:
-        return _read(root, files[index].path, units, occluded)
+        return _read(root, root / files[index].file, units, occluded)
 
     return Truth(root, [file.name for file in files], keys, data, read)
 
@@ -133,16 +135,17 @@ def _occlusions(root: Path, path: Path, shape: tuple[int, ...]) -> np.ndarray:
 def _files(root: Path) -> tuple[DataSet | None, list[MapFile]]:
     if (root / "associate.txt").is_file() or all((root / name).is_file() for name in ("rgb.txt", "depth.txt")):
         return "tum", _tum_files(root)
-    paths = find_maps(root)
-    if any(path.suffix == ".dpt" for path in paths):
-        return "sintel", [MapFile(str(path.relative_to(root)), path) for path in paths if path.suffix == ".dpt"]
-    inside = [(path.relative_to(root), path) for path in paths]
+    names = find_maps(root)
+    if any(name.endswith(".dpt") for name in names):
+        return "sintel", [MapFile(name, name) for name in names if name.endswith(".dpt")]
     for folder in ("groundtruth", "depth"):
-        inside = [pair for pair in inside if folder in pair[0].parts] or inside
-    files = [MapFile(str(name), path) for name, path in inside if name.parent.name not in COLOUR_FOLDERS]
-    data: DataSet | None = "kitti" if any("groundtruth" in file.path.parts for file in files) else None
-    if files and all(file.path.name.startswith("sync_depth_") for file in files):
+        names = [name for name in names if folder in name.split(os.sep)] or names
+    names = [name for name in names if os.path.basename(os.path.dirname(name)) not in COLOUR_FOLDERS]
+    annotated = "groundtruth" in root.parts or any("groundtruth" in name.split(os.sep) for name in names)
+    data: DataSet | None = "kitti" if names and annotated else None
+    if names and all(os.path.basename(name).startswith("sync_depth_") for name in names):
         data = "nyu"
+    files = [MapFile(name, name) for name in names]
     return data, files
 
 
@@ -157,9 +160,9 @@ def _tum_files(root: Path) -> list[MapFile]:
         if any(len(line) != 2 for line in lines):
             raise UserError(f"{pairs}: its lines must be 'rgb/TIME.png depth/TIME.png'; remove it to have it made here")
         in_order = (sorted(line, key=lambda file: "depth" in file) for line in lines)
-        return [MapFile(colour, root / depth) for colour, depth in in_order]
+        return [MapFile(colour, depth) for colour, depth in in_order]
     return [
-        MapFile(colour, root / depth)
+        MapFile(colour, depth)
         for colour, depth in associate(_times(root / "rgb.txt"), _times(root / "depth.txt"))
     ]
 
