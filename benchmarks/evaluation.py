@@ -1,4 +1,5 @@
-"""What evaluating an image costs outside the network: CPU time by stage, beside the published loop written plainly.
+"""What evaluating an image costs outside the network: CPU time by stage, beside the published loop written plainly; and the
+whole of it, with and without a network, on one thread and on two.
 
     python -m benchmarks.evaluation --images KITTI_RAW/DATE/DRIVE/image_02/data --json evaluation.json
 
@@ -7,10 +8,15 @@ Ground truth is random, as dense as a velodyne scan (5 % of the pixels), because
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import tempfile
+import time
 import tracemalloc
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -18,14 +24,18 @@ import numpy as np
 import torch
 from PIL import Image
 
+import networks
 from benchmarks.machine import machine
 from benchmarks.stopwatch import Stopwatch
 from evaluate.protocol import Protocol
-from evaluate.scoring.image_set import Scored, Scores
+from evaluate.scoring.image_set import Job, Predictions, Scored, Scores, score_all
 from evaluate.scoring.one_image import score_image
+from evaluate.sources import predictions
+from evaluate.sources.truth import Truth
 from export_gt import GroundTruth, files
 from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import resized
+from litemono.inference import TrainedDepth
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import require
@@ -77,6 +87,7 @@ def measure(config: Config) -> None:
         lines = [SplitLine("drive", frame, "l") for frame in range(len(images))]
         files.write(path, lines, [random_truth(draw) for _ in lines])
         truth, agree = GroundTruth(path), 0.0
+        whole = end_to_end(images, lines, truth, config.repeats)
         for _ in range(config.repeats):
             for index, image in enumerate(images):
                 with watch("decode the image"):
@@ -99,6 +110,7 @@ def measure(config: Config) -> None:
         "cpu_ms_per_image": stages,
         "ours_beyond_decoding_ms": round(sum(stages[name] for name in OURS), 3),
         "largest_difference_of_abs_rel": agree,
+        "end_to_end_ms_per_image": whole,
         "memory_growth_bytes_per_image": growth(),
     }
     text = json.dumps(record, indent=1) + "\n"
@@ -112,6 +124,61 @@ OURS = ("resize the image", "unpack the ground truth", "score: 17 metrics and di
 
 def random_truth(draw: np.random.Generator) -> np.ndarray:
     return (draw.uniform(2, 70, TRUE_SIZE) * (draw.uniform(size=TRUE_SIZE) < 0.05)).astype(np.float32)
+
+
+class Frames:
+    """The images as evaluate's store gives them."""
+
+    def __init__(self, images: list[Path]) -> None:
+        self.images = images
+
+    def read(self, folder: str, frame: int, side: str) -> np.ndarray:
+        with Image.open(self.images[frame]) as image:
+            return resized(image.convert("RGB"), *SIZE)
+
+
+def end_to_end(images: list[Path], lines: list[SplitLine], depth: GroundTruth, rounds: int) -> dict[str, dict]:
+    """Wall and CPU milliseconds of reading, predicting and scoring, the least of the rounds, in which all take turns.
+
+    "nothing" in place of the network: what is left is this code. Threads: those that read and score; the network's are torch's.
+    """
+    trained = TrainedDepth(networks.create("lite-mono", height=SIZE[0], width=SIZE[1]).eval(), torch.device("cpu"), 0.1, 100.0, {})
+    nothing = np.random.default_rng(0).uniform(0.01, 0.5, SIZE).astype(np.float32)
+    keys = [(line.folder, str(line.frame)) for line in lines]
+    truth = Truth(depth.path, list(map(str, lines)), keys, None, depth.__getitem__)
+    found: dict[str, dict] = {}
+    for _ in range(rounds):
+        for workers in (1, 2):
+            for name, predict in (
+                ("nothing", lambda pixels: np.broadcast_to(nothing, (len(pixels), *SIZE))),
+                ("lite-mono", lambda pixels: predictions.of_batch(trained, pixels, False)),
+            ):
+                case = found.setdefault(f"{name}, {workers} threads", {"wall": np.inf})
+                times = run_once(images, lines, truth, workers, predict)
+                case.update(times if times["wall"] < case["wall"] else {})
+    return {name: {part: round(ms, 2) for part, ms in case.items()} for name, case in found.items()}
+
+
+def run_once(
+    images: list[Path], lines: list[SplitLine], truth: Truth, workers: int, predict: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, float]:
+    waited = 0.0
+
+    def jobs() -> Iterator[Job]:
+        nonlocal waited
+        maps = predictions.image_batches(Frames(images), lines, 4, workers)  # type: ignore[arg-type]
+        for first, pixels in enumerate(maps):
+            start = time.perf_counter()
+            disparities = predict(pixels)
+            waited += time.perf_counter() - start
+            yield from (Job(4 * first + row, "", partial(np.asarray, one)) for row, one in enumerate(disparities))
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    judged = Predictions(jobs, len(lines), "disparity")
+    with contextlib.redirect_stderr(io.StringIO()):
+        Scores(score_all(judged, truth, Protocol(), workers))
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return {part: 1000 * s / len(lines) for part, s in (("wall", wall), ("cpu", cpu), ("in the network", waited))}
 
 
 def growth(count: int = 2000) -> float:

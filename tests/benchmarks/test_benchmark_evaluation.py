@@ -26,6 +26,10 @@ def test_stages_are_timed_and_both_ways_of_scoring_agree(tmp_path, capsys):
     record = json.loads((tmp_path / "out.json").read_text())
     assert record["largest_difference_of_abs_rel"] == pytest.approx(0, abs=1e-6)
     assert min(record["cpu_ms_per_image"].values()) > 0 and set(OURS) < record["cpu_ms_per_image"].keys()
+    whole = record["end_to_end_ms_per_image"]
+    assert [*whole] == [f"{name}, {n} threads" for n in (1, 2) for name in ("nothing", "lite-mono")]
+    assert all(0 <= case["in the network"] < case["wall"] and case["cpu"] > 0 for case in whole.values())
+    assert whole["nothing, 1 threads"]["in the network"] < whole["lite-mono, 1 threads"]["in the network"]
     assert record["memory_growth_bytes_per_image"] < 400, "17 numbers of 8 bytes, and what belongs to them"
 
 
