@@ -142,7 +142,8 @@ def end_to_end(images: list[Path], lines: list[SplitLine], depth: GroundTruth, r
 
     "nothing" in place of the network: what is left is this code. Threads: those that read and score; the network's are torch's.
     """
-    trained = TrainedDepth(networks.create("lite-mono", height=SIZE[0], width=SIZE[1]).eval(), torch.device("cpu"), 0.1, 100.0, {})
+    net = networks.create("lite-mono", height=SIZE[0], width=SIZE[1]).eval()
+    trained = TrainedDepth(net, torch.device("cpu"), 0.1, 100.0, {})
     nothing = np.random.default_rng(0).uniform(0.01, 0.5, SIZE).astype(np.float32)
     keys = [(line.folder, str(line.frame)) for line in lines]
     truth = Truth(depth.path, list(map(str, lines)), keys, None, depth.__getitem__)

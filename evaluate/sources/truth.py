@@ -161,10 +161,7 @@ def _tum_files(root: Path) -> list[MapFile]:
             raise UserError(f"{pairs}: its lines must be 'rgb/TIME.png depth/TIME.png'; remove it to have it made here")
         in_order = (sorted(line, key=lambda file: "depth" in file) for line in lines)
         return [MapFile(colour, depth) for colour, depth in in_order]
-    return [
-        MapFile(colour, depth)
-        for colour, depth in associate(_times(root / "rgb.txt"), _times(root / "depth.txt"))
-    ]
+    return [MapFile(colour, depth) for colour, depth in associate(_times(root / "rgb.txt"), _times(root / "depth.txt"))]
 
 
 def associate(first: dict[float, str], second: dict[float, str]) -> list[tuple[str, str]]:
