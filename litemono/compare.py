@@ -21,6 +21,8 @@ class CompareConfig:
     """Validation result that ranks the runs and chooses each run's epoch. Default: the task's first besides the loss."""
     metrics: tuple[str, ...] = ()
     """More results to show. Default: those by which the task keeps its best weights."""
+    test: str | None = None
+    """Also what evaluate found on this split, such as eigen, with the same epochs' weights."""
     format: Literal["terminal", "markdown", "csv", "html"] = "terminal"
     """html is one page with figures, for which --output says where."""
     output: Path | None = None
@@ -37,7 +39,7 @@ def compare(config: CompareConfig) -> None:
     from litemono.study.table import make_comparison
 
     require(config.format != "html" or config.output, "--format html: say where to write it: --output FILE.html")
-    comparison = make_comparison(read_study(config.log_dir), config.by, config.metrics)
+    comparison = make_comparison(read_study(config.log_dir), config.by, config.metrics, config.test)
     if config.format == "html":
         from litemono.study.page import to_html
 

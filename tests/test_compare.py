@@ -104,10 +104,23 @@ def test_seeds_are_averaged_and_losses_of_different_terms_are_not_called_best(co
         write_run(tmp_path / f"loss=silog_seed={seed}", [0.2 + seed / 100], seed=seed)
         write_run(tmp_path / f"loss=berhu_seed={seed}", [0.3 - seed / 100], seed=seed, loss="berhu")
     done = compare("--log_dir", tmp_path)
-    assert "loss=silog: 0.2100 (0.2000 to 0.2200), 3 seeds" in done.out
-    assert "loss=berhu: 0.2900 (0.2800 to 0.3000), 3 seeds" in done.out and "its values are not comparable" in done.out
+    assert "loss=silog, 3 seeds: abs_rel 0.2100 (0.2000 to 0.2200)" in done.out
+    assert "loss=berhu, 3 seeds: abs_rel 0.2900 (0.2800 to 0.3000)" in done.out
+    assert "its values are not comparable" in done.out
     best = next(row for row in rows_of(compare, tmp_path) if row["best"])
     assert best["best"] == "abs_rel d1" and best["seed"] == "0"
+
+
+def test_results_on_test_images_are_those_of_the_epoch_that_validation_chose(compare, sweep):
+    assert_refused(compare("--log_dir", sweep, "--test", "eigen"), "--test eigen", "--all_epochs --split eigen")
+    for run, epoch, value in (("lr=1e-3", 1, 0.12), ("lr=1e-3", 2, 0.01), ("lr=1e-4", 1, 0.11)):
+        found = {"all_metrics": {"abs_rel": value, "rmse": 4.5, "d1": 0.9}}
+        found["intervals"] = {"images": {"abs_rel": [value - 0.01, value + 0.01]}}
+        (sweep / run / f"models/weights_{epoch}/eval_eigen.json").write_text(json.dumps(found))
+    first, second, third = rows_of(compare, sweep, "--test", "eigen")
+    assert [first["eigen/abs_rel"], second["eigen/abs_rel"], third["eigen/abs_rel"]] == ["0.12", "0.11", ""]
+    assert float(first["eigen/abs_rel_low"]) == pytest.approx(0.11) and first["eigen/rmse_low"] == ""
+    assert "eigen/abs_rel" in second["best"] and "eigen/abs_rel" not in first["best"]
 
 
 @pytest.mark.parametrize("format", ["terminal", "markdown"])

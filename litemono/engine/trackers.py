@@ -4,7 +4,8 @@ A tracker never stops or slows a training: everything it does, its start include
 values from a queue. After its first failure it is left alone, with one line in the log; values that do not fit into the queue
 are dropped. A run keeps its id in tracker.json of its folder, so that a requeued job continues the same curves.
 
-Inside a Slurm job wandb writes offline into the run folder unless WANDB_MODE says otherwise (`wandb sync runs/NAME/wandb/*`).
+Inside a Slurm job wandb writes offline into the run folder unless WANDB_MODE says otherwise; `wandb sync
+runs/NAME/wandb/offline-run-*` uploads it.
 mlflow writes into the folder LOG_DIR/mlruns unless MLFLOW_TRACKING_URI says otherwise.
 """
 
@@ -66,7 +67,7 @@ class Wandb:
             config=json.loads(to_json(config)),
             resume="allow",
             mode=os.environ.get("WANDB_MODE") or offline,
-            settings=wandb.Settings(console="off"),
+            settings=wandb.Settings(console="off", silent=True),
         )
 
     def log(self, values: dict[str, float], step: int) -> None:
@@ -103,10 +104,17 @@ class Mlflow:
 
     def log(self, values: dict[str, float], step: int) -> None:
         now = int(1000 * time.time())
-        self.client.log_batch(self.run_id, [self.metric(name, value, now, step) for name, value in values.items()])
+        metrics = [self.metric(file_like(name), value, now, step) for name, value in values.items()]
+        self.client.log_batch(self.run_id, metrics)
 
     def end(self, finished: bool) -> None:
         self.client.set_terminated(self.run_id, "FINISHED" if finished else "KILLED")
+
+
+def file_like(name: str) -> str:
+    """train/loss/0 -> train/loss.0: mlflow's files cannot have loss as a file and as a folder."""
+    which, _, rest = name.partition("/")
+    return f"{which}/{rest.replace('/', '.')}"
 
 
 def start_backend(config: TrainingConfig) -> Backend:

@@ -61,7 +61,10 @@ def plain(cell: Cell | None) -> str:
 
 
 def to_terminal(comparison: Comparison) -> str:
-    """In the terminal's width, or wide where the output is a file. Intervals of the ranking metric only, for want of room."""
+    """In the terminal's width, or wide where the output is a file.
+
+    For want of room it has the intervals of the ranking metric and of the first one on test images only.
+    """
     text = io.StringIO()
     screen = sys.stdout.isatty()
     console = Console(file=text, force_terminal=screen, width=None if screen else PLAIN_WIDTH)
@@ -72,7 +75,8 @@ def to_terminal(comparison: Comparison) -> str:
         cells = [Text(text) for text in texts(comparison, row)]
         for place, name in enumerate(comparison.metrics, first_metric(comparison)):
             if cell := row.cells[name]:
-                shown = plain(cell) if name == comparison.by else number(cell.value)
+                wide = name == comparison.by or name == comparison.first_test
+                shown = plain(cell) if wide else number(cell.value)
                 cells[place] = Text(f"{shown} *", "bold green") if cell.best else Text(shown)
         table.add_row(*cells)
     console.print(table)
@@ -85,12 +89,13 @@ def seed_lines(comparison: Comparison) -> list[str]:
     """Means over seeds."""
     if not comparison.seeds:
         return []
-    lines = [f"Mean {comparison.by} over seeds (lowest to highest):"]
+    lines = ["Means over seeds (lowest to highest):"]
     for row in comparison.seeds:
         settings = " ".join(f"{flag}={value}" for flag, value in zip(comparison.seedless_flags, row.swept, strict=True))
-        lines.append(
-            f"  {settings or 'all'}: {number(row.mean)} ({number(row.lowest)} to {number(row.highest)}), {row.seeds} seeds"
-        )
+        means = [
+            f"{name} {number(mean)} ({number(low)} to {number(high)})" for name, (mean, low, high) in row.spread.items()
+        ]
+        lines.append(f"  {settings or 'all'}, {row.seeds} seeds: {', '.join(means)}")
     return lines
 
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,9 +29,34 @@ class Epoch:
     folder: Path
     """models/weights_N."""
 
+    def test(self, name: str) -> TestResult | None:
+        """What evaluate left beside the weights for a name such as "eigen/abs_rel"."""
+        split, _, metric = name.rpartition("/")
+        content = self._evaluated.setdefault(split, read_json(self.folder / f"eval_{split}.json"))
+        value = numbers(content.get("all_metrics")).get(metric)
+        if value is None:
+            return None
+        over_images = (content.get("intervals") or {}).get("images")
+        ends = over_images.get(metric) if isinstance(over_images, dict) else None
+        if not isinstance(ends, list) or len(ends) != 2 or not all(type(end) in (int, float) for end in ends):
+            return TestResult(value, None)
+        return TestResult(value, (ends[0], ends[1]))
+
+    @cached_property
+    def _evaluated(self) -> dict[str, dict[str, Any]]:
+        return {}
+
     @cached_property
     def batches(self) -> Batches | None:
         return read_batches(self.folder / "validation_batches.json")
+
+
+class TestResult(NamedTuple):
+    """On test images, by evaluate."""
+
+    value: float
+    interval: tuple[float, float] | None
+    """95 % over images."""
 
 
 @dataclass(frozen=True)

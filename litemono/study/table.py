@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from litemono.study import intervals
 from litemono.study.intervals import Interval
@@ -41,9 +41,8 @@ class SeedRow:
 
     swept: tuple[str, ...]
     seeds: int
-    mean: float
-    lowest: float
-    highest: float
+    spread: dict[str, tuple[float, float, float]]
+    """By metric: mean, lowest and highest."""
 
 
 @dataclass(frozen=True)
@@ -61,28 +60,43 @@ class Comparison:
     seeds: list[SeedRow] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    first_test: str | None = None
+    """The first column of test results."""
+
     @property
     def seedless_flags(self) -> list[str]:
         return [flag for flag in self.flags if flag != "seed"]
 
 
-def make_comparison(study: Study, by: str | None, metrics: Sequence[str]) -> Comparison:
-    """by: the metric that ranks runs and chooses each run's epoch; None: the task's. metrics: columns; none: the task's."""
+TEST_METRICS = ("abs_rel", "rmse", "d1")
+HIGHER_ON_TEST = ("d1", "d2", "d3")
+
+
+def make_comparison(study: Study, by: str | None, metrics: Sequence[str], test: str | None = None) -> Comparison:
+    """by: the metric that ranks runs and chooses each run's epoch; None: the task's. metrics: columns; none: the task's.
+
+    test: a split whose results by evaluate, of the same epochs, are shown too.
+    """
     by = by or default_metric(study)
     check_metric("--by", by, list(study.better))
     for name in metrics:
         check_metric("--metrics", name, study.metrics)
     columns = list(dict.fromkeys([by, *(metrics or [name for name in study.better if name in study.metrics])]))
+    columns += [f"{test}/{name}" for name in TEST_METRICS] if test else []
     higher = study.better[by] == "higher"
     chosen = [(run, epoch) for run in study.runs if (epoch := run.best_epoch(by)) is not None]
     if not chosen:
         raise UserError(f"--by {by}: no run has a finite value of it; choose another of {', '.join(study.metrics)}")
     chosen.sort(key=lambda pair: (-1 if higher else 1) * pair[1].results[by])
+    if test:
+        check_test(test, chosen)
     flags = study.swept
     best = best_values(study, chosen, columns)
     rows = [row_of(run, epoch, flags, best, by, chosen[0][1]) for run, epoch in chosen]
     left_out = [(run.name, f"no finite {by}") for run in study.runs if run.best_epoch(by) is None] + study.waiting
-    comparison = Comparison(study.task, by, higher, flags, columns, rows, seed_rows(rows, flags, by, higher))
+    comparison = Comparison(study.task, by, higher, flags, columns, rows, seed_rows(rows, flags, columns, by, higher))
+    if test:
+        comparison = replace(comparison, first_test=f"{test}/{TEST_METRICS[0]}")
     comparison.notes.extend(notes_of(comparison, study, left_out))
     return comparison
 
@@ -90,6 +104,15 @@ def make_comparison(study: Study, by: str | None, metrics: Sequence[str]) -> Com
 def check_metric(flag: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
         raise UserError(f"{flag} {name}: these runs have no such result; choose from {', '.join(known)}")
+
+
+def check_test(test: str, chosen: Sequence[tuple[StudiedRun, Epoch]]) -> None:
+    if not any(epoch.test(f"{test}/{TEST_METRICS[0]}") for _, epoch in chosen):
+        folder = chosen[0][1].folder
+        raise UserError(
+            f"--test {test}: no eval_{test}.json beside the weights that are compared, such as {folder}; make them with "
+            f"litemono evaluate --load_weights {folder.parent.parent} --all_epochs --split {test}"
+        )
 
 
 def default_metric(study: Study) -> str:
@@ -104,38 +127,62 @@ def losses_differ(study: Study) -> bool:
 
 
 def best_values(study: Study, chosen: list[tuple[StudiedRun, Epoch]], metrics: Sequence[str]) -> dict[str, float]:
-    """The best of each column whose direction the task tells; of one run nothing is best."""
-    found = {}
+    """The best of each column, NaN where none is: the direction is unknown, the terms differ, or there is one run."""
+    found = dict.fromkeys(metrics, math.nan)
     for name in metrics:
-        if name not in study.better or (name == "loss" and losses_differ(study)) or len(chosen) < 2:
+        way = direction(study, name)
+        if way is None or (name == "loss" and losses_differ(study)) or len(chosen) < 2:
             continue
-        values = [epoch.results[name] for _, epoch in chosen if math.isfinite(epoch.results.get(name, math.nan))]
+        cells = [cell_of(epoch, name) for _, epoch in chosen]
+        values = [cell.value for cell in cells if cell and math.isfinite(cell.value)]
         if values:
-            found[name] = max(values) if study.better[name] == "higher" else min(values)
-    return {name: found.get(name, math.nan) for name in metrics}
+            found[name] = max(values) if way == "higher" else min(values)
+    return found
+
+
+def direction(study: Study, name: str) -> str | None:
+    """Which way of a column is better."""
+    split, _, metric = name.rpartition("/")
+    if split and name not in study.metrics:
+        return "higher" if metric in HIGHER_ON_TEST else "lower"
+    return study.better.get(name)
+
+
+def cell_of(epoch: Epoch, name: str) -> Cell | None:
+    """A validation result, or one on test images."""
+    if name in epoch.results:
+        return Cell(epoch.results[name], intervals.interval(epoch, name))
+    tested = epoch.test(name)
+    return None if tested is None else Cell(*tested)
 
 
 def row_of(run: StudiedRun, epoch: Epoch, flags: list[str], best: dict[str, float], by: str, first: Epoch) -> Row:
-    cells = {
-        name: Cell(value, intervals.interval(epoch, name), value == best[name])
-        if (value := epoch.results.get(name)) is not None
-        else None
-        for name in best
-    }
+    found = {name: cell_of(epoch, name) for name in best}
+    cells = {name: cell and replace(cell, best=cell.value == best[name]) for name, cell in found.items()}
     behind = None if epoch is first else intervals.difference(epoch, first, by)
     return Row(run, epoch, tuple(text_of(value_of(run, flag)) for flag in flags), cells, behind)
 
 
-def seed_rows(rows: list[Row], flags: list[str], by: str, higher: bool) -> list[SeedRow]:
+def seed_rows(rows: list[Row], flags: list[str], metrics: list[str], by: str, higher: bool) -> list[SeedRow]:
     """Means over seeds, best first; empty unless --seed was swept."""
     if "seed" not in flags:
         return []
-    groups: dict[tuple[str, ...], list[float]] = {}
+    groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         key = tuple(value for flag, value in zip(flags, row.swept, strict=True) if flag != "seed")
-        groups.setdefault(key, []).append(row.epoch.results[by])
-    found = [SeedRow(key, len(v), sum(v) / len(v), min(v), max(v)) for key, v in groups.items()]
-    return sorted(found, key=lambda row: (-1 if higher else 1) * row.mean)
+        groups.setdefault(key, []).append(row)
+    found = [SeedRow(key, len(group), spread(group, metrics)) for key, group in groups.items()]
+    return sorted(found, key=lambda row: (-1 if higher else 1) * row.spread[by][0])
+
+
+def spread(rows: list[Row], metrics: list[str]) -> dict[str, tuple[float, float, float]]:
+    """Mean, lowest and highest of each metric that all rows have."""
+    found = {}
+    for name in metrics:
+        values = [cell.value for row in rows if (cell := row.cells[name])]
+        if len(values) == len(rows):
+            found[name] = (sum(values) / len(values), min(values), max(values))
+    return found
 
 
 def notes_of(comparison: Comparison, study: Study, left_out: list[tuple[str, str]]) -> list[str]:
@@ -152,6 +199,10 @@ def notes_of(comparison: Comparison, study: Study, left_out: list[tuple[str, str
         notes.append(
             f"Intervals: 95 % bootstrap over the {counts} validation batches of consecutive samples. They do not tell how "
             "far another --seed would change a result."
+        )
+    if any(name not in study.metrics for name in comparison.metrics):
+        notes.append(
+            "Columns SPLIT/METRIC: evaluate's results of the same epochs on test images, with its 95 % interval over images."
         )
     if any(row.behind for row in rows):
         notes.append(

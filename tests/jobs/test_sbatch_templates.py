@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,8 @@ from conftest import ROOT
 from litemono.jobs.train_job import rendezvous_port
 
 SCRIPTS = sorted((ROOT / "slurm").glob("*.sh"))
-JOBS = [path for path in SCRIPTS if path.name not in ("environment.sh", "requeue.sh", "paper_tables.sh")]
+NO_JOBS = ("environment.sh", "requeue.sh", "paper_tables.sh", "reproduce.sh", "reproduce_plan.sh")
+JOBS = [path for path in SCRIPTS if path.name not in NO_JOBS]
 TRAININGS = [path for path in JOBS if path.name.startswith(("train", "finetune"))]
 
 
@@ -116,6 +121,151 @@ def in_job(tmp_path):
         return (tmp_path / "bin/srun.args").read_text().splitlines(), dict(line.partition("=")[::2] for line in seen)
 
     return run
+
+
+def test_any_training_is_named_by_the_first_word(in_job):
+    arguments, _ = in_job("train_any", "finetune", "--height", "64", SLURM_JOB_NAME="metric")
+    assert arguments[-7:] == ["python", "-m", "litemono.finetune", "--model_name", "metric", "--height", "64"]
+
+
+@pytest.mark.parametrize("word", [[], ["fintune"], ["--data_path", "kitti"]])
+def test_a_word_that_is_no_training_ends_the_job_for_good(word, tmp_path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "slurm").symlink_to(ROOT / "slurm")
+    environment = {**os.environ, "SLURM_JOB_ID": "12", "SLURM_JOB_NAME": "mine", "PYTHONPATH": str(ROOT)}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "slurm/train_any.sh", *word], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "the first word is one of train, finetune" in done.stderr
+
+
+def test_tasks_of_an_evaluation_array_have_weights_of_their_own(in_job):
+    array = {"SLURM_ARRAY_JOB_ID": "11", "SLURM_ARRAY_TASK_ID": "3"}
+    arguments, _ = in_job("evaluate", "--load_weights", "runs/seeds/%a", "--all_epochs", **array)
+    assert arguments[-3:] == ["--load_weights", "runs/seeds/3", "--all_epochs"]
+    arguments, _ = in_job("evaluate", "--load_weights", "runs/seeds/%a")
+    assert arguments[-1] == "runs/seeds/%a", "a folder of that name where there is no array"
+
+
+# ---------------------------------------------------------------- reproduce.sh
+
+
+@pytest.fixture
+def reproduce(tmp_path):
+    """slurm/reproduce.sh with an sbatch that writes its arguments down, and a queue; returns what ended and the jobs."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/sbatch").write_text(
+        '#!/bin/bash\nn=$(cat "$0.n" 2>/dev/null || echo 100)\necho $((n + 1)) > "$0.n"\necho "$n $*" >> "$0.log"\necho "$n"\n'
+    )
+    (tmp_path / "bin/squeue").write_text(f'#!/bin/bash\ncat "{tmp_path}/queue"\n')
+    for name in ("sbatch", "squeue"):
+        (tmp_path / "bin" / name).chmod(0o755)
+    (tmp_path / "queue").touch()
+
+    def run(*flags: str, code: int = 0, **variables: str) -> tuple[str, list[str]]:
+        (tmp_path / "bin/sbatch.log").unlink(missing_ok=True)
+        (tmp_path / "bin/sbatch.n").unlink(missing_ok=True)
+        environment = {**os.environ, "MODELS": "lite-mono", "LOG_DIR": str(tmp_path / "runs"), "SEEDS": "3"} | variables
+        environment["PATH"] = f"{tmp_path}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        command = ["bash", ROOT / "slurm/reproduce.sh", *flags]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == code, done.stdout + done.stderr
+        log = tmp_path / "bin/sbatch.log"
+        return done.stdout + done.stderr, log.read_text().splitlines() if log.exists() else []
+
+    return run
+
+
+def write_trained(run: Path, epochs: int, evaluated: int, state: str = "finished") -> None:
+    for epoch in range(epochs):
+        (run / f"models/weights_{epoch}").mkdir(parents=True)
+    for epoch in range(evaluated):
+        (run / f"models/weights_{epoch}/eval_eigen.json").touch()
+    (run / "status.json").write_text(json.dumps({"state": state, "images_per_second": 50.0}, indent=1))
+
+
+def test_a_reproduction_is_one_graph_of_arrays(reproduce, tmp_path):
+    (tmp_path / "pre").mkdir()
+    (tmp_path / "pre/lite-mono-pretrain.pth").touch()
+    flags = ("--data_path", "kitti", "--num_epochs", "2", "--lr", "1e-4")
+    _, jobs = reproduce(*flags, PRETRAIN=str(tmp_path / "pre"), GPU="--partition=gpu --account=me", CPU="--qos=low")
+    runs = tmp_path / "runs"
+    assert jobs == [
+        "100 --parsable --qos=low slurm/export_gt.sh --data_path kitti --split eigen",
+        "101 --parsable --partition=gpu --account=me --array=0,1,2 --job-name=lite-mono-scratch slurm/train_v100.sh "
+        f"--model lite-mono --log_dir {runs} {' '.join(flags)}",
+        "102 --parsable --dependency=aftercorr:101,afterok:100 --kill-on-invalid-dep=yes --partition=gpu --account=me "
+        "--array=0,1,2 --job-name=evaluate-lite-mono-scratch --time=04:00:00 slurm/evaluate.sh "
+        f"--load_weights {runs}/lite-mono-scratch/%a --all_epochs --data_path kitti --split eigen",
+        "103 --parsable --partition=gpu --account=me --array=0,1,2 --job-name=lite-mono-imagenet slurm/train_v100.sh "
+        f"--model lite-mono --log_dir {runs} --mypretrain {tmp_path}/pre/lite-mono-pretrain.pth {' '.join(flags)}",
+        "104 --parsable --dependency=aftercorr:103,afterok:100 --kill-on-invalid-dep=yes --partition=gpu --account=me "
+        "--array=0,1,2 --job-name=evaluate-lite-mono-imagenet --time=04:00:00 slurm/evaluate.sh "
+        f"--load_weights {runs}/lite-mono-imagenet/%a --all_epochs --data_path kitti --split eigen",
+        "105 --parsable --dependency=afterok:102:104 --kill-on-invalid-dep=yes --qos=low --job-name=reproduce-table "
+        "--output=logs/%j.out --open-mode=append --time=00:10:00",
+    ]  # fmt: skip
+
+
+def test_the_same_command_submits_only_what_is_missing(reproduce, tmp_path):
+    """Seed 0 is done, 1 lacks an evaluation, 2 stopped before its last epoch, 3 and 4 are in the queue, 4 with its evaluation."""
+    data = tmp_path / "kitti"
+    data.mkdir()
+    (data / "gt_depths_eigen.npz").touch()
+    runs = tmp_path / "runs/lite-mono-scratch"
+    for seed, epochs, evaluated, state in ((0, 2, 2, "finished"), (1, 2, 1, "finished"), (2, 1, 0, "failed")):
+        write_trained(runs / str(seed), epochs, evaluated, state)
+    (tmp_path / "queue").write_text(
+        "lite-mono-scratch 3 77\nlite-mono-scratch 4 77\nevaluate-lite-mono-scratch 4 78\nother 2 9\n"
+    )
+    flags = ("--data_path", str(data), "--num_epochs", "2", "--png")
+    text, jobs = reproduce(*flags, SEEDS="5")
+    assert "seed 0    done" in text and "seed 4    in the queue" in text
+    short = [re.sub(r" --model .*| --all_epochs .*", "", job) for job in jobs]
+    assert short == [
+        f"100 --parsable --dependency=afterok:77_3 --kill-on-invalid-dep=yes --array=3 --job-name=evaluate-lite-mono-scratch "
+        f"--time=04:00:00 slurm/evaluate.sh --load_weights {runs}/%a",
+        "101 --parsable --array=2 --job-name=lite-mono-scratch slurm/train_v100.sh",
+        f"102 --parsable --dependency=aftercorr:101 --kill-on-invalid-dep=yes --array=2 --job-name=evaluate-lite-mono-scratch "
+        f"--time=04:00:00 slurm/evaluate.sh --load_weights {runs}/%a",
+        f"103 --parsable --array=1 --job-name=evaluate-lite-mono-scratch --time=04:00:00 slurm/evaluate.sh "
+        f"--load_weights {runs}/%a",
+        "104 --parsable --dependency=afterok:100:78_4:102:103 --kill-on-invalid-dep=yes --job-name=reproduce-table "
+        "--output=logs/%j.out --open-mode=append --time=00:10:00",
+    ]  # fmt: skip
+    assert all(job.endswith("--split eigen --png") for job in jobs if "evaluate.sh" in job)
+    for seed in range(5):
+        shutil.rmtree(runs / str(seed), ignore_errors=True)
+        write_trained(runs / str(seed), 2, 2)
+    (tmp_path / "queue").write_text("")
+    assert ["reproduce-table" in job for job in reproduce(*flags, SEEDS="5")[1]] == [True]
+
+
+def test_a_plan_counts_jobs_hours_and_disk_and_submits_nothing(reproduce, tmp_path):
+    flags = ("--plan", "--data_path", "kitti", "--num_epochs", "2")
+    text, jobs = reproduce(*flags)
+    assert not jobs and "in all: 8 jobs, an unknown number of GPU hours" in text
+    assert "GPU hours of lite-mono are not known: no speed was recorded" in text
+    text, _ = reproduce(*flags, IMG_PER_S="lite-mono-tiny=9 lite-mono=100")
+    assert f"{3 * 2 * 39810 / 100 / 3600:.1f} GPU hours of training" in text and "not known" not in text
+    write_trained(tmp_path / "runs/lite-mono-scratch/1", 2, 0)
+    text, _ = reproduce(*flags)
+    assert re.search(rf"lite-mono-scratch x 3 +2 +3 +50.0 +{2 * 2 * 39810 / 50 / 3600:.1f} ", text), text
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "words"),
+    [
+        ([], {}, "--data_path FOLDER"),
+        (["--data_path", "k", "--seed", "3"], {}, "--seed is set by this script"),
+        (["--data_path", "k"], {"SEEDS": "many"}, "SEEDS=many"),
+        (["--data_path", "k"], {"PRETRAIN": "/nowhere"}, "there is no lite-mono-pretrain.pth"),
+    ],
+)
+def test_a_reproduction_that_cannot_be_is_refused(reproduce, flags, variables, words):
+    text, jobs = reproduce(*flags, code=2, **variables)
+    assert words in text and not jobs
 
 
 @pytest.mark.parametrize("script", ["train_v100", "train_v100_multi", "finetune"])

@@ -131,6 +131,33 @@ def test_paper_tables_goes_from_scans_to_a_table(slurm, training, world, checkou
     assert "abs_rel" in (tmp_path / "paper/tables.md").read_text().lower().replace(" ", "_")
 
 
+def test_a_reproduction_trains_evaluates_and_makes_its_table_and_a_second_call_makes_the_table_only(
+    slurm, training, world, checkout, tmp_path, monkeypatch
+):
+    flags = training(None, 1)
+    drop = {"--model", "--log_dir"}
+    flags = [f for i, f in enumerate(flags) if f not in drop and (i == 0 or flags[i - 1] not in drop)]
+    variables = {
+        "MODELS": "lite-mono-tiny",
+        "SEEDS": "2",
+        "LOG_DIR": str(tmp_path / "again"),
+        "TEST_SPLIT": str(world / "street"),
+    }
+    for name, value in (variables | {"CPU": " ".join(SMALL), "GPU": " ".join(SMALL)}).items():
+        monkeypatch.setitem(slurm.environment, name, value)
+    text = slurm.call("bash", "slurm/reproduce.sh", *flags, cwd=checkout).stdout
+    table = text.split("table    job ")[1].split()[0]
+    again = slurm.call("bash", "slurm/reproduce.sh", *flags, cwd=checkout).stdout
+    slurm.call("scancel", again.split("table    job ")[1].split()[0])
+    assert "train job" in text and again.count("in the queue") == 2 and "train job" not in again
+    assert slurm.wait_end(table) == "COMPLETED", [path.read_text() for path in (checkout / "logs").iterdir()]
+    rows = (tmp_path / "again/reproduction.md").read_text()
+    assert "lite-mono-tiny-scratch/0" in rows and "street/abs_rel" in rows and ", 2 seeds: " in rows
+    assert len([*(tmp_path / "again").glob("*/*/models/weights_0/eval_street.json")]) == 2
+    done = slurm.call("bash", "slurm/reproduce.sh", *flags, cwd=checkout).stdout
+    assert done.count("done") == 2 and done.count(" job ") == 1
+
+
 def test_prepare_data_packs_frames(slurm, world, checkout, tmp_path):
     job = slurm.sbatch(
         *SMALL, "slurm/prepare_data.sh", "--from", world, "--split", world / "street", "--output", tmp_path / "pack",
