@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
+
+from litemono.utils.svg import COLOURS, GREY, STYLE, svg
 
 from ..evaluation import Evaluation
 from ..scoring.distribution import DEPTHS, ERRORS
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  # after the backend is chosen
-from matplotlib.figure import Figure  # noqa: E402
-
-COLOURS = ("#3b82f6", "#f97316", "#10b981", "#a855f7", "#ef4444", "#eab308", "#06b6d4", "#ec4899")
-GREY = "#8a8f98"
-STYLE: Any = {
-    "text.color": GREY, "axes.labelcolor": GREY, "axes.edgecolor": GREY, "xtick.color": GREY, "ytick.color": GREY,
-    "axes.spines.top": False, "axes.spines.right": False, "font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "litemono",
-    "legend.frameon": False, "legend.labelcolor": GREY,
-}  # fmt: skip
 SIZE = (4.6, 3.0)
 
 
@@ -52,7 +43,7 @@ def validation_curve(entries: list[dict[str, Any]]) -> str:
             values = [entry["validation"][name] for entry in entries]
             axis.plot([entry["epoch"] for entry in entries], values, marker=".", color=COLOURS[0])
             axis.set(xlabel="epoch", title=f"{name}, validation images")
-        return _svg(figure)
+        return svg(figure)
 
 
 def _error_histogram(names: list[str], done: list[Evaluation]) -> str:
@@ -64,7 +55,7 @@ def _error_histogram(names: list[str], done: list[Evaluation]) -> str:
         axis.set(xlabel="|g − p| / g", ylabel="share of pixels", xlim=(0, ERRORS[-1]))
         if len(done) > 1:
             axis.legend()
-        return _svg(figure)
+        return svg(figure)
 
 
 def _over_distance(names: list[str], done: list[Evaluation], column: str, label: str) -> str:
@@ -81,7 +72,7 @@ def _over_distance(names: list[str], done: list[Evaluation], column: str, label:
         axis.set(xlabel="true distance (m)", ylabel=label)
         if len(done) > 1:
             axis.legend()
-        return _svg(figure)
+        return svg(figure)
 
 
 def _joint(evaluation: Evaluation) -> str:
@@ -96,12 +87,4 @@ def _joint(evaluation: Evaluation) -> str:
             place.set_major_locator(matplotlib.ticker.FixedLocator([1, 2, 5, 10, 20, 40, 80]))
             place.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%d"))
             place.set_minor_locator(matplotlib.ticker.NullLocator())
-        return _svg(figure)
-
-
-def _svg(figure: Figure) -> str:
-    """The <svg> element alone."""
-    text = io.StringIO()
-    figure.savefig(text, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None}, dpi=150)
-    plt.close(figure)
-    return text.getvalue()[text.getvalue().index("<svg") :]
+        return svg(figure)

@@ -11,6 +11,7 @@ from typing import Any
 
 from litemono import __version__
 from litemono.utils.atomic_files import read_json, replacing
+from litemono.utils.html import render
 
 from .. import paired_difference
 from ..evaluation import Evaluation
@@ -19,19 +20,14 @@ from ..scoring.metrics import METRICS
 from . import figures
 from .pictures import chosen_images, pictures_of
 
-TEMPLATES = Path(__file__).with_name("templates")
+TEMPLATE = Path(__file__).parent / "templates/report.html.j2"
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "timm")
 
 
 def write_report(path: Path, done: list[Evaluation]) -> None:
     """Of one evaluation, or of several of the same images by the same protocol, the first of which is the reference."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True)  # fmt: skip
-    text = environment.get_template("report.html.j2").render(**_content(done))
     with replacing(path) as file:
-        file.write(text.encode())
+        file.write(render(TEMPLATE, **_content(done)).encode())
 
 
 def _content(done: list[Evaluation]) -> dict[str, Any]:

@@ -8,19 +8,17 @@ from pathlib import Path
 from litemono import __version__
 from litemono.study.formats import number, seed_lines, span
 from litemono.study.table import Comparison
+from litemono.utils.html import render
 
-TEMPLATES = Path(__file__).with_name("templates")
+TEMPLATE = Path(__file__).parent / "templates/compare.html.j2"
 
 
 def to_html(comparison: Comparison, title: str) -> str:
     """Nothing on the page is fetched from elsewhere."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     from litemono.study.figures import all_figures
 
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True)  # fmt: skip
-    return environment.get_template("compare.html.j2").render(
+    return render(
+        TEMPLATE,
         title=title,
         comparison=comparison,
         behind=any(row.behind for row in comparison.rows),
