@@ -32,12 +32,13 @@ def span(interval: Interval | None, signed: bool = False) -> str:
 def head(comparison: Comparison) -> list[str]:
     """Titles of the columns."""
     behind = ["behind the best"] if any(row.behind for row in comparison.rows) else []
-    return ["run", *comparison.flags, "state", "epoch", *comparison.metrics, *behind]
+    state = [] if comparison.all_finished else ["state"]
+    return ["run", *comparison.flags, *state, "epoch", *comparison.metrics, *behind]
 
 
 def first_metric(comparison: Comparison) -> int:
     """Place of the first metric's column."""
-    return 3 + len(comparison.flags)
+    return head(comparison).index("epoch") + 1
 
 
 def texts(comparison: Comparison, row: Row) -> list[str]:
@@ -47,7 +48,7 @@ def texts(comparison: Comparison, row: Row) -> list[str]:
     return [
         row.run.name,
         *row.swept,
-        row.run.state,
+        *([] if comparison.all_finished else [row.run.state]),
         epoch,
         *(plain(row.cells[name]) for name in comparison.metrics),
         *behind,

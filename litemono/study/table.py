@@ -64,6 +64,11 @@ class Comparison:
     """The first column of test results."""
 
     @property
+    def all_finished(self) -> bool:
+        """Then their states need no column."""
+        return all(row.run.state == "finished" for row in self.rows)
+
+    @property
     def seedless_flags(self) -> list[str]:
         return [flag for flag in self.flags if flag != "seed"]
 

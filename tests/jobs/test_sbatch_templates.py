@@ -247,11 +247,11 @@ def test_a_plan_counts_jobs_hours_and_disk_and_submits_nothing(reproduce, tmp_pa
     text, jobs = reproduce(*flags)
     assert not jobs and "in all: 8 jobs, an unknown number of GPU hours" in text
     assert "GPU hours of lite-mono are not known: no speed was recorded" in text
-    text, _ = reproduce(*flags, IMG_PER_S="lite-mono-tiny=9 lite-mono=100")
-    assert f"{3 * 2 * 39810 / 100 / 3600:.1f} GPU hours of training" in text and "not known" not in text
     write_trained(tmp_path / "runs/lite-mono-scratch/1", 2, 0)
-    text, _ = reproduce(*flags)
+    text, _ = reproduce(*flags, MODELS="lite-mono lite-mono-tiny", IMG_PER_S="lite-mono-tiny=9")
     assert re.search(rf"lite-mono-scratch x 3 +2 +3 +50.0 +{2 * 2 * 39810 / 50 / 3600:.1f} ", text), text
+    assert re.search(rf"lite-mono-tiny-scratch x 3 +3 +3 +9 +{3 * 2 * 39810 / 9 / 3600:.1f} ", text), text
+    assert "not known" not in text and "13 jobs" in text
 
 
 @pytest.mark.parametrize(
