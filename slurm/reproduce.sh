@@ -67,6 +67,10 @@ if ! queue=$(squeue --me -h -r -o '%j %K %F'); then
   [ -n "$plan" ] || exit 2
 fi
 
+job_named() { # JOB_NAME -> its number, or nothing
+  awk -v name="$1" '$1 == name { print $3; exit }' <<<"$queue"
+}
+
 queued() { # JOB_NAME SEED -> ARRAY_SEED, or nothing
   awk -v name="$1" -v seed="$2" '$1 == name && $2 == seed { print $3 "_" $2 }' <<<"$queue"
 }
@@ -109,7 +113,8 @@ submit_name() { # MODEL START NAME
       last+=("$in_evaluation")
       echo "$name seed $seed    in the queue"
     elif [ -n "$in_training" ]; then
-      last+=("$(evaluate "$name" "$seed" "afterok:$in_training")")
+      last+=("$(evaluate "$name" "$seed" "afterok:$in_training${truth:+:$truth}")")
+      submitted=yes
       echo "$name seed $seed    in the queue; evaluation job ${last[-1]}"
     elif ! trained "$run"; then
       train+=("$seed")
@@ -120,6 +125,7 @@ submit_name() { # MODEL START NAME
     fi
   done
   [ "$start" = scratch ] || weights=(--mypretrain "$PRETRAIN/$model-pretrain.pth")
+  [ ${#train[@]} -eq 0 ] && [ ${#ready[@]} -eq 0 ] || submitted=yes
   if [ ${#train[@]} -gt 0 ]; then
     job=$(submit "" ${GPU:-} --array="$(joined , "${train[@]}")" --job-name="$name" slurm/train_v100.sh \
       --model "$model" --log_dir "$runs" ${weights[@]+"${weights[@]}"} "${flags[@]}")
@@ -138,10 +144,11 @@ if [ -n "$plan" ]; then
 fi
 
 mkdir -p logs
-truth=
-if [ ! -f "$data/gt_depths_$(basename "$split").npz" ]; then
+submitted=
+truth=$(job_named reproduce-truth)
+if [ -z "$truth" ] && [ ! -f "$data/gt_depths_$(basename "$split").npz" ]; then
   # shellcheck disable=SC2086
-  truth=$(submit "" ${CPU:-} slurm/export_gt.sh --data_path "$data" --split "$split")
+  truth=$(submit "" ${CPU:-} --job-name=reproduce-truth slurm/export_gt.sh --data_path "$data" --split "$split")
   echo "ground truth    job $truth"
 fi
 last=()
@@ -150,6 +157,11 @@ for model in $models; do
     submit_name "$model" "$start" "$model-$start"
   done
 done
+table=$(job_named reproduce-table)
+if [ -n "$table" ] && [ -z "$submitted" ]; then
+  echo "table    in the queue, job $table"
+  exit
+fi
 after=
 [ ${#last[@]} -eq 0 ] || after=afterok:$(joined : "${last[@]}")
 # shellcheck disable=SC2086

@@ -192,7 +192,7 @@ def test_a_reproduction_is_one_graph_of_arrays(reproduce, tmp_path):
     _, jobs = reproduce(*flags, PRETRAIN=str(tmp_path / "pre"), GPU="--partition=gpu --account=me", CPU="--qos=low")
     runs = tmp_path / "runs"
     assert jobs == [
-        "100 --parsable --qos=low slurm/export_gt.sh --data_path kitti --split eigen",
+        "100 --parsable --qos=low --job-name=reproduce-truth slurm/export_gt.sh --data_path kitti --split eigen",
         "101 --parsable --partition=gpu --account=me --array=0,1,2 --job-name=lite-mono-scratch slurm/train_v100.sh "
         f"--model lite-mono --log_dir {runs} {' '.join(flags)}",
         "102 --parsable --dependency=aftercorr:101,afterok:100 --kill-on-invalid-dep=yes --partition=gpu --account=me "
@@ -217,7 +217,7 @@ def test_the_same_command_submits_only_what_is_missing(reproduce, tmp_path):
     for seed, epochs, evaluated, state in ((0, 2, 2, "finished"), (1, 2, 1, "finished"), (2, 1, 0, "failed")):
         write_trained(runs / str(seed), epochs, evaluated, state)
     (tmp_path / "queue").write_text(
-        "lite-mono-scratch 3 77\nlite-mono-scratch 4 77\nevaluate-lite-mono-scratch 4 78\nother 2 9\n"
+        "lite-mono-scratch 3 77\nlite-mono-scratch 4 77\nevaluate-lite-mono-scratch 4 78\nother 2 9\nreproduce-table N/A 79\n"
     )
     flags = ("--data_path", str(data), "--num_epochs", "2", "--png")
     text, jobs = reproduce(*flags, SEEDS="5")
