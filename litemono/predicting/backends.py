@@ -26,7 +26,6 @@ from litemono.inference import TrainedDepth, fastest_batch
 from litemono.onnx_file import providers
 from litemono.predicting.settings import BackendName
 from litemono.utils.errors import UserError, require
-from litemono.utils.parallel import available_cores
 
 Infer = Callable[[np.ndarray], np.ndarray]
 """The content of an ONNX file at work: its input to its output."""
@@ -68,8 +67,10 @@ def start(trained: TrainedDepth, name: BackendName, batch: int | None, workers: 
     if isinstance(trained, ExportedDepth) and isinstance(trained.file.batch, int):
         batch = trained.file.batch
     batch = batch or fastest_batch(trained.device)
-    passes = workers if frames is None else min(workers, -(-frames // batch))
-    plan = Plan(batch, passes, max(1, available_cores() // passes)) if on_cpu else Plan(batch, 1, available_cores())
+    cores = torch.get_num_threads()
+    waiting = workers if frames is None else -(-frames // batch)
+    passes = max(1, min(workers, cores, waiting)) if on_cpu else 1
+    plan = Plan(batch, passes, max(1, cores // passes))
     if name != "auto":
         return _build(trained, name, plan)
     many = frames is None or frames >= WORTH_STARTING

@@ -11,6 +11,7 @@ from typing import Any
 
 from litemono.predicting.settings import PredictConfig
 from litemono.utils.atomic_files import read_json, write_atomically
+from litemono.utils.errors import require
 
 RECORD = "progress.json"
 EVERY = 250  # frames between two records: what an interruption costs at most
@@ -45,12 +46,21 @@ def digest(config: PredictConfig, inputs: list[Path]) -> str:
 
 
 def begin(folder: Path, settings: str) -> Progress:
-    """What is left of an earlier run with the same settings; a new beginning where there is none or it had others."""
+    """What is left of an earlier run with the same settings; a new beginning where there is none or it had others.
+
+    Raises UserError for a folder that holds files of others.
+    """
     found = read_json(folder / RECORD)
     if found.get("settings") == settings and found.keys() == asdict(Progress("")).keys():
         found["size"] = tuple(found["size"]) if found["size"] else None
         return Progress(**found)
     if folder.is_dir():
+        foreign = [
+            path.name for path in folder.iterdir() if path.name != RECORD and path.suffix not in (".mp4", ".tmp")
+        ]
+        require(
+            not foreign, f"{folder}: holds {', '.join(sorted(foreign)[:3])}, which predict did not write; take it away"
+        )
         shutil.rmtree(folder)
     return Progress(settings)
 

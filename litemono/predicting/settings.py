@@ -70,7 +70,8 @@ class PredictConfig:
     batch_size: int | None = None
     """Images per forward pass. Default: 1 on a CPU, which is fastest there, 8 on a GPU."""
     num_workers: int = field(default_factory=default_workers)
-    """Threads that read and write images, and on a CPU as many that predict. Default: one per core, at most 8."""
+    """Threads that read and write images; on a CPU also the most images that are predicted side by side, one per core.
+    Default: one per core, at most 8."""
 
 
 def check(config: PredictConfig) -> None:

@@ -183,6 +183,9 @@ def test_other_settings_begin_anew(run, film, tmp_path, monkeypatch):
     outcome = run("--input", film, "--output", tmp_path)
     assert outcome.code == 0 and "continues" not in outcome.out
     assert len(read_film(tmp_path / "drive_disp.mp4")[0]) == FRAMES and snapshot(tmp_path) == {"drive_disp.mp4"}
+    partial.mkdir()
+    (partial / "thesis.tex").write_text("all of it")
+    assert_refused(run("--input", film, "--output", tmp_path), "drive_disp.partial: holds thesis.tex", "take it away")
 
 
 def test_memory_does_not_grow_with_the_film(run, tmp_path, monkeypatch):
