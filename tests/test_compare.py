@@ -118,9 +118,13 @@ def test_results_on_test_images_are_those_of_the_epoch_that_validation_chose(com
         found["intervals"] = {"images": {"abs_rel": [value - 0.01, value + 0.01]}}
         (sweep / run / f"models/weights_{epoch}/eval_eigen.json").write_text(json.dumps(found))
     first, second, third = rows_of(compare, sweep, "--test", "eigen")
-    assert [first["eigen/abs_rel"], second["eigen/abs_rel"], third["eigen/abs_rel"]] == ["0.12", "0.11", ""]
-    assert float(first["eigen/abs_rel_low"]) == pytest.approx(0.11) and first["eigen/rmse_low"] == ""
-    assert "eigen/abs_rel" in second["best"] and "eigen/abs_rel" not in first["best"]
+    assert [first["eval_eigen/abs_rel"], second["eval_eigen/abs_rel"], third["eval_eigen/abs_rel"]] == [
+        "0.12",
+        "0.11",
+        "",
+    ]
+    assert float(first["eval_eigen/abs_rel_low"]) == pytest.approx(0.11) and first["eval_eigen/rmse_low"] == ""
+    assert "eval_eigen/abs_rel" in second["best"] and "eval_eigen/abs_rel" not in first["best"]
 
 
 @pytest.mark.parametrize("format", ["terminal", "markdown"])

@@ -15,7 +15,7 @@ from rich.text import Text
 from litemono.study.intervals import Interval
 from litemono.study.table import Cell, Comparison, Row
 
-PLAIN_WIDTH = 180  # columns where the output is no terminal
+PLAIN_WIDTH = 240  # columns where the output is no terminal
 
 
 def number(value: float) -> str:

@@ -30,9 +30,9 @@ class Epoch:
     """models/weights_N."""
 
     def test(self, name: str) -> TestResult | None:
-        """What evaluate left beside the weights for a name such as "eigen/abs_rel"."""
-        split, _, metric = name.rpartition("/")
-        content = self._evaluated.setdefault(split, read_json(self.folder / f"eval_{split}.json"))
+        """What evaluate left beside the weights for a name such as "eval_eigen/abs_rel"."""
+        file, _, metric = name.rpartition("/")
+        content = self._evaluated.setdefault(file, read_json(self.folder / f"{file}.json"))
         value = numbers(content.get("all_metrics")).get(metric)
         if value is None:
             return None

@@ -87,7 +87,7 @@ def make_comparison(study: Study, by: str | None, metrics: Sequence[str], test: 
     for name in metrics:
         check_metric("--metrics", name, study.metrics)
     columns = list(dict.fromkeys([by, *(metrics or [name for name in study.better if name in study.metrics])]))
-    columns += [f"{test}/{name}" for name in TEST_METRICS] if test else []
+    columns += [f"eval_{test}/{name}" for name in TEST_METRICS] if test else []
     higher = study.better[by] == "higher"
     chosen = [(run, epoch) for run in study.runs if (epoch := run.best_epoch(by)) is not None]
     if not chosen:
@@ -101,7 +101,7 @@ def make_comparison(study: Study, by: str | None, metrics: Sequence[str], test: 
     left_out = [(run.name, f"no finite {by}") for run in study.runs if run.best_epoch(by) is None] + study.waiting
     comparison = Comparison(study.task, by, higher, flags, columns, rows, seed_rows(rows, flags, columns, by, higher))
     if test:
-        comparison = replace(comparison, first_test=f"{test}/{TEST_METRICS[0]}")
+        comparison = replace(comparison, first_test=f"eval_{test}/{TEST_METRICS[0]}")
     comparison.notes.extend(notes_of(comparison, study, left_out))
     return comparison
 
@@ -112,7 +112,7 @@ def check_metric(flag: str, name: str, known: Sequence[str]) -> None:
 
 
 def check_test(test: str, chosen: Sequence[tuple[StudiedRun, Epoch]]) -> None:
-    if not any(epoch.test(f"{test}/{TEST_METRICS[0]}") for _, epoch in chosen):
+    if not any(epoch.test(f"eval_{test}/{TEST_METRICS[0]}") for _, epoch in chosen):
         folder = chosen[0][1].folder
         raise UserError(
             f"--test {test}: no eval_{test}.json beside the weights that are compared, such as {folder}; make them with "
@@ -147,18 +147,18 @@ def best_values(study: Study, chosen: list[tuple[StudiedRun, Epoch]], metrics: S
 
 def direction(study: Study, name: str) -> str | None:
     """Which way of a column is better."""
-    split, _, metric = name.rpartition("/")
-    if split and name not in study.metrics:
-        return "higher" if metric in HIGHER_ON_TEST else "lower"
+    if name.startswith("eval_"):
+        return "higher" if name.rpartition("/")[2] in HIGHER_ON_TEST else "lower"
     return study.better.get(name)
 
 
 def cell_of(epoch: Epoch, name: str) -> Cell | None:
     """A validation result, or one on test images."""
-    if name in epoch.results:
-        return Cell(epoch.results[name], intervals.interval(epoch, name))
-    tested = epoch.test(name)
-    return None if tested is None else Cell(*tested)
+    if name.startswith("eval_"):
+        tested = epoch.test(name)
+        return None if tested is None else Cell(*tested)
+    value = epoch.results.get(name)
+    return None if value is None else Cell(value, intervals.interval(epoch, name))
 
 
 def row_of(run: StudiedRun, epoch: Epoch, flags: list[str], best: dict[str, float], by: str, first: Epoch) -> Row:
@@ -205,9 +205,9 @@ def notes_of(comparison: Comparison, study: Study, left_out: list[tuple[str, str
             f"Intervals: 95 % bootstrap over the {counts} validation batches of consecutive samples. They do not tell how "
             "far another --seed would change a result."
         )
-    if any(name not in study.metrics for name in comparison.metrics):
+    if comparison.first_test:
         notes.append(
-            "Columns SPLIT/METRIC: evaluate's results of the same epochs on test images, with its 95 % interval over images."
+            "Columns eval_SPLIT/METRIC: evaluate's results of the same epochs on test images, with its 95 % interval over images."
         )
     if any(row.behind for row in rows):
         notes.append(
