@@ -40,6 +40,20 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$data" ] || { echo "usage: bash slurm/reproduce.sh [--plan] --data_path FOLDER [training flags]" >&2; exit 2; }
 
+python=python
+[ ! -x .venv/bin/python ] || python=.venv/bin/python
+# shellcheck disable=SC2086
+$python - $models <<'PYTHON' || exit 2
+import sys
+import networks
+unknown = [model for model in sys.argv[1:] if model not in networks.names("disparity")]
+if unknown or len(sys.argv) == 1:
+    print(f"MODELS: {' '.join(unknown) or 'empty'}: choose from {', '.join(networks.names('disparity'))}", file=sys.stderr)
+    sys.exit(2)
+PYTHON
+
+case $epochs in '' | *[!0-9]* | 0) echo "--num_epochs $epochs: give a number of epochs" >&2; exit 2 ;; esac
+
 starts=(scratch)
 if [ -n "${PRETRAIN:-}" ]; then
   starts+=(imagenet)

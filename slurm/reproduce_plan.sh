@@ -13,14 +13,17 @@ speed_of() { # MODEL NAME -> images per second, or nothing
   echo "$recorded"
 }
 
-# Megabytes of a run: weights of each epoch, three copies (last, best), three checkpoints of weights and two moments.
-megabytes_of() { # MODEL
-  python - "$1" "$epochs" <<'PYTHON'
+# Lines of MODEL MEGABYTES, of a run: weights of each epoch, three copies (last, best), three checkpoints of weights and moments.
+disk_of_models() {
+  # shellcheck disable=SC2086
+  $python - "$epochs" $models <<'PYTHON'
 import sys
 import networks
-nets = networks.create(sys.argv[1], height=192, width=640), networks.create_pose(18)
-weights = sum(4 * p.numel() for net in nets for p in net.parameters()) / 1e6
-print(round(weights * (int(sys.argv[2]) + 3 + 3 * 3)))
+copies = int(sys.argv[1]) + 3 + 3 * 3
+pose = networks.create_pose(18)
+for model in dict.fromkeys(sys.argv[2:]):
+    nets = networks.create(model, height=192, width=640), pose
+    print(model, round(sum(4 * p.numel() for net in nets for p in net.parameters()) / 1e6 * copies))
 PYTHON
 }
 
@@ -32,12 +35,13 @@ training_images() {
 
 print_plan() {
   local model start name seed speed hours megabytes train test jobs=1 total_hours=0 total_megabytes=0 unknown=
-  local samples
+  local samples disk
   samples=$(training_images)
+  disk=$(disk_of_models)
   [ -f "$data/gt_depths_$(basename "$split").npz" ] || jobs=2
   printf '%-28s %10s %10s %8s %10s %10s\n' runs "to train" "to test" img/s "GPU hours" "disk GB"
   for model in $models; do
-    megabytes=$(megabytes_of "$model")
+    megabytes=$(awk -v model="$model" '$1 == model { print $2 }' <<<"$disk")
     for start in "${starts[@]}"; do
       name=$model-$start train=0 test=0 hours=-
       for ((seed = 0; seed < seeds; seed++)); do

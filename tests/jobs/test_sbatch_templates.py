@@ -128,7 +128,7 @@ def test_any_training_is_named_by_the_first_word(in_job):
     assert arguments[-7:] == ["python", "-m", "litemono.finetune", "--model_name", "metric", "--height", "64"]
 
 
-@pytest.mark.parametrize("word", [[], ["fintune"], ["--data_path", "kitti"]])
+@pytest.mark.parametrize("word", [[], ["fintune"]])
 def test_a_word_that_is_no_training_ends_the_job_for_good(word, tmp_path):
     (tmp_path / "logs").mkdir()
     (tmp_path / "slurm").symlink_to(ROOT / "slurm")
@@ -260,6 +260,8 @@ def test_a_plan_counts_jobs_hours_and_disk_and_submits_nothing(reproduce, tmp_pa
         ([], {}, "--data_path FOLDER"),
         (["--data_path", "k", "--seed", "3"], {}, "--seed is set by this script"),
         (["--data_path", "k"], {"SEEDS": "many"}, "SEEDS=many"),
+        (["--data_path", "k"], {"MODELS": "lite-mono dpt-large"}, "MODELS: dpt-large: choose from lite-mono, "),
+        (["--data_path", "k", "--num_epochs", "x"], {}, "--num_epochs x: give a number"),
         (["--data_path", "k"], {"PRETRAIN": "/nowhere"}, "there is no lite-mono-pretrain.pth"),
     ],
 )
