@@ -18,6 +18,7 @@ from litemono.data.packing import composites, http, requirements
 from litemono.data.packing import download as downloads
 from litemono.data.packing import split as packs
 from litemono.data.packing import verify as verifying
+from litemono.data.packing.maps import MapsConfig, pack_maps
 from litemono.data.packing.motorcycle import MotorcycleConfig, write_motorcycle
 from litemono.data.packing.requirements import SplitConfig
 from litemono.data.packing.sources import Origin
@@ -270,6 +271,7 @@ COMMANDS: dict[type, Callable[[Any], int | None]] = {
     VerifyConfig: verify,
     WeightsConfig: fetch_weights,
     MotorcycleConfig: write_motorcycle,
+    MapsConfig: pack_maps,
     composites.CompositesConfig: composites.pack,
 }
 Command: Any = (  # tyro takes a union, which no type[...] can describe
@@ -278,6 +280,7 @@ Command: Any = (  # tyro takes a union, which no type[...] can describe
     | Annotated[VerifyConfig, tyro.conf.subcommand("verify")]
     | Annotated[WeightsConfig, tyro.conf.subcommand("weights")]
     | Annotated[MotorcycleConfig, tyro.conf.subcommand("motorcycle")]
+    | Annotated[MapsConfig, tyro.conf.subcommand("maps")]
     | Annotated[composites.CompositesConfig, tyro.conf.subcommand("pack-composites")]
 )
 

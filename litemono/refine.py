@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from litemono.tasks.refine_settings import RefineConfig, check
 from litemono.utils import cli
 
 ROWS = {"": "refined", "affine/": "given, best scale and shift", "input/": "given as it is"}
-COLUMNS = ("abs_rel", "mae", "rmse", "sq_rel", "rmsle", "d1", "d2", "d3")
+COLUMNS = ("abs_rel", "mae", "rmse", "d1")
 
 
 def refine(config: RefineConfig) -> int:
@@ -35,18 +35,17 @@ def refine(config: RefineConfig) -> int:
 
 
 def show(path: Path) -> None:
-    """A table of the last validation's errors: refined, and what it started from."""
+    """Tables of the last validation's errors: refined, and what it started from; path: validation.json, which has more."""
     if not path.is_file():  # another process writes it
         return
     found = json.loads(path.read_text())["validation"]
-    table = Table(title="Validation: all pixels, then objects" if "objects/mae" in found else "Validation")
-    for column in ("", *COLUMNS):
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
-    for group, where in (("", ""), ("objects/", "objects: ")):
-        for row, what in ROWS.items():
-            if f"{row}{group}mae" in found:
-                table.add_row(where + what, *(f"{found[row + group + column]:.3f}" for column in COLUMNS))
-    Console(width=max(100, Console().width)).print(table)
+    for group, where in (("", "all pixels"), ("objects/", "objects")):
+        rows = {what: row + group for row, what in ROWS.items() if f"{row}{group}mae" in found}
+        if rows:
+            table = Table("", *(Column(name, justify="right") for name in COLUMNS), title=f"Validation, {where}")
+            for what, start in rows.items():
+                table.add_row(what, *(f"{found[start + column]:.3f}" for column in COLUMNS))
+            Console().print(table)
 
 
 def main() -> None:

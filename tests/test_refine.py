@@ -16,6 +16,7 @@ from test_train import ONE_THREAD, assert_same_training, scalars, wait_for_step
 from tiny_kitti import assert_refused, invoke
 
 from litemono import submit
+from litemono.prepare import main as prepare_main
 from litemono.refine import main
 from litemono.synthetic.writer import write_world
 from litemono.tasks.refine_metrics import ERRORS
@@ -102,7 +103,7 @@ def test_it_beats_the_best_scale_and_shift_on_depth_that_is_wrong_elsewhere_in_a
     assert outcome.code == 0, outcome.err
     found = validation(tmp_path / "run")
     assert found["abs_rel"] < 0.5 * found["affine/abs_rel"]
-    for row in ("refined", "given, best scale and shift", "given as it is", "objects: refined"):
+    for row in ("refined", "given, best scale and shift", "given as it is", "Validation, objects"):
         assert row in outcome.out
 
 
@@ -215,3 +216,28 @@ def test_weights_of_a_run_start_another_with_their_scale_and_shift(world, tmp_pa
     assert before.alignment == after.alignment
     outcome = invoke(main, capsys, *flags(world, tmp_path / "other", *more, "--predict", "depth"))
     assert_refused(outcome, "was trained with --predict residual, not depth")
+
+
+def test_packed_depth_and_masks_train_the_same_bits_and_a_second_packing_adds_nothing(world, tmp_path, capsys):
+    pack = tmp_path / "pack"
+    place = ("--dataset", "street", "--split", world / "street")
+    done = invoke(prepare_main, capsys, "pack", "--from", world, *place, "--output", pack, "--size", "64x32")
+    assert done.code == 0, done.err
+    assert_refused(invoke(prepare_main, capsys, "maps", "--data_path", pack), "give --frozen_depth, --object_masks")
+    packing = ("maps", "--data_path", pack, "--frozen_depth", world / "frozen", "--object_masks", world / "masks")
+    for _ in range(2):
+        done = invoke(prepare_main, capsys, *packing)
+        assert done.code == 0 and "22 frozen depths packed" in done.out, done.err
+    sizes = {path.stat().st_size for path in pack.rglob("image_02.frozen.bin")}
+    assert sizes == {6 * 64 * 128 * 2, 4 * 64 * 128 * 2}
+    runs = []
+    for name, data in (("folder", flags(world, tmp_path / "folder")), ("pack", None)):
+        if data is None:
+            data = [text for text in flags(world, tmp_path / "pack_run") if not text.startswith(f"{world}/")]
+            data = [text for text in data if text not in ("--frozen_depth", "--object_masks")]
+            data[data.index("--data_path") + 1] = str(pack)
+            data += ["--split", str(world / "street")]
+        done = invoke(main, capsys, *data, "--max_steps", 2, "--model", "affine", "--augment", "dpt")
+        assert done.code == 0, done.err
+        runs.append(validation((tmp_path / "folder" if name == "folder" else tmp_path / "pack_run") / "run"))
+    assert runs[0] == runs[1] and runs[0]["objects/mae"] > 0

@@ -1,7 +1,7 @@
 """Maps beside the images of a data set: the depth that a frozen network gave them, and object masks.
 
 They lie in a folder that mirrors the images, DATA/run_1/a.jpg and FOLDER/run_1/a.png, or are packed beside the frames
-(`litemono.prepare pack --frozen_depth FOLDER`).
+(`litemono prepare maps`).
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class RefineDataConfig(FramesConfig):
     published."""
     frozen_depth: Path | None = None
     """Folder with the depth that another network gave the images. It mirrors them: for DATA/run_1/a.jpg it has run_1/a.png (16
-    bits), a_depth.png or a_disp.npy of litemono predict, or a.npy. Default: what `prepare pack --frozen_depth` has packed."""
+    bits), a_depth.png or a_disp.npy of litemono predict, or a.npy. Default: what `litemono prepare maps` has packed."""
     frozen_is: Literal["depth", "inverse"] = "depth"
     """depth: metres, or depth up to one scale and shift. inverse: larger is nearer (DPT, MiDaS, every _disp.npy)."""
     frozen_factor: float = 256.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from litemono.demos import refine_results as results
 from litemono.demos.commands import DemoConfig, make_folder, run_all, say, say_done
 from litemono.synthetic.stand_in import write_stand_in
 from litemono.synthetic.writer import RenderedWorld, write_world
+from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import require
 
 RUN = "refined"
@@ -56,12 +58,16 @@ def refine(config: RefineDemo) -> int:
         return status
     picture = config.output / "demo.png"
     images = results.tests(world, trained_weights(config), config.output / "pictures")
-    results.print_table(results.score(images), len(images))
+    rows, seconds = results.score(images), time.monotonic() - start
+    results.print_table(rows, len(images))
     results.draw(images, picture)
+    record = {"seconds": round(seconds), "images": len(images), "errors": [row._asdict() for row in rows]}
+    write_atomically(config.output / "results.json", (json.dumps(record, indent=1) + "\n").encode())
     say_done(
-        time.monotonic() - start,
+        seconds,
         {
             picture: "image, given depth, refined depth, exact depth, error",
+            config.output / "results.json": "the table above",
             config.output / "pictures": "refined depth of the test street, as pictures and 16-bit PNGs",
             trained_weights(config): "weights, and validation.json with all errors",
             world.folder: "the rendered world; frozen/ has the depth to refine, masks/ the cars",

@@ -68,7 +68,7 @@ def score(images: list[Test]) -> list[Row]:
     """The refined depth first, then what it started from."""
     names = {
         "refined": "refined",
-        "aligned": "given, best scale and shift of the training streets",
+        "aligned": "given, best scale and shift",
         "given": "given as it is",
     }
     return [Row(name, errors(images, field, False), errors(images, field, True)) for field, name in names.items()]
@@ -95,7 +95,7 @@ def print_table(rows: list[Row], count: int) -> None:
         table.add_row(row.name, *(f"{value:.3f}" for value in (*row.all, *row.cars)))
     print()
     Console().print(table)
-    print("abs_rel and rmse (metres): lower is better; a1: higher. Nothing is scaled to the truth of the test images.")
+    print("abs_rel and rmse (metres): lower is better; a1: higher. Scale and shift are those of the training streets.")
 
 
 def draw(images: list[Test], path: Path) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from litemono.data.datasets.base import PackableDataset
 from litemono.utils.errors import UserError
 
-TYPES: dict[int, str] = {8: "u1", 16: "<u2"}  # numpy's names
+TYPES: dict[int, str] = {8: "u1", 16: "<u2", 32: "<f4"}  # numpy's names
 
 
 @dataclass
@@ -60,7 +60,7 @@ class PictureReader:
         return frame in self._rows
 
     def read(self, frame: int) -> np.ndarray:
-        """(h, w) uint8 or uint16."""
+        """(h, w) uint8, uint16 or float32."""
         if not self.has(frame):
             raise UserError(
                 f"frame {frame} has no picture in {self.path}; pack the split that needs it into the same folder"
