@@ -69,7 +69,8 @@ def pack_kind(root: Path, kind: Kind, folder: Path) -> int:
         for name, side, camera in cameras:
             path = pictures_file(root, store.dataset, kind.name, name, side)
             there = camera.pictures.get(kind.name)
-            frames = [frame for frame in camera.frames if there is None or frame not in there.frames]
+            done = set() if there is None else set(there.frames)
+            frames = [frame for frame in camera.frames if frame not in done]
             if frames:
                 chosen = [SplitLine(name, frame, side) for frame in frames]
                 camera.pictures[kind.name] = append(path, there, maps, chosen, index.fit, tick)
