@@ -15,6 +15,7 @@ from pathlib import Path
 from litemono.data.kitti.paths import KITTI_ADDRESS
 from litemono.data.packing import http, requirements
 from litemono.data.stores import packed
+from litemono.utils.archives import DAMAGED
 from litemono.utils.atomic_files import DISK_FULL
 from litemono.utils.errors import UserError, require
 
@@ -152,7 +153,7 @@ def what_is_wrong(path: Path, size: int | None) -> str | None:
         return None if packed.zip_is_whole(path) else "not a whole zip"
     try:
         zipfile.ZipFile(path).close()
-    except (OSError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         return str(error)
     return None
 

@@ -104,6 +104,11 @@ class ZipSource:
         try:
             file = path if isinstance(path, Path) else io.BufferedReader(http.RemoteFile(path), 1 << 18)
             self._zip = zipfile.ZipFile(file)
+        except UnicodeDecodeError:
+            raise UserError(
+                f"{path}: a name in this zip is marked as UTF-8 and is not; extract it and put the folder in its "
+                "place, or fetch it again"
+            ) from None
         except DAMAGED as error:
             raise UserError(f"{path}: not a complete zip ({error}); {self.remedy}") from None
         infos = {info.filename.removeprefix(top): info for info in self._zip.infolist() if not info.is_dir()}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.data.packing import download as downloads
 from litemono.data.packing.sources import FolderSource, ZipSource, find_frame
 from litemono.utils.errors import UserError
 
@@ -31,11 +32,31 @@ def test_frames_are_found_under_every_extension(tmp_path, extension):
         source.close()
 
 
-def test_a_zip_whose_names_are_not_utf_8_is_named(tmp_path):
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"\xed\xa0", b"\xc3("])
+def test_a_zip_whose_names_claim_to_be_utf_8_is_named_and_its_folder_is_read(tmp_path, name):
     path = write_zip(tmp_path / "a.zip", "drive_ä.png")
-    path.write_bytes(path.read_bytes().replace("ä".encode(), b"\xff\xfe"))
-    with pytest.raises(UserError, match=r"a\.zip: not a complete zip.*prepare download"):
+    path.write_bytes(path.read_bytes().replace("ä".encode(), name))
+    with pytest.raises(UserError, match=r"a\.zip: a name in this zip is marked as UTF-8 and is not; extract it"):
         ZipSource(path, "")
+
+
+@pytest.mark.parametrize("stranger", [b"stra\xdfe.png", b"\xbd\xd6\xb5\xc0.png"], ids=["latin-1", "gbk"])
+def test_names_in_other_alphabets_do_not_hide_a_zips_frames(tmp_path, stranger):
+    """Zips made on Windows hold names in the computer's own code page, without the mark of UTF-8."""
+    path, name = tmp_path / "a.zip", f"{DRIVE}/image_02/data/0000000005.png"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("x" * len(stranger), b"")
+        file.writestr(name, b"frame")
+    path.write_bytes(path.read_bytes().replace(b"x" * len(stranger), stranger))
+    assert ZipSource(path, "").find(name).read() == b"frame"
+
+
+def test_a_large_download_with_such_names_is_not_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "TEST_BYTES", 0)
+    path = write_zip(tmp_path / "a.zip", "drive_ä.png")
+    assert downloads.what_is_wrong(path, None) is None
+    path.write_bytes(path.read_bytes().replace("ä".encode(), b"\xff\xfe"))
+    assert "utf-8" in downloads.what_is_wrong(path, None)
 
 
 def test_a_member_that_would_unpack_to_gigabytes_is_refused_unread(tmp_path):
