@@ -40,9 +40,24 @@ class ExportConfig:
     batch: int | None = None
     """Fix the number of images of a pass. Default: any number."""
     compat: Literal["tensorrt8"] | None = None
-    """tensorrt8: float input, opset 16, no padding by reflection."""
+    """tensorrt8: float input, opset 16, no padding by reflection and no bicubic resize."""
     hub: Path | None = None
     """Write this folder in the layout of Hugging Face instead: model.safetensors, config.json and a model card."""
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    """Of ONNX. fp16: half the size, for GPUs. int8: convolutions in 8 bits, with ranges from --images or else --split."""
+    max_loss: float = 0.005
+    """Of fp16 and int8: by which part of itself abs_rel may grow on --split, or, without a split, the mean difference from the
+    network in terms of the mean value. Beyond it nothing is written."""
+    images: Path | None = None
+    """Folder of images from the camera: the file and the network are compared on all of them, and int8 takes its ranges from
+    32 of them."""
+    split: str | None = None
+    """Compare the errors of the file and of the network on the test images of a KITTI split, such as eigen, by the protocol
+    of Eigen et al."""
+    data_path: Path = Path("kitti_data")
+    """KITTI raw, for --split."""
+    gt_path: Path | None = None
+    """File of export_gt, for --split. Default: gt_depths_SPLIT.npz in data_path."""
 
 
 def export(config: ExportConfig) -> None:
@@ -57,7 +72,7 @@ def export(config: ExportConfig) -> None:
         from litemono.hub.writing import write_hub_folder
 
         return write_hub_folder(config.load_weights, config.model, height, width, config.hub)
-    from litemono.exporting import run
+    from litemono.exporting.run import run
 
     run(config, height, width)
 
@@ -72,6 +87,20 @@ def check(config: ExportConfig) -> tuple[int | None, int | None]:
         require(config.input == "float", "--compat tensorrt8: TensorRT 8 takes no uint8 input; add --input float")
         require(config.opset <= 17, f"--compat tensorrt8: it reads opsets up to 17, not {config.opset}")
     require(config.hub is None or config.output is None, "--hub and --output are two results; give one of them")
+    judged = config.precision != "fp32" or config.images or config.split
+    require(
+        config.hub is None or not judged,
+        "--hub writes the weights as they are: leave out --precision, --images, --split",
+    )
+    require(
+        config.precision == "fp32" or config.format == "onnx",
+        f"--precision {config.precision} is for --format onnx, not {config.format}",
+    )
+    require(
+        config.precision != "int8" or config.images or config.split,
+        "--precision int8 needs real frames for its ranges; add --images FOLDER, or --split with --data_path",
+    )
+    require(0 <= config.max_loss < float("inf"), f"--max_loss {config.max_loss}: must be at least 0")
     suffix = SUFFIXES[config.format]
     require(
         config.output is None or config.output.name.endswith(suffix),

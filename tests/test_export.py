@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
@@ -99,6 +100,19 @@ def test_padding_by_slices_computes_the_same_bits():
         assert torch.equal(net(x)[0], without_reflection(net)(x)[0])
 
 
+@pytest.mark.parametrize("name", ["lite-mono", "lite-mono-small", "lite-mono-8m", "midas-small"])
+def test_other_networks_are_exported_for_tensorrt8(run, tmp_path, name):
+    """Without what it reads otherwise. The large networks are recorded in benchmarks/results/README.md."""
+    net = networks.create(name, height=64, width=64)
+    fill(net)
+    weights.save_folder(tmp_path / "weights", net, None)
+    flags = ("--compat", "tensorrt8", "--input", "float")
+    outcome = run(*flags, folder=tmp_path / "weights", model=name)
+    assert outcome.code == 0, outcome
+    modes = [a.s for node in onnx.load(tmp_path / "net.onnx").graph.node for a in node.attribute if a.name == "mode"]
+    assert not {b"reflect", b"cubic"} & set(modes)
+
+
 @pytest.mark.parametrize("name", ["dpt-tiny"])
 def test_relative_networks_are_exported(run, tmp_path, name):
     net = networks.create(name, height=64, width=64)
@@ -109,6 +123,8 @@ def test_relative_networks_are_exported(run, tmp_path, name):
     assert litemono.load(weights=tmp_path / "net.onnx").kind == "relative"
     refused = run("--output_kind", "depth", folder=tmp_path / "relative", model=name)
     assert_refused(refused, "--output_kind depth", "export its disparity")
+    refused = run("--split", "eigen", folder=tmp_path / "relative", model=name)
+    assert_refused(refused, "--split", "relative depth", "give --images")
 
 
 def test_torch_exports_file_runs(run, ready, tmp_path):
@@ -120,6 +136,9 @@ def test_torch_exports_file_runs(run, ready, tmp_path):
     pixels = images(3)
     found = module(torch.from_numpy(pixels)).detach().numpy()
     assert found == pytest.approx(expected_disparity(ready, pixels), rel=1e-4)
+    content = path.read_bytes()
+    stored = content[-64:]
+    assert hashlib.sha256(content[:-64] + b"0" * 64).hexdigest().encode() == stored
 
 
 def test_the_file_is_evaluated_and_predicts_like_the_network(run, ready, tmp_path, capsys):

@@ -35,7 +35,7 @@ def built(tmp_path_factory) -> Path:
     roots = (f"-DONNXRUNTIME_ROOT={SDK or ''}", f"-DTORCH_ROOT={Path(torch.__file__).parent}")
     configured = _run("cmake", "-S", ROOT / "examples/cpp", "-B", folder, *roots)
     absent = re.search(
-        r'configuration file provided by "(\w+)"|Could NOT find (OpenSSL)|(ONNX Runtime) was not found',
+        r'provided\s+by\s+"(\w+)"|Could NOT find (OpenSSL)|(ONNX Runtime) was not found',
         configured.out + configured.err,
     )
     if absent and SDK is None:
