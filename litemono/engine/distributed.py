@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from litemono.engine.watchdog import LEAST_SECONDS
+from litemono.engine.watchdog import collective_seconds
 from litemono.utils.device import choose_device
 from litemono.utils.errors import USER_ERRORS, BadNode, UserError
 
@@ -42,7 +42,7 @@ class Processes:
     """Who am I, where do I compute, and the collectives that the trainer needs."""
 
     def __init__(self, device: str | None, hang_minutes: float | None = None) -> None:
-        """hang_minutes: that the watchdog waits; a collective waits twice as long."""
+        """hang_minutes: that the watchdog waits; a collective waits longer."""
         self.rank = int(os.environ.get("RANK", 0))
         self.size = int(os.environ.get("WORLD_SIZE", 1))
         self.device = choose_device(device)
@@ -55,8 +55,7 @@ class Processes:
             except RuntimeError as error:
                 raise BadNode(f"torch cannot use {self.device}: {str(error).splitlines()[0][:200]}") from None
         if self.size > 1:
-            # The watchdog (engine/watchdog.py) comes first: it says where each process was.
-            timeout = datetime.timedelta(seconds=2 * max(60 * (hang_minutes or 0.0), LEAST_SECONDS))
+            timeout = datetime.timedelta(seconds=collective_seconds(hang_minutes))
             if self.device.type == "cuda":
                 os.environ.setdefault("TORCH_NCCL_TRACE_BUFFER_SIZE", "2000")  # NCCL's record of its last calls,
                 os.environ.setdefault("TORCH_NCCL_DUMP_ON_TIMEOUT", "1")  # written where one of them takes too long

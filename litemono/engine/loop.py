@@ -87,15 +87,18 @@ def loop(t: Training, stop: StopFlag, profiler: Profiler, watchdog: Watchdog) ->
             if t.log.newest.skipped_in_a_row >= config.optim.max_bad_steps:
                 return give_up(t)
             if t.log.stop_requested:
-                return interrupted(t, stop)
-            if t.checkpoint_due():
-                t.save()
-                watchdog.beat()
+                with watchdog.writing():
+                    return interrupted(t, stop)
+            if t.checkpoint_due() or watchdog.too_short:
+                with watchdog.writing():
+                    t.save()
+            if watchdog.too_short:
+                raise UserError(watchdog.too_short)
         validated = validate(t.task, t.networks, t.data, processes, asked_to_stop, config.run.max_val_steps)
-        if validated is None:
-            return interrupted(t, stop)
-        close_epoch(t, validated)
-        watchdog.beat()
+        with watchdog.writing():
+            if validated is None:
+                return interrupted(t, stop)
+            close_epoch(t, validated)
     t.report.say(f"finished: weights in {config.folder / 'models'}")
     t.report.end("finished", cli.FINISHED)
     return cli.FINISHED

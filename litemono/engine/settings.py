@@ -88,8 +88,8 @@ class RunConfig:
     max_val_steps: int | None = None
     """Validate on so many batches only (a trial run); default: the whole split."""
     hang_minutes: float | None = None
-    """End the process when no step was finished for so long: its stacks go to the log, and a job is requeued. 0: never.
-    Default: 10, or 20 steps where that is longer."""
+    """End the training when no step was finished for so long: the stacks of its processes go to the log, and a job is requeued.
+    0: never. Default: 10, or 20 steps where that is longer; three steps at least. Shorter than a step: exit status 2."""
     tracker: Literal["wandb", "mlflow"] | None = None
     """Send the curves to an experiment tracker too: pip install 'litemono[wandb]' or 'litemono[mlflow]'. In a Slurm job wandb
     is offline unless WANDB_MODE says otherwise; mlflow writes to LOG_DIR/mlruns unless MLFLOW_TRACKING_URI does."""

@@ -5,11 +5,12 @@ writes a beat after each step; the watchdog is another process, because a proces
 stopped can do nothing about it:
 
     no beat in time   SIGCONT, in case the process was stopped; SIGQUIT: the stacks of all its threads on stderr (faulthandler)
-    2 s later         status.json gets the reason, and a thread of the training ends it with exit status 4 (cli.HUNG)
+                      $RUN/.hung-START.tmp, by which the watchdogs of other processes do the same: all stacks are in the log
+    2 s later (12 s)  status.json gets the reason, and a thread of the training ends it with exit status 4 (cli.HUNG)
     5 s later         SIGKILL, where that thread does not get its turn either
 
 The job is then requeued like after any crash (jobs/requeue.py). While the run starts, a process that computes is alive too:
-compiling and checking data have no steps.
+compiling and checking data have no steps. The start, the first steps, and writing checkpoints and weights may take longer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import json
+import math
 import os
 import signal
 import statistics
@@ -25,6 +27,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 from litemono.utils import cli
@@ -33,8 +36,17 @@ from litemono.utils.atomic_files import read_json, write_atomically
 LEAST_SECONDS = 600.0
 STEPS_MISSED = 20  # of the median step
 REMEMBERED = 50  # steps, for their median
-DUMP_SECONDS, EXIT_SECONDS = 2.0, 5.0
+MORE_SECONDS, MORE_SECONDS_GIVEN = 1200.0, 120.0  # for the start and for writing; where --hang_minutes is given
+FIRST_STEPS = 2  # without the very first, after which it is known how long one takes
+DUMP_SECONDS, OTHERS_SECONDS, EXIT_SECONDS = 2.0, 10.0, 5.0
 TICKS_ALIVE = 20  # hundredths of a second of processor time that show a starting process computes
+
+
+def collective_seconds(hang_minutes: float | None) -> float:
+    """After which a collective fails that another process does not join: later than the watchdog, which says more."""
+    if not hang_minutes:
+        return LEAST_SECONDS + MORE_SECONDS + 120
+    return 60 * hang_minutes + MORE_SECONDS_GIVEN + 120
 
 
 class Watchdog:
@@ -56,6 +68,7 @@ class Watchdog:
             "litemono.engine.watchdog",
             str(os.getpid()),
             str(folder.absolute()) if main else "",
+            shared_file(folder),
         ]
         root = Path(__file__).resolve().parents[2]
         self._process = subprocess.Popen(
@@ -72,10 +85,32 @@ class Watchdog:
     @property
     def limit(self) -> float:
         """Seconds that may pass between two beats."""
-        usual = STEPS_MISSED * statistics.median(self._steps) if self._steps else 0.0
-        if self._given is None:
-            return max(LEAST_SECONDS, usual)
-        return max(self._given, 3 * usual / STEPS_MISSED)  # less than a step would end every run
+        usual = statistics.median(self._steps) if self._steps else 0.0
+        limit = max(LEAST_SECONDS, STEPS_MISSED * usual) if self._given is None else max(self._given, 3 * usual)
+        return limit if len(self._steps) >= FIRST_STEPS else limit + self._more
+
+    @property
+    def _more(self) -> float:
+        """Seconds that the start, the first steps and writing may take beyond a step."""
+        return MORE_SECONDS if self._given is None else MORE_SECONDS_GIVEN
+
+    @property
+    def too_short(self) -> str:
+        """Why --hang_minutes would end every run; "" where it would not, or that is not known yet."""
+        if not self._given or len(self._steps) < FIRST_STEPS or statistics.median(self._steps) <= self._given:
+            return ""
+        step = statistics.median(self._steps)
+        return (
+            f"--hang_minutes {self._given / 60:g}: a step takes {step:.1f} s here, so every run would count as hung; give "
+            f"--hang_minutes {math.ceil(STEPS_MISSED * step / 60)} or leave it out"
+        )
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """While the context is open, weights or a checkpoint are written, which may take longer than a step."""
+        self._send("beat", self.limit + self._more)
+        yield
+        self.beat()
 
     def beat(self, step_taken: bool = False) -> None:
         """Tell the watchdog that the training works. step_taken: since the last call, a step was taken."""
@@ -111,11 +146,22 @@ class Watchdog:
         self.close()
 
 
+def shared_file(folder: Path) -> str:
+    """By which the watchdog of one process calls on the others of this start; "" where there is one process.
+
+    The next start removes it with all temporary files of the run folder.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return ""
+    names = ("SLURM_JOB_ID", "SLURM_RESTART_COUNT", "MASTER_PORT", "TORCHELASTIC_RESTART_COUNT")
+    return str(folder.absolute() / f".hung-{'-'.join(os.environ.get(name, '0') for name in names)}.tmp")
+
+
 # ---------------------------------------------------------------- the process beside
 
 
-def watch(pid: int, folder: Path | None) -> None:
-    """Read beats from stdin until the training closes it or hangs."""
+def watch(pid: int, folder: Path | None, shared: Path | None) -> None:
+    """Read beats from stdin until the training closes it or hangs, or the watchdog of another of its processes says so."""
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)  # meant for the training; the end of stdin tells when it is gone
     beats = Beats()
@@ -128,8 +174,9 @@ def watch(pid: int, folder: Path | None) -> None:
         computed = beats.starting and processor_ticks(pid) >= ticks + TICKS_ALIVE
         if computed or beats.count > seen:
             ticks, seen, silent = processor_ticks(pid), beats.count, 0.0
-        if silent > beats.limit and alive(pid):
-            end(pid, folder, silent, beats)
+        elsewhere = shared is not None and shared.exists()
+        if (silent > beats.limit or elsewhere) and alive(pid):
+            end(pid, folder, reason(pid, silent, beats, elsewhere), beats, shared)
             return
 
 
@@ -151,10 +198,18 @@ class Beats:
         self.ended.set()
 
 
-def end(pid: int, folder: Path | None, silent: float, beats: Beats) -> None:
-    """Stacks into the log, the reason into status.json, then the end of the training."""
+def reason(pid: int, silent: float, beats: Beats, elsewhere: bool) -> str:
     what = "the start made no progress" if beats.starting else "no step was finished"
-    message = f"hung: {what} for {silent:.0f} s (--hang_minutes); the stacks of process {pid} are in the log"
+    how_long = f"{what} for {silent:.0f} s (--hang_minutes)"
+    found = "another process of this training hangs" if elsewhere else how_long
+    return f"hung: {found}; the stacks of process {pid} are in the log"
+
+
+def end(pid: int, folder: Path | None, message: str, beats: Beats, shared: Path | None) -> None:
+    """Stacks into the log, the reason into status.json, then the end of the training."""
+    if shared is not None:
+        with contextlib.suppress(OSError):  # without it, the others see the connection close
+            shared.touch()
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)
         print(f"watchdog: {message}", file=sys.stderr, flush=True)
@@ -162,9 +217,15 @@ def end(pid: int, folder: Path | None, silent: float, beats: Beats) -> None:
         time.sleep(DUMP_SECONDS)
         if beats.ended.is_set():  # it ended meanwhile
             return
+        if shared is not None:
+            # With this process gone, the others would end before they have shown their stacks. It makes no more steps.
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(OTHERS_SECONDS)
         if folder is not None:
             note(folder, pid, message)
-        print("hung", flush=True)
+        with contextlib.suppress(BrokenPipeError):  # it has ended meanwhile
+            print("hung", flush=True)
+        os.kill(pid, signal.SIGCONT)
         deadline = time.monotonic() + EXIT_SECONDS
         while alive(pid) and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -198,4 +259,4 @@ def alive(pid: int) -> bool:
 
 
 if __name__ == "__main__":
-    watch(int(sys.argv[1]), Path(sys.argv[2]) if sys.argv[2] else None)
+    watch(int(sys.argv[1]), *(Path(path) if path else None for path in sys.argv[2:4]))

@@ -17,11 +17,12 @@ from conftest import ROOT
 from test_train import EPOCH_STEPS, EPOCHS, ONE_THREAD, assert_same_training, flags, scalars
 
 from litemono.engine import watchdog
-from litemono.engine.watchdog import LEAST_SECONDS, Watchdog
+from litemono.engine.watchdog import FIRST_STEPS, LEAST_SECONDS, Watchdog
 from litemono.utils.cli import HUNG
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="stopped and stuck processes of Linux")
 HANG_MINUTES = "0.2"
+FIRST = FIRST_STEPS + 1  # after so many steps the limit is --hang_minutes
 
 
 def train(*arguments: object, start_new_session: bool = False) -> subprocess.Popen:
@@ -60,7 +61,7 @@ def undisturbed(street, tmp_path_factory) -> Path:
 
 def test_a_stopped_process_is_ended_with_its_stacks_and_resumes_to_the_same_bits(street, tmp_path, undisturbed):
     process = train(*flags(street, tmp_path))
-    wait_for_steps(tmp_path / "run", 2)
+    wait_for_steps(tmp_path / "run", FIRST)
     process.send_signal(signal.SIGSTOP)
     output = process.communicate(timeout=120)[0]
     assert process.returncode == HUNG, output
@@ -76,7 +77,7 @@ def test_a_read_that_never_returns_is_found(street, tmp_path, undisturbed):
     """A frame of the second epoch turns into a FIFO, as on a file server that no longer answers."""
     copy = shutil.copytree(street, tmp_path / "data")
     process = train(*flags(copy, tmp_path))
-    wait_for_steps(tmp_path / "run", 1)
+    wait_for_steps(tmp_path / "run", FIRST)
     for path in copy.rglob("*.png"):
         path.unlink()
         os.mkfifo(path)
@@ -88,7 +89,7 @@ def test_a_read_that_never_returns_is_found(street, tmp_path, undisturbed):
 def test_a_job_that_was_suspended_continues_when_it_is_resumed(street, tmp_path, undisturbed):
     """Slurm stops all processes of a job, the watchdog too; so does Ctrl-Z."""
     process = train(*flags(street, tmp_path), start_new_session=True)
-    wait_for_steps(tmp_path / "run", 1)
+    wait_for_steps(tmp_path / "run", FIRST)
     os.killpg(process.pid, signal.SIGSTOP)
     time.sleep(1.5 * 60 * float(HANG_MINUTES))
     os.killpg(process.pid, signal.SIGCONT)
@@ -118,3 +119,31 @@ def test_the_limit_follows_the_steps_and_is_never_below_three_of_them(monkeypatc
     assert after_steps(None, 100.0).limit == pytest.approx(2000)
     assert after_steps(1.0, 1.0).limit == 60
     assert after_steps(1.0, 50.0).limit == pytest.approx(150), "shorter than a step would end every run"
+    assert (
+        after_steps(1.0, 50.0).too_short == "" == after_steps(None, 5000.0).too_short == after_steps(0, 5.0).too_short
+    )
+    assert "a step takes 70.0 s here" in after_steps(1.0, 70.0).too_short
+    assert "give --hang_minutes 24" in after_steps(1.0, 70.0).too_short
+
+
+def test_a_time_shorter_than_a_step_ends_the_run_with_the_reason_and_a_checkpoint(street, tmp_path):
+    """A hundredth of a second of --hang_minutes; the watchdog itself waits for three steps."""
+    command = [sys.executable, "-m", "litemono.train", *map(str, flags(street, tmp_path)), "--hang_minutes", "0.0001"]
+    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "so every run would count as hung" in done.stderr.splitlines()[-1]
+    assert list((tmp_path / "run/checkpoints").glob("step_*.pt")) and "Traceback" not in done.stderr
+
+
+def test_a_checkpoint_may_take_longer_than_a_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(watchdog, "MORE_SECONDS_GIVEN", 30.0)
+    sent = []
+    monkeypatch.setattr(Watchdog, "_send", lambda self, kind, limit: sent.append(limit))
+    dog = Watchdog(tmp_path, 0)
+    dog._given = 60.0
+    with dog.writing():
+        assert sent == [120.0]
+    assert sent == [120.0, 90.0], "no step was taken yet"
+    assert (
+        watchdog.collective_seconds(1) > 60 + 30 and watchdog.collective_seconds(None) > watchdog.LEAST_SECONDS + 1200
+    )
