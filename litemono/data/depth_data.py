@@ -12,7 +12,7 @@ from litemono.data.depth_source import DepthUnit, check_depth
 from litemono.data.fit import FitName
 from litemono.data.missing_frames import check_frames
 from litemono.data.stores.base import FrameStore
-from litemono.data.stores.folder import open_originals
+from litemono.data.stores.folder import open_originals, stage
 from litemono.data.stores.packed import PackedStore
 from litemono.utils.errors import UserError
 
@@ -43,6 +43,8 @@ class Reading(Protocol):
     def skip_missing(self) -> bool: ...
     @property
     def fit(self) -> FitName: ...
+    @property
+    def stage(self) -> str | None: ...
 
 
 def open_set(
@@ -56,6 +58,7 @@ def open_set(
             "aligns scale and shift (ssi-trimmed), or leave the data set out"
         )
     store = open_fitted(chosen.dataset.name, chosen.root, data.png, data.fit, size)
+    stage(store, data.stage)
     lines, source = chosen.dataset.lines(chosen.root, chosen.split, which, (0,))
     lines = check_frames(store, lines, (0,), False, data.skip_missing, source)
     return DepthSamples(store, check_depth(store, lines, unit, source), unit, target, data.fit, size)

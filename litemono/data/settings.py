@@ -54,6 +54,9 @@ class FramesConfig(WorkersConfig):
     split: Annotated[str | None, arg(help=SPLIT_HELP)] = None
     png: bool = False
     """Of a frame that is there as .png (as KITTI ships it) and as .jpg, take the .png; either is read where it is alone."""
+    stage: Annotated[str | None, arg(metavar="auto|DIR")] = None
+    """Copy a pack to this folder on the node's own disk, once per node and while training begins, and read it there. auto:
+    $SLURM_TMPDIR or $TMPDIR."""
     skip_missing: bool = False
     """Train on the split lines whose frames exist instead of stopping at the first check."""
 

@@ -43,7 +43,7 @@ FORMAT = 3  # of the checkpoints' contents
 
 MAY_CHANGE = {
     # where the data are; the lists of samples are compared by their fingerprints
-    *("data_path", "split", "skip_missing", "png", "num_workers"),
+    *("data_path", "split", "skip_missing", "png", "num_workers", "stage"),
     # how it is computed
     *("device", "precision", "compile", "cuda_graph", "grad_checkpoint", "batch_size", "accumulate"),
     # how long it runs, and when it gives up

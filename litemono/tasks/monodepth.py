@@ -21,7 +21,7 @@ from litemono.data.augment import Views, prepare
 from litemono.data.batch import Batch
 from litemono.data.missing_frames import check_frames
 from litemono.data.stores.base import SizedStore
-from litemono.data.stores.folder import open_store
+from litemono.data.stores.folder import open_store, stage
 from litemono.data.triplets import TripletDataset
 from litemono.engine.distributed import Processes
 from litemono.engine.precision import HALF, to_channels_last
@@ -59,6 +59,7 @@ class Monodepth:
     def data(self, processes: Processes) -> TaskData:
         d, m = self.config.data, self.config.model
         store = open_store(d.dataset, d.data_path, d.png, m.height, m.width)
+        stage(store, d.stage)
         train, val = (open_dataset(self.config, which, store) for which in ("train", "val"))
         return frame_data(train, val, d, self.config, processes)
 

@@ -78,6 +78,13 @@ def try_lock(file: IO, timeout: float = 0.0) -> bool:
             raise
 
 
+def try_shared_lock(file: IO) -> None:
+    """Lock the file beside others that do the same, until it is closed. Raises NoLocks."""
+    if fcntl is None:
+        raise NoLocks
+    fcntl.flock(file, fcntl.LOCK_SH)
+
+
 @contextmanager
 def writable(path: Path | str) -> Iterator[None]:
     """Around what makes or opens `path`: a place where nothing can be written is a UserError."""

@@ -13,7 +13,7 @@ from litemono.data.datasets.base import Dataset, PackableDataset, Size
 from litemono.data.fit import Fit
 from litemono.data.stores import packed, packed_index
 from litemono.data.stores.arrays import picture_of, read_picture
-from litemono.data.stores.base import SizedStore
+from litemono.data.stores.base import FrameStore, SizedStore
 from litemono.data.stores.headers import BadFile, image_size
 from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, to_rgb, unreadable, upright
 from litemono.utils.atomic_files import may_pass
@@ -27,6 +27,17 @@ def open_store(dataset: str, root: Path | str, png: bool, height: int, width: in
         store.check_size(height, width)
         return store
     return ResizedStore(store, height, width)
+
+
+def stage(store: SizedStore | FrameStore, flag: str | None) -> None:
+    """Let a pack be read from the node's own disk; flag: the value of --stage. UserError for a folder of images."""
+    if flag is None:
+        return
+    if not isinstance(store, packed.PackedStore):
+        raise UserError(
+            "--stage: copies a pack, and --data_path is a folder of images; pack it: python -m litemono.prepare pack"
+        )
+    store.stage(flag)
 
 
 def open_originals(dataset: str, root: Path | str, png: bool) -> FolderStore | packed.PackedStore:

@@ -17,6 +17,8 @@ import os
 import shlex
 import zipfile
 import zlib
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +26,9 @@ import numpy as np
 from litemono.data.datasets.base import PackableDataset
 from litemono.data.fit import Fit
 from litemono.data.stores.arrays import picture_of, read_picture
-from litemono.data.stores.packed_index import Camera, frames_file, read_index
+from litemono.data.stores.packed_index import INDEX_FILE, Camera, frames_file, read_index
 from litemono.data.stores.packed_pictures import PictureReader, pictures_file
+from litemono.data.stores.staging import Part, Staging
 from litemono.utils.archives import DAMAGED
 from litemono.utils.errors import UserError
 
@@ -65,10 +68,29 @@ class PackedStore:
             raise UserError(f"--data_path {root}: packed from --dataset {self.index.dataset[:100]}, not {dataset.name}")
         self._rows: dict[tuple[str, str], dict[int, int]] = {}  # row in the file by frame number
         self._files: dict[tuple[str, str], int] = {}
+        self._replaced: list[int] = []  # descriptors that other threads may still read from
+        self._staging: Staging | None = None
         self._pictures: dict[tuple[str, str, str], PictureReader] = {}  # by kind, folder, side
         for folder, drive in self.index.drives.items():
             for side, camera in drive.cameras.items():
                 self._add_camera(folder, side, camera)
+
+    def stage(self, flag: str) -> None:
+        """Read from a copy on the node's own disk, made from the first read on; flag: the value of --stage."""
+        self._staging = Staging(self.root, list(self._parts()), self.root / INDEX_FILE, flag)
+
+    def _parts(self) -> Iterator[Part]:
+        for folder, drive in self.index.drives.items():
+            for side, camera in drive.cameras.items():
+                path = frames_file(self.root, self.dataset, folder, side)
+                yield Part(path, self.index.frame_bytes, camera.crc32, partial(self._use_copy, folder, side))
+        for reader in self._pictures.values():
+            yield Part(reader.path, reader.pictures.picture_bytes, reader.pictures.crc32, reader.use_copy)
+
+    def _use_copy(self, folder: str, side: str, path: Path) -> None:
+        key = self._name(folder), side
+        before, self._files[key] = self._files.get(key), os.open(path, os.O_RDONLY)
+        self._replaced += [] if before is None else [before]
 
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
         planes = np.empty((3, self.height, self.width), np.uint8)
@@ -197,6 +219,8 @@ class PackedStore:
     def _file(self, folder: str, side: str) -> int:
         """Descriptor of a camera's file, opened when it is first read."""
         key = self._name(folder), side
+        if self._staging:
+            self._staging.start()
         if key not in self._files:
             opened = os.open(frames_file(self.root, self.dataset, folder, side), os.O_RDONLY)
             if self._files.setdefault(key, opened) != opened:  # another thread was faster
@@ -204,5 +228,5 @@ class PackedStore:
         return self._files[key]
 
     def __del__(self) -> None:
-        for file in self.__dict__.get("_files", {}).values():
+        for file in (*self.__dict__.get("_files", {}).values(), *self.__dict__.get("_replaced", ())):
             os.close(file)

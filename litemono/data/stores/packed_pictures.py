@@ -48,13 +48,18 @@ class PictureReader:
         """UserError where the file is shorter than the index says."""
         self.path, self.pictures = path, pictures
         self._rows = {frame: row for row, frame in enumerate(pictures.frames)}
-        self._file = -1
+        self._file = self._replaced = -1
         there, needed = path.stat().st_size if path.is_file() else 0, len(pictures.frames) * pictures.picture_bytes
         if there < needed:
             raise UserError(
                 f"{path}: {there} of {needed} bytes are there; the pack is damaged. Run the same "
                 "python -m litemono.prepare pack again: it packs what is incomplete anew"
             )
+
+    def use_copy(self, path: Path) -> None:
+        """Read from a copy of the file from now on."""
+        self._replaced = self._file  # other threads may still read from it
+        self._file = os.open(path, os.O_RDONLY)
 
     def has(self, frame: int) -> bool:
         return frame in self._rows
@@ -89,5 +94,6 @@ class PictureReader:
         return self._file
 
     def __del__(self) -> None:
-        if self.__dict__.get("_file", -1) >= 0:
-            os.close(self._file)
+        for file in (self.__dict__.get("_file", -1), self.__dict__.get("_replaced", -1)):
+            if file >= 0:
+                os.close(file)
