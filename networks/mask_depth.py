@@ -42,7 +42,7 @@ class MaskDepthNet(nn.Module):
 
     def settings(self) -> dict[str, object]:
         """What makes the network again, for a weights folder."""
-        return {"network": self.name}
+        return {"network": self.name, "output": self.spec.output}
 
     def forward(self, background: Tensor, picture: Tensor) -> Tensor:
         both = torch.cat([normalise(image, self.spec.normalisation) for image in (background, picture)], dim=1)

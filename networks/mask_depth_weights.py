@@ -30,9 +30,9 @@ def load(folder: Path) -> MaskDepthNet:
 
 def stored_name(folder: Path) -> str:
     """Of the network in a weights folder. Raises NetworkError where there is none of mask and depth."""
-    file = Path(folder) / SETTINGS
-    name = weights.read_settings(file).get("network") if file.is_file() else None
-    if name not in MASK_NETWORKS:
+    stored = weights.stored_settings(folder)
+    name = stored.get("network")
+    if not weights.are_of_masks(stored) or name not in MASK_NETWORKS:
         raise NetworkError(
             f"{folder} has no weights of a network of mask and depth (litemono segment); give a folder such as RUN/models/last"
         )

@@ -15,8 +15,8 @@ SETTINGS = str(ONE_FILE.settings)
 
 def is_refiner(folder: Path) -> bool:
     """Whether a folder says that it has the weights of a refiner."""
-    file = Path(folder) / SETTINGS
-    return file.is_file() and weights.read_settings(file).get("network") in REFINERS
+    stored = weights.stored_settings(folder)
+    return stored.get("network") in REFINERS and not weights.are_of_masks(stored)
 
 
 def load_refiner(folder: Path) -> RefineNet:

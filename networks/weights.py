@@ -60,7 +60,13 @@ def load_depth(folder: Path, name: str, height: int | None = None, width: int | 
 
     folder: also a published file of DPT or MiDaS. Its attention is recognised by its tensors.
     """
-    folder, spec = Path(folder), registry.get(name)
+    folder = Path(folder)
+    if are_of_masks(stored_settings(folder)):
+        raise NetworkError(
+            f"{folder}: these are weights of mask and depth (litemono segment), which need a background beside each picture; use "
+            "litemono segment-apply"
+        )
+    spec = registry.get(name)
     first = _place(folder, spec.weights.files[0][1])
     _check_place(folder, spec)
     _check_exists(first)
@@ -128,6 +134,17 @@ def stored_metric_head(folder: Path) -> MetricHead | None:
     if not (math.isfinite(found.scale) and math.isfinite(found.shift) and found.scale > 0):
         raise NetworkError(f"{file}: metric_head is {head!r}; scale must be positive, both finite")
     return found
+
+
+def stored_settings(folder: Path) -> dict[str, object]:
+    """Of the network in a weights folder; {} where it has no settings file."""
+    file = Path(folder) / str(registry.ONE_FILE.settings)
+    return read_settings(file) if file.is_file() else {}
+
+
+def are_of_masks(stored: dict[str, object]) -> bool:
+    """Whether stored settings are of a network of mask and depth; some refiners have the same names."""
+    return stored.get("output") == "mask-and-depth"
 
 
 def read_settings(file: Path) -> dict[str, object]:

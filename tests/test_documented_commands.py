@@ -10,6 +10,8 @@ import pytest
 from conftest import ROOT
 
 from litemono.__main__ import COMMANDS
+from litemono.synthetic.__main__ import OTHERS
+from litemono.tasks import COMMANDS as TRAININGS
 from litemono.utils import cli
 
 DOCUMENTS = sorted(
@@ -18,6 +20,8 @@ DOCUMENTS = sorted(
 )
 STARTS = {"evaluate": ["evaluate"], "export_gt": ["export-gt"]}
 """Programs of our own beside litemono."""
+CHOSEN_BY_A_WORD = {"submit": TRAININGS, "synthetic": OTHERS}
+"""Commands whose first word decides which flags there are."""
 
 
 def documented(document: str) -> list[str]:
@@ -70,8 +74,8 @@ def test_the_command_lines_of_a_document_are_understood(document, capsys):
         name, *rest = words
         assert name in COMMANDS, f"{document}: {line}"
         main = importlib.import_module(COMMANDS[name].module).main
-        training = [rest.pop(0)] if name == "submit" and rest[:1] == ["finetune"] else []
-        settings = cli.parts_of(main, [f"litemono {name}", *training]).settings
+        choice = [rest.pop(0)] if rest[:1] and rest[0] in CHOSEN_BY_A_WORD.get(name, ()) else []
+        settings = cli.parts_of(main, [f"litemono {name}", *choice]).settings
         try:
             cli.parse(settings, name, "", rest)
         except SystemExit as left:

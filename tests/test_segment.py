@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from test_train import ONE_THREAD, assert_same_training, scalars, wait_for_step
 from tiny_kitti import assert_refused, invoke
 
 from litemono import prepare, submit
+from litemono.engine.tensorboard import events_in
 from litemono.segment import main
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -91,6 +93,22 @@ def test_submit_and_sweep_take_the_command_and_its_flags(rooms, tmp_path, monkey
     assert done.code == 0 and "--array=0-3" in done.out, done.err
     done = invoke(submit.main, capsys, "segment", *flags(rooms, tmp_path), "--max_steps", 1, "--cluster", "debug")
     assert done.code == 0 and "finished: weights in" in done.out, done.err
+
+
+def test_profile_says_how_long_a_step_waits_for_data(rooms, tmp_path, capsys):
+    done = invoke(main, capsys, *flags(rooms, tmp_path), "--num_epochs", 4, "--profile", 3)
+    assert done.code == 0, done.err
+    summary = (tmp_path / "run/profile/summary.txt").read_text()
+    assert re.search(r"Waiting for data: [\d.]+% of the time", summary)
+    for part in ("augmentation", "network", "objective"):
+        assert part in summary
+
+
+def test_tensorboard_has_picture_prediction_truth_and_error_side_by_side(uninterrupted):
+    values = [value for event in events_in(uninterrupted / "val") for value in event.summary.value]
+    images = [value for value in values if value.tag in ("mask/0", "depth/0")]
+    assert {value.tag for value in images} == {"mask/0", "depth/0"}
+    assert all((value.image.height, value.image.width) == (SIZE[0], 4 * SIZE[1]) for value in images)
 
 
 def spoil_mask(root: Path) -> None:

@@ -20,6 +20,7 @@ class Demo(NamedTuple):
 DEMOS = {
     "monodepth": Demo("litemono.demos.monodepth:MonodepthDemo", "litemono.demos.monodepth:monodepth"),
     "refine": Demo("litemono.demos.refine:RefineDemo", "litemono.demos.refine:refine"),
+    "segment": Demo("litemono.demos.segment:SegmentDemo", "litemono.demos.segment:segment"),
 }
 
 if TYPE_CHECKING:  # a type checker cannot read the registry

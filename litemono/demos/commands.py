@@ -25,7 +25,8 @@ class DemoConfig:
     """Which demo, and where it works; the defaults take some minutes on two cores."""
 
     task: TaskName = "monodepth"
-    """What is shown. monodepth: depth from video alone; refine: metres from another network's depth. Each has flags of its own:
+    """What is shown. monodepth: depth from video alone; refine: metres from another network's depth; segment: masks and
+    depth of persons before known backgrounds. Each has flags of its own:
     --task NAME --help."""
     output: Path = Path("demo")
     """Folder for everything: world, runs, pictures. The same command again continues with what is there."""

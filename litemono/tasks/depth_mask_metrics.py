@@ -41,10 +41,11 @@ def similarity(prediction: np.ndarray, truth: np.ndarray) -> float:
 
 def scores(prediction: Tensor, mask: Tensor, depth: Tensor) -> list[Scores]:
     """Of each picture. prediction: (B, 2, H, W) probability of the mask, and depth; mask, depth: (B, 1, H, W); all in [0, 1]."""
-    return [_score(*maps) for maps in zip(_bytes(prediction), _bytes(mask), _bytes(depth), strict=True)]
+    return [score_picture(*maps) for maps in zip(_bytes(prediction), _bytes(mask), _bytes(depth), strict=True)]
 
 
-def _score(prediction: np.ndarray, mask: np.ndarray, depth: np.ndarray) -> Scores:
+def score_picture(prediction: np.ndarray, mask: np.ndarray, depth: np.ndarray) -> Scores:
+    """Of 8-bit pictures: prediction (2, H, W), mask (1, H, W) 0 or 255, depth (1, H, W)."""
     predicted, there = prediction[0] > 127, mask[0] > 127
     union = (predicted | there).sum()
     return Scores(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 
-from networks import mask_depth_weights
+from networks import mask_depth_weights, weights
 from networks.errors import NetworkError
+from networks.imagenet import load_unet_imagenet
 from networks.mask_depth import create_mask_network
+from networks.refiner_weights import is_refiner
 from networks.registry import MASK_NETWORKS
 
 
@@ -54,6 +57,23 @@ def test_a_weights_folder_gives_the_network_again(net, tmp_path):
     inputs = pictures(32, 64)
     assert again.name == net.name and (again.height, again.width) == (32, 64)
     assert torch.equal(again(*inputs), net(*inputs))
+
+
+def test_programs_for_depth_alone_say_which_program_takes_them(net, tmp_path):
+    mask_depth_weights.save(tmp_path / "weights", net)
+    assert not is_refiner(tmp_path / "weights")
+    with pytest.raises(NetworkError, match="weights of mask and depth .* use litemono segment-apply"):
+        weights.load_depth(tmp_path / "weights", "lite-mono")
+
+
+def test_an_imagenet_encoder_sees_each_picture_with_half_the_weight(tmp_path):
+    resnet = timm.create_model("resnet18")
+    torch.save(resnet.state_dict(), tmp_path / "resnet18.pth")
+    body = create_mask_network("unet-resnet18", height=32, width=32).published
+    load_unet_imagenet(body, tmp_path / "resnet18.pth")
+    image = torch.rand(1, 3, 32, 32)
+    torch.testing.assert_close(body.encoder.conv1(torch.cat([image, image], 1)), resnet.conv1(image))
+    assert torch.equal(body.encoder.layer4[1].conv2.weight, resnet.layer4[1].conv2.weight)
 
 
 def test_other_folders_are_refused(net, tmp_path):
