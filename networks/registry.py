@@ -107,14 +107,22 @@ ONE_FILE = WeightsFormat((("published", "model.pt"),), settings="network.json")
 VIT_ATTENTIONS = ("softmax", "performer", "memory-compressed-2", "memory-compressed-3")
 
 
-def _relative(name: str, family: str, normalisation: Normalisation, constructor: str, **more: Any) -> NetworkSpec:
-    """Networks that predict inverse depth up to scale and shift, at one scale."""
+def _one_file(
+    name: str,
+    family: str,
+    normalisation: Normalisation,
+    constructor: str,
+    output: Output = "relative",
+    multiple: int = 32,
+    **more: Any,
+) -> NetworkSpec:
+    """A network with one output, at the size of its input, and one file of weights."""
     return NetworkSpec(
         name=name,
         family=family,
-        input=InputRule(multiple=32, smallest=32),
+        input=InputRule(multiple, smallest=32),
         normalisation=normalisation,
-        output="relative",
+        output=output,
         scales=(0,),
         weights=ONE_FILE,
         constructor=constructor,
@@ -139,25 +147,16 @@ SPECS = {
             for name in VARIANTS
         ),
         *(
-            _relative(name, "dpt", HALF, "create_dpt", attentions=VIT_ATTENTIONS, recomputes=True)
+            _one_file(name, "dpt", HALF, "create_dpt", attentions=VIT_ATTENTIONS, recomputes=True)
             for name in ("dpt-hybrid", "dpt-large", "dpt-tiny")
         ),
-        _relative("midas-v21", "midas", IMAGENET, "create_midas_v21"),
-        _relative("midas-small", "midas", IMAGENET, "create_midas_small"),
+        _one_file("midas-v21", "midas", IMAGENET, "create_midas_v21"),
+        _one_file("midas-small", "midas", IMAGENET, "create_midas_small"),
     )
 }
 
 REFINERS = {
-    name: NetworkSpec(
-        name=name,
-        family="refine",
-        input=InputRule(multiple, smallest=32),
-        normalisation=IMAGENET,
-        output="metric",
-        scales=(0,),
-        weights=ONE_FILE,
-        constructor=constructor,
-    )
+    name: _one_file(name, "refine", IMAGENET, constructor, "metric", multiple)
     for name, multiple, constructor in (
         ("unet-resnet18", 32, "create_unet_resnet18"),
         ("affine", 1, "create_affine"),
@@ -166,16 +165,7 @@ REFINERS = {
 }
 
 MASK_NETWORKS = {
-    name: NetworkSpec(
-        name=name,
-        family="mask_depth",
-        input=InputRule(multiple, smallest=32),
-        normalisation=IMAGENET,
-        output="mask-and-depth",
-        scales=(0,),
-        weights=ONE_FILE,
-        constructor=constructor,
-    )
+    name: _one_file(name, "mask_depth", IMAGENET, constructor, "mask-and-depth", multiple)
     for name, multiple, constructor in (("cnn", 4, "create_cnn"), ("unet-resnet18", 32, "create_unet_resnet18"))
 }
 """Background and picture -> mask and depth. constructor(spec, height, width)."""
