@@ -11,8 +11,7 @@ Mask and depth are those at the middle of each pixel: exact, but for the 8 bits 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+import shlex
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -24,17 +23,14 @@ from PIL import Image
 from litemono.data.datasets.composites import BACKGROUNDS, DEPTHS, KINDS, MASKS, PICTURES
 from litemono.data.settings import default_workers
 from litemono.synthetic.rooms import Room, camera, look, make_figure, make_room
-from litemono.synthetic.world_folder import make_once
+from litemono.synthetic.world_folder import make_once, render_all
 from litemono.utils import cli
 from litemono.utils.errors import require
-from litemono.utils.parallel import end_with_parent, fork_context, ordered_map
-from litemono.utils.progress import track
 
 VERSION = 1  # of the rendering: raise it when the same settings give other pictures
 SAMPLES = 2  # rays per pixel side
 NEAREST = 1.0  # metres that are 255 in a depth picture
 ROOM, FIGURE, POSE, BACKGROUND_CAMERA, PICTURE_CAMERA = range(5)  # what random numbers are for
-AHEAD_PER_WORKER = 4
 
 
 @dataclass(frozen=True)
@@ -80,17 +76,7 @@ def _write(settings: CompositeSettings, num_workers: int, folder: Path) -> None:
     for kind in KINDS:
         (folder / kind).mkdir(parents=True)
     rooms = range(1, settings.backgrounds + 1)
-    for _ in track(_render_all(folder, settings, rooms, num_workers), len(rooms), "rooms"):
-        pass
-
-
-def _render_all(folder: Path, settings: CompositeSettings, rooms: range, num_workers: int) -> Iterator[None]:
-    write = partial(_write_room, folder, settings)
-    if num_workers == 1:
-        yield from map(write, rooms)
-        return
-    with ProcessPoolExecutor(num_workers, mp_context=fork_context(), initializer=end_with_parent) as executor:
-        yield from ordered_map(executor, write, rooms, ahead=AHEAD_PER_WORKER * num_workers)
+    render_all(partial(_write_room, folder, settings), rooms, num_workers, "rooms")
 
 
 def _write_room(folder: Path, settings: CompositeSettings, number: int) -> None:
@@ -147,7 +133,8 @@ def render(config: Config) -> None:
     """
     write_composites(config.output, config.world, config.num_workers)
     print(f"{config.output}: {config.world.count} pictures of {config.world.backgrounds} backgrounds")
-    print(f"train on it: python -m litemono.segment --data_path {config.output}")
+    size = f"--height {config.world.height} --width {config.world.width}"
+    print(f"train on it: python -m litemono.segment --data_path {shlex.quote(str(config.output))} {size}")
 
 
 def main() -> None:

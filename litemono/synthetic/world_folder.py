@@ -1,16 +1,21 @@
-"""Folders of rendered data: whole or not there, made once for the same settings."""
+"""Folders of rendered data: whole or not there, made once for the same settings, by several processes."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from litemono.utils.errors import UserError
+from litemono.utils.parallel import end_with_parent, fork_context, ordered_map
+from litemono.utils.progress import track
 
+Part = TypeVar("Part")
+AHEAD_PER_WORKER = 4
 RECORD = "world.json"
 """The settings that a folder was rendered with; written last."""
 
@@ -33,6 +38,17 @@ def make_once(folder: Path, record: dict[str, Any], write: Callable[[Path], None
         raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --output") from None
     finally:
         shutil.rmtree(partial_folder, ignore_errors=True)
+
+
+def render_all(write: Callable[[Part], None], parts: Sequence[Part], num_workers: int, title: str) -> None:
+    """write(part) for each part, with a progress line; by num_workers processes, or in this one where it is 1."""
+    if num_workers == 1:
+        for _ in track(map(write, parts), len(parts), title):
+            pass
+        return
+    with ProcessPoolExecutor(num_workers, mp_context=fork_context(), initializer=end_with_parent) as executor:
+        for _ in track(ordered_map(executor, write, parts, AHEAD_PER_WORKER * num_workers), len(parts), title):
+            pass
 
 
 def _check_same(folder: Path, record: dict[str, Any]) -> None:

@@ -16,8 +16,6 @@ Below the output folder, everything where KITTI keeps it:
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -33,11 +31,9 @@ from litemono.data.splits import SplitLine
 from litemono.synthetic.render import Camera, camera_windows, cast, published_camera, shade, sweep_windows
 from litemono.synthetic.street import Street
 from litemono.synthetic.textures import ID
-from litemono.synthetic.world_folder import make_once
+from litemono.synthetic.world_folder import make_once, render_all
 from litemono.utils import cli
 from litemono.utils.errors import UserError
-from litemono.utils.parallel import end_with_parent, fork_context, ordered_map
-from litemono.utils.progress import track
 
 VERSION = 1  # of the rendering: raise it when the same settings give other pictures
 DAY = "2000_01_01"
@@ -51,7 +47,6 @@ BEAMS = np.radians(np.linspace(2.0, -24.9, 64))
 SWEEP = 900  # azimuth steps of a full turn
 SCAN_RANGE, SCAN_NOISE, SCAN_LOSS = 90.0, 0.02, 0.08  # metres, metres, share of returns
 DEPTH_UNITS, DEPTH_LIMIT = 256, 255.0  # of KITTI's depth annotations
-AHEAD_PER_WORKER = 4
 
 
 @dataclass(frozen=True)
@@ -259,20 +254,10 @@ def _write(folder: Path, settings: Settings, num_workers: int) -> None:
         text = "".join(f"{line}\n" for line in lines)
         (folder / SPLIT / f"{which}_files.txt").write_text(text)
     frames = [(n, frame) for n in range(settings.drives) for frame in range(settings.frames_per_drive)]
-    for _ in track(_render_all(folder, settings, frames, num_workers), len(frames), "rendering"):
-        pass
+    render_all(partial(_write_frame, folder, settings), frames, num_workers, "rendering")
     for number in range(settings.drives):
         poses = [camera_pose(settings, number, frame)[:3] for frame in range(settings.frames_per_drive)]
         (folder / drive_name(number) / "poses.txt").write_text("".join(f"{_numbers(pose)}\n" for pose in poses))
-
-
-def _render_all(folder: Path, settings: Settings, frames: list[tuple[int, int]], num_workers: int) -> Iterator[None]:
-    write = partial(_write_frame, folder, settings)
-    if num_workers == 1:
-        yield from map(write, frames)
-        return
-    with ProcessPoolExecutor(num_workers, mp_context=fork_context(), initializer=end_with_parent) as executor:
-        yield from ordered_map(executor, write, frames, ahead=AHEAD_PER_WORKER * num_workers)
 
 
 def split_lines(settings: Settings) -> dict[str, list[SplitLine]]:
