@@ -55,9 +55,16 @@ def motions_of(poses: np.ndarray) -> np.ndarray:
 
 
 def chained(motions: np.ndarray) -> np.ndarray:
-    """(N - 1, 4, 4) motions -> (N, 4, 4) poses, the first one at the origin."""
+    """(N - 1, 4, 4) motions -> (N, 4, 4) poses, the first one at the origin.
+
+    Rotations of float32 are replaced by the nearest ones in float64: their rounding adds up over a sequence, and other programs
+    (evo) refuse matrices that are no rotations to 1e-6.
+    """
+    exact = motions.astype(np.float64)
+    U, _, Vt = np.linalg.svd(exact[:, :3, :3])
+    exact[:, :3, :3] = U @ Vt
     poses = [np.eye(4)]
-    for motion in motions.astype(np.float64):
+    for motion in exact:
         poses.append(poses[-1] @ np.linalg.inv(motion))
     return np.stack(poses)
 

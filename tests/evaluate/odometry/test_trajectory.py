@@ -8,6 +8,7 @@ from evo.core import metrics
 from evo.core.trajectory import PosePath3D
 from evo.tools import file_interface
 from goldens import F64, assert_close
+from scipy.spatial.transform import Rotation
 
 from evaluate.odometry.trajectory import (
     align,
@@ -103,3 +104,12 @@ def test_files_in_another_format_are_refused(tmp_path, text, said):
     (tmp_path / "09.txt").write_text(text)
     with pytest.raises(UserError, match=said):
         read_poses(tmp_path / "09.txt", "--pred")
+
+
+def test_a_long_sequence_of_float32_motions_stays_one_of_rotations():
+    """As long as sequence 09; evo refuses a file whose rotations are off by more than 1e-6."""
+    motions = np.tile(np.eye(4), (1590, 1, 1))
+    motions[:, :3, :3] = Rotation.from_rotvec(np.random.default_rng(0).normal(0, 0.02, (1590, 3))).as_matrix()
+    R = chained(motions.astype(np.float32))[:, :3, :3]
+    assert abs(R @ R.transpose(0, 2, 1) - np.eye(3)).max() < 1e-9
+    np.testing.assert_allclose(R, chained(motions)[:, :3, :3], atol=1e-5)
