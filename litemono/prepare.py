@@ -14,7 +14,7 @@ from rich.console import Console
 from litemono.data.datasets import registry
 from litemono.data.fit import KB_HEIGHT, KB_WIDTH
 from litemono.data.kitti.paths import KITTI_ADDRESS
-from litemono.data.packing import composites, http, requirements
+from litemono.data.packing import composites, http, picture_commands, requirements
 from litemono.data.packing import download as downloads
 from litemono.data.packing import split as packs
 from litemono.data.packing import verify as verifying
@@ -26,7 +26,7 @@ from litemono.data.stores.folder import open_originals
 from litemono.data.stores.packed import PackedStore
 from litemono.data.stores.packed_index import PackedFit
 from litemono.utils import cli
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, require
 from litemono.utils.parallel import available_cores
 from litemono.utils.progress import BYTES, progress_bar
 
@@ -62,12 +62,12 @@ class PackConfig:
 
     python -m litemono.prepare pack --from ZIPS --split eigen_zhou --output kitti_640x192
 
-    Reads KITTI's zips as they are (nothing is extracted), or extracted drives. Kill it any time: the same command continues
-    with the drives that are not finished.
+    Reads KITTI's zips as they are (nothing is extracted), or extracted drives; of --dataset nyu, redweb and pairs a folder, a zip
+    or a folder of zips. Kill it any time: the same command continues with the drives or folders that are not finished.
     """
 
     source: Annotated[str, tyro.conf.arg(name="from")]
-    """Folder with KITTI's zips, or with extracted drives, or both. Or an address of KITTI's raw archives such as
+    """Folder with zips, or with what was extracted from them, or both. Or an address of KITTI's raw archives such as
     https://s3.eu-central-1.amazonaws.com/avg-kitti/raw_data: only the bytes of the wanted frames are fetched."""
     output: Path
     """Folder of the pack."""
@@ -197,6 +197,13 @@ def pack(config: PackConfig) -> int:
     """Pack a split; UserError if any drive of it failed."""
     height, width = packs.parse_size(config.size) if config.fit == "stretch" else (KB_HEIGHT, KB_WIDTH)
     _demand_workers(config.num_workers)
+    if (dataset := registry.PICTURES.get(config.frames.dataset)) is not None:
+        require(
+            config.fit == "stretch" and not config.delete_zips, "--fit kb_crop, --delete_zips: are for drives of KITTI"
+        )
+        more = config.frames.split, config.skip_missing, config.num_workers
+        picture_commands.pack(dataset, Path(config.source), config.output, (height, width), *more)
+        return 0
     origin = Origin(config.frames.data, config.source)
     if config.delete_zips and not isinstance(origin.root, Path):
         raise UserError("--delete_zips: there are no zips to delete when --from is an address")
@@ -242,6 +249,9 @@ def _demand_workers(count: int) -> None:
 def verify(config: VerifyConfig) -> int:
     """Print what is missing or damaged; 1 if anything is."""
     _demand_workers(config.num_workers)
+    if (dataset := registry.PICTURES.get(config.frames.dataset)) is not None:
+        more = config.frames.split, config.deep, config.num_workers
+        return picture_commands.verify(dataset, config.data_path, *more)
     need = requirements.wanted_by(config.frames)
     store = open_originals(config.frames.dataset, config.data_path, config.png)
     console = Console(highlight=False, markup=False, soft_wrap=True)

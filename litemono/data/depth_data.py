@@ -12,8 +12,7 @@ from litemono.data.depth_source import DepthUnit, check_depth
 from litemono.data.fit import FitName
 from litemono.data.missing_frames import check_frames
 from litemono.data.stores.base import FrameStore
-from litemono.data.stores.folder import open_originals, stage
-from litemono.data.stores.packed import PackedStore
+from litemono.data.stores.folder import FolderStore, open_originals, stage
 from litemono.utils.errors import UserError
 
 
@@ -67,10 +66,10 @@ def open_set(
 def open_fitted(dataset: str, root: Path, png: bool, how: FitName, size: Size) -> FrameStore:
     """The frames at `root`; a pack must have been made with this --fit and size."""
     store = open_originals(dataset, root, png)
-    if isinstance(store, PackedStore):
-        if store.index.fit != how:
+    if not isinstance(store, FolderStore):
+        if store.fit != how:
             raise UserError(
-                f"--data_path {root}: packed with --fit {store.index.fit}, not {how}; give that, or pack again with --fit {how} "
+                f"--data_path {root}: packed with --fit {store.fit}, not {how}; give that, or pack again with --fit {how} "
                 "(stretch or kb_crop)"
             )
         if how == "stretch":

@@ -16,9 +16,11 @@ from litemono.data.splits import SplitLine
 from litemono.data.stores.arrays import picture_of
 from litemono.data.stores.base import FrameStore
 from litemono.data.stores.headers import PNG, BadFile, image_size
+from litemono.data.stores.picture_pack import PicturePack
 from litemono.utils.errors import UserError
 
 FARTHEST = 1000.0  # metres; what lies beyond was divided by a wrong factor
+EIGHT_BITS = "has 8 bits, and metres need 16; give the original files, or --depth_is relative if larger is nearer"
 LOOKED_INTO = 16  # files of each list that are read before training
 THREADS = 8
 
@@ -93,15 +95,18 @@ def has_depth(store: FrameStore, line: SplitLine) -> bool:
 def problem(store: FrameStore, line: SplitLine, unit: DepthUnit) -> str | None:
     """What is wrong with a depth file by its first bytes: no image, 8 bits where metres need 16, another size."""
     path = store.array_path("depth", *line)
-    if path is None:
-        return None  # packed: compared with its image when it was packed
+    if path is None:  # packed: its size was compared with its image's
+        packed_bits = store.map_bits("depth", line.folder, line.frame) if isinstance(store, PicturePack) else 16
+        if unit.depth_is == "metres" and packed_bits == 8:
+            return f"{store.array_place('depth', *line)}: {EIGHT_BITS}"
+        return None
     picture = picture_of(store.dataset, "depth")
     try:
         size, bits = size_and_bits(path)
     except BadFile as error:
         return f"{path}: {error}; extract {picture.archive} again"
     if unit.depth_is == "metres" and bits == 8:
-        return f"{path}: has 8 bits, and metres need 16; give the original files, or --depth_is relative if larger is nearer"
+        return f"{path}: {EIGHT_BITS}"
     of_image = store.native_size(*line)
     if size != of_image:
         return (
@@ -146,8 +151,17 @@ def look_into(store: FrameStore, lines: Sequence[SplitLine], unit: DepthUnit, so
 
 
 def read_depth(store: FrameStore, line: SplitLine, unit: DepthUnit) -> np.ndarray:
-    """(h, w) float32 of a sample at the size it is stored at; see DepthUnit.values."""
-    return unit.values(store.read_array("depth", *line), store.array_place("depth", *line))
+    """(h, w) float32 of a sample at the size it is stored at, 0 where its mask, if it has one, is 0; see DepthUnit.values."""
+    values = unit.values(store.read_array("depth", *line), store.array_place("depth", *line))
+    if "mask" in store.dataset.pictures and store.has_array("mask", *line):
+        mask = store.read_array("mask", *line)
+        if mask.shape != values.shape:
+            raise UserError(
+                f"{store.array_place('mask', *line)}: {mask.shape[1]}x{mask.shape[0]} pixels, its depth has "
+                f"{values.shape[1]}x{values.shape[0]}; a mask is of the size of its depth"
+            )
+        values = np.where(mask > 0, values, np.float32(0))
+    return values
 
 
 def inverse(values: np.ndarray, depth_is: DepthIs) -> np.ndarray:

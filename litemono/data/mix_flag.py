@@ -15,6 +15,11 @@ def parse_mix(text: str, sets: int) -> list[int] | None:
         return None
     if text == EQUAL:
         return [1] * sets
+    require(
+        text != "pareto",
+        "--mix pareto: the multi-objective update of MiDaS is not there, because it takes a backward pass for each data set in "
+        "every step; give --mix equal, the equal shares of its batches",
+    )
     parts = text.split(",")
     require(
         all(part.isdecimal() and 0 < int(part) <= 1000 for part in parts),

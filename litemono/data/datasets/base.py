@@ -84,6 +84,8 @@ class Picture(NamedTuple):
     """Of depth: its number for one metre; 0 is no measurement."""
     depth_is: DepthIs = "metres"
     """Of depth; what is not in metres may have 8 or 16 bits."""
+    any_bits: bool = False
+    """Of depth: it may have 8 bits, for --depth_is relative or disparity, which the data set's own depth is not."""
 
     def metres(self, values: np.ndarray) -> np.ndarray:
         """Depth (H, W) float32 metres from the numbers in the PNG, (H, W).  ValueError for a kind that is no depth."""

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from litemono.data.datasets.base import EXTENSIONS, Dataset, Layout, Picture
+from litemono.data.datasets.base import EXTENSIONS, Layout, Picture
+from litemono.data.datasets.pictures import PictureDataset, PictureKey
 from litemono.data.splits import SplitLine
 from litemono.utils.errors import UserError
 
 IMAGE = re.compile(r"(.+)/rgb_(\d+)\.\w+")
+ARCHIVE_TOP = "sync/"  # of the archive that BTS's script fetches
 DEEPEST = 3  # folders below the root
 EVERY = 10  # of so many scenes one validates
 
@@ -58,11 +61,10 @@ def scenes(root: Path) -> dict[str, list[int]]:
     return dict(sorted(found.items()))
 
 
-class NyuDepth(Dataset):
+class NyuDepth(PictureDataset):
     """Indoor scenes of one Kinect."""
 
     name = "nyu"
-    video = False
     summary = "NYU Depth v2, extracted (SCENE/rgb_00045.jpg, SCENE/sync_depth_00045.png)"
     split_summary = "every tenth scene validates"
     pictures = {"depth": Picture(depth_path, 16, "NYU's sync.zip", units_per_metre=1000)}
@@ -75,7 +77,7 @@ class NyuDepth(Dataset):
     ) -> tuple[list[SplitLine], Path | str]:
         if split is not None:
             return super().lines(root, split, which, frame_ids)
-        found = scenes(Path(root))
+        found = self.scenes(Path(root))
         names = list(found)
         chosen = set(names[EVERY - 1 :: EVERY]) or {names[-1]}
         if len(names) < 2:
@@ -93,8 +95,32 @@ class NyuDepth(Dataset):
         return SplitLine(match[1], int(match[2]), "l") if match else None
 
     def frames_found(self, root: Path) -> str:
-        found = scenes(Path(root))
-        return f"{sum(map(len, found.values()))} images in {len(found)} scenes"
+        found = self.scenes(Path(root))
+        return self.packed_text(root) or f"{sum(map(len, found.values()))} images in {len(found)} scenes"
+
+    def scenes(self, root: Path) -> dict[str, list[int]]:
+        """Frame numbers by scene, of images or of a pack."""
+        if (packed := self.packed(root)) is None:
+            return scenes(root)
+        found: dict[str, list[int]] = defaultdict(list)
+        for scene, frame in sorted(packed):
+            found[scene].append(frame)
+        return found
+
+    def arrange(self, names: Sequence[str], where: str) -> dict[PictureKey, dict[str, str]]:
+        there = set(names)
+        found: dict[PictureKey, dict[str, str]] = {}
+        for name in sorted(names):
+            if match := IMAGE.fullmatch(name):
+                depth = str(depth_path(Path(), match[1], int(match[2]), "l"))
+                files = {"image": name, "depth": depth} if depth in there else {"image": name}
+                found.setdefault((match[1], int(match[2])), files)
+        if not found:
+            raise UserError(f"{where} no images such as kitchen_0028b/rgb_00045.jpg")
+        return found
+
+    def top(self, names: Sequence[str]) -> str:
+        return ARCHIVE_TOP if names and all(name.startswith(ARCHIVE_TOP) for name in names) else ""
 
 
 NYU = NyuDepth()

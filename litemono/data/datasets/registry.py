@@ -13,11 +13,13 @@ from litemono.data.datasets.kitti_odometry import KITTI_ODOMETRY
 from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.datasets.nyu import NYU
 from litemono.data.datasets.pairs import MOTORCYCLE, PAIRS, REDWEB
+from litemono.data.datasets.pictures import PictureDataset
 from litemono.utils.errors import UserError
 
 SETS = KITTI_RAW, KITTI_ODOMETRY, FRAMES, KITTI_DEPTH, STREET, NYU, REDWEB, PAIRS, MOTORCYCLE, COMPOSITES
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in SETS}
 PACKABLE = {name: dataset for name, dataset in DATASETS.items() if isinstance(dataset, PackableDataset)}
+PICTURES = {name: dataset for name, dataset in DATASETS.items() if isinstance(dataset, PictureDataset)}
 DEFAULT = KITTI_RAW
 
 if TYPE_CHECKING:  # a type checker cannot read the registry
@@ -25,12 +27,17 @@ if TYPE_CHECKING:  # a type checker cannot read the registry
     PackableName = str
 else:
     DatasetName = Literal[tuple(DATASETS)]
-    PackableName = Literal[tuple(PACKABLE)]
+    PackableName = Literal[tuple(PACKABLE | PICTURES)]
 
 DATASET_HELP = "; ".join(f"{name}: {dataset.summary}" for name, dataset in DATASETS.items()) + "."
-PACKABLE_HELP = "; ".join(f"{name}: {dataset.summary}" for name, dataset in PACKABLE.items()) + "."
+PACKABLE_HELP = "; ".join(f"{name}: {dataset.summary}" for name, dataset in (PACKABLE | PICTURES).items()) + "."
 SPLIT_HELP = ", ".join(f"{dataset.split_summary} for {name}" for name, dataset in DATASETS.items())
-PACKABLE_SPLIT_HELP = ", ".join(f"{dataset.split_summary} for {name}" for name, dataset in PACKABLE.items())
+PACKABLE_SPLIT_HELP = ", ".join(
+    [
+        *(f"{dataset.split_summary} for {name}" for name, dataset in PACKABLE.items()),
+        f"all pictures for {', '.join(PICTURES)}",
+    ]
+)
 TEST_SPLIT_HELP = ", ".join(
     f"{dataset.published_test_split} for the published training splits of {name}"
     for name, dataset in PACKABLE.items()
@@ -46,9 +53,15 @@ def get(name: str) -> Dataset:
 
 
 def packable(name: str) -> PackableDataset:
-    """The same where `litemono.prepare` must be able to pack it."""
+    """The same where `litemono.prepare` must know its drives and archives."""
+    if name in PICTURES:
+        archive = PICTURES[name].pictures["depth"].archive
+        raise UserError(
+            f"--dataset {name}: there is no address of its archives here; fetch {archive} by hand, then pack it"
+        )
     if name not in PACKABLE:
-        raise UserError(f"--dataset {name}: cannot be packed; those that can: {', '.join(PACKABLE)}")
+        others = ", ".join(PACKABLE | PICTURES)
+        raise UserError(f"--dataset {name}: cannot be packed; those that can: {others}")
     return PACKABLE[name]
 
 

@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -49,6 +49,10 @@ class Source(Protocol):
     def where(self, name: str) -> str:
         """The file's place, for messages."""
 
+    @property
+    def members(self) -> list[str]:
+        """Of all its files, with their folders."""
+
     def close(self) -> None: ...
 
 
@@ -74,6 +78,15 @@ class FolderSource:
     def where(self, name: str) -> str:
         return str(self.path / name)
 
+    @property
+    def members(self) -> list[str]:
+        """Of all files, with their folders; links to folders are followed."""
+        found = []
+        for directory, _, files in os.walk(self.path, followlinks=True):
+            below = os.path.relpath(directory, self.path).replace(os.sep, "/")
+            found += files if below == "." else [f"{below}/{name}" for name in files]
+        return found
+
     def close(self) -> None:
         pass
 
@@ -91,10 +104,11 @@ class FolderSource:
 class ZipSource:
     """A published zip, on disk or behind an address (http.NotThere if it is not); nothing is extracted.
 
-    top: the folder below which it has everything, or "". remedy: what to do where it is damaged; default: as for KITTI's.
+    top: the folder below which it has everything, or "", or what finds it among all names. remedy: what to do where it is
+    damaged; default: as for KITTI's.
     """
 
-    def __init__(self, path: Path | str, top: str, remedy: str | None = None) -> None:
+    def __init__(self, path: Path | str, top: str | Callable[[list[str]], str], remedy: str | None = None) -> None:
         self.path = path
         self.remedy = remedy or (
             "delete it and fetch it again (python -m litemono.prepare download)"
@@ -111,7 +125,9 @@ class ZipSource:
             ) from None
         except DAMAGED as error:
             raise UserError(f"{path}: not a complete zip ({error}); {self.remedy}") from None
-        infos = {info.filename.removeprefix(top): info for info in self._zip.infolist() if not info.is_dir()}
+        files = [info for info in self._zip.infolist() if not info.is_dir()]
+        top = top if isinstance(top, str) else top([info.filename for info in files])
+        infos = {info.filename.removeprefix(top): info for info in files}
         self._members = {name: (info, info.header_offset) for name, info in infos.items()}
 
     @property

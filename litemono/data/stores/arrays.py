@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def read_png(path: Path, kind: str, picture: Picture) -> np.ndarray:
 
 def check_png(values: np.ndarray, where: object, kind: str, picture: Picture) -> np.ndarray:
     """(h, w) uint8 or uint16 of what Pillow read; UserError as read_png."""
-    any_bits = kind == "depth" and picture.depth_is != "metres"
+    any_bits = kind == "depth" and (picture.depth_is != "metres" or picture.any_bits)
     fitting = (*TYPES[8], *TYPES[16]) if any_bits else TYPES[picture.bits]
     if values.ndim != 2 or values.dtype not in fitting:
         there = "several channels" if values.ndim != 2 else "8 bits" if values.dtype == np.uint8 else str(values.dtype)
@@ -66,19 +67,27 @@ def check_png(values: np.ndarray, where: object, kind: str, picture: Picture) ->
 def read_floats(path: Path) -> np.ndarray:
     """(h, w) float32 of a .npy or .pfm file with one channel."""
     try:
-        values = np.load(path, allow_pickle=False) if path.suffix == ".npy" else _read_pfm(path)
-    except (OSError, ValueError, EOFError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         if may_pass(error):
             raise
         raise UserError(f"{path}: not a complete {path.suffix} file ({error}); write it again") from None
+    return parse_floats(content, path.suffix, path)
+
+
+def parse_floats(content: bytes, suffix: str, where: object) -> np.ndarray:
+    """The same of a file's bytes. where: the file, for messages."""
+    try:
+        values = np.load(io.BytesIO(content), allow_pickle=False) if suffix == ".npy" else _parse_pfm(content)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{where}: not a complete {suffix} file ({error}); write it again") from None
     if not isinstance(values, np.ndarray) or values.squeeze().ndim != 2 or values.dtype.kind not in "fiu":
-        raise UserError(f"{path}: holds no depth map, one number for each pixel; write an array (height, width)")
+        raise UserError(f"{where}: holds no depth map, one number for each pixel; write an array (height, width)")
     return values.squeeze().astype(np.float32)
 
 
-def _read_pfm(path: Path) -> np.ndarray:
+def _parse_pfm(content: bytes) -> np.ndarray:
     """Portable float map, one channel: rows from the bottom; a negative scale means little-endian."""
-    content = path.read_bytes()
     header = PFM_HEADER.match(content)
     if header is None or header[1] != b"Pf":
         raise ValueError("it does not begin with Pf, width, height and scale")

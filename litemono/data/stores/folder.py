@@ -10,12 +10,15 @@ from PIL import Image
 
 from litemono.data.datasets import registry
 from litemono.data.datasets.base import Dataset, PackableDataset, Size
+from litemono.data.datasets.pictures import PictureDataset
 from litemono.data.fit import Fit
 from litemono.data.stores import packed, packed_index
 from litemono.data.stores.arrays import picture_of, read_picture
 from litemono.data.stores.base import FrameStore, SizedStore
 from litemono.data.stores.headers import BadFile, image_size
 from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, to_rgb, unreadable, upright
+from litemono.data.stores.picture_index import is_picture_pack
+from litemono.data.stores.picture_pack import PicturePack
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
 
@@ -23,7 +26,7 @@ from litemono.utils.errors import UserError
 def open_store(dataset: str, root: Path | str, png: bool, height: int, width: int) -> SizedStore:
     """The frames at `root` at one size; a pack must have been made at it. dataset: the value of --dataset."""
     store = open_originals(dataset, root, png)
-    if isinstance(store, packed.PackedStore):
+    if not isinstance(store, FolderStore):
         store.check_size(height, width)
         return store
     return ResizedStore(store, height, width)
@@ -33,6 +36,8 @@ def stage(store: SizedStore | FrameStore, flag: str | None) -> None:
     """Let a pack be read from the node's own disk; flag: the value of --stage. UserError for a folder of images."""
     if flag is None:
         return
+    if isinstance(store, PicturePack):
+        raise UserError("--stage: copies packs of drives, and this is a pack of single pictures; leave the flag out")
     if not isinstance(store, packed.PackedStore):
         raise UserError(
             "--stage: copies a pack, and --data_path is a folder of images; pack it: python -m litemono.prepare pack"
@@ -40,13 +45,15 @@ def stage(store: SizedStore | FrameStore, flag: str | None) -> None:
     store.stage(flag)
 
 
-def open_originals(dataset: str, root: Path | str, png: bool) -> FolderStore | packed.PackedStore:
+def open_originals(dataset: str, root: Path | str, png: bool) -> FolderStore | packed.PackedStore | PicturePack:
     """The frames at `root` as they are stored: image files, or a pack at whatever size it was made."""
     kind, root = registry.get(dataset), Path(root)
     if not root.is_dir():
         raise UserError(f"--data_path {root}: there is no such folder; {registry.ways_to_data(dataset)}")
     if isinstance(kind, PackableDataset) and packed_index.is_pack(root):
         return packed.PackedStore(kind, root)
+    if isinstance(kind, PictureDataset) and is_picture_pack(root):
+        return PicturePack(kind, root)
     return FolderStore(kind, root, png)
 
 

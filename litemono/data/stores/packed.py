@@ -63,7 +63,7 @@ class PackedStore:
             )
         self.dataset, self.root = dataset, Path(root)
         self.index = read_index(root)
-        self.height, self.width = self.index.height, self.index.width
+        self.height, self.width, self.fit = self.index.height, self.index.width, self.index.fit
         if self.index.dataset != dataset.name:
             raise UserError(f"--data_path {root}: packed from --dataset {self.index.dataset[:100]}, not {dataset.name}")
         self._rows: dict[tuple[str, str], dict[int, int]] = {}  # row in the file by frame number

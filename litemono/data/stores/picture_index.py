@@ -1,0 +1,129 @@
+"""The index of a pack of single pictures: pictures.json, which names every folder, picture and map in it, with checksums."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from litemono.utils.atomic_files import may_pass, replacing
+from litemono.utils.errors import UserError
+
+INDEX_FILE = "pictures.json"
+FORMAT = "litemono packed pictures 1"
+TYPES = {"u1": 1, "<u2": 2, "<f4": 4}
+"""numpy's names of what maps may hold, and bytes of a number."""
+MOST = 10**10
+
+
+@dataclass
+class Maps:
+    """Depth or masks of one folder, in the order of their file; a map has its picture's original size."""
+
+    frames: list[int] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    crc32: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Folder:
+    """Pictures of one folder, in the order of its file."""
+
+    frames: list[int] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    """(height, width) of the original pictures."""
+    crc32: list[int] = field(default_factory=list)
+    maps: dict[str, Maps] = field(default_factory=dict)
+    """By kind, "depth" or "mask"."""
+
+
+@dataclass
+class PictureIndex:
+    """The index file."""
+
+    dataset: str
+    """Its name."""
+    height: int
+    width: int
+    folders: dict[str, Folder] = field(default_factory=dict)
+
+    @property
+    def picture_bytes(self) -> int:
+        return 3 * self.height * self.width
+
+    def frames(self) -> list[tuple[str, int]]:
+        """(folder, frame) of each picture in the pack's order."""
+        return [(folder, frame) for folder, entry in self.folders.items() for frame in entry.frames]
+
+
+def is_picture_pack(root: Path | str) -> bool:
+    return (Path(root) / INDEX_FILE).is_file()
+
+
+def images_file(root: Path, folder: str) -> Path:
+    return Path(root) / folder / "images.bin"
+
+
+def maps_file(root: Path, folder: str, kind: str) -> Path:
+    return Path(root) / folder / f"{kind}.bin"
+
+
+def map_places(entry: Folder, maps: Maps) -> dict[int, tuple[int, int]]:
+    """First byte and number of bytes of each frame's map."""
+    sizes, places, start = dict(zip(entry.frames, entry.sizes, strict=True)), {}, 0
+    for frame, kind in zip(maps.frames, maps.types, strict=True):
+        height, width = sizes[frame]
+        places[frame] = start, height * width * TYPES[kind]
+        start += places[frame][1]
+    return places
+
+
+def read_index(root: Path | str) -> PictureIndex:
+    """Raises UserError where it is damaged."""
+    path = Path(root) / INDEX_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT:
+            raise ValueError("another format")
+        folders = {name: _folder(name, entry) for name, entry in content.pop("folders").items()}
+        index = PictureIndex(folders=folders, **content)
+        if not (isinstance(index.dataset, str) and _counts([index.height, index.width], least=1)):
+            raise ValueError("its size or data set is not one")
+        return index
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        if may_pass(error):
+            raise
+        raise UserError(
+            f"{path}: not an index of packed pictures ({error}); pack into this folder again: "
+            "python -m litemono.prepare pack --from FOLDER --output DIR"
+        ) from None
+
+
+def _folder(name: str, entry: dict) -> Folder:
+    if name.startswith("/") or ".." in name.split("/") or "\0" in name:
+        raise ValueError(f"a folder {name!r}")
+    folder = Folder(**{**entry, "maps": {kind: Maps(**maps) for kind, maps in entry["maps"].items()}})
+    folder.sizes = [(height, width) for height, width in folder.sizes]
+    lists: list[Sequence[object]] = [folder.frames, folder.crc32, *folder.sizes]
+    if not len(folder.frames) == len(folder.sizes) == len(folder.crc32):
+        raise ValueError("pictures, sizes and checksums differ in number")
+    for maps in folder.maps.values():
+        lists += [maps.frames, maps.crc32]
+        if not len(maps.frames) == len(maps.types) == len(maps.crc32) or not set(maps.types) <= TYPES.keys():
+            raise ValueError("maps, types and checksums differ in number, or a type is none")
+        if not set(maps.frames) <= set(folder.frames):
+            raise ValueError("a map without its picture")
+    if not all(_counts(numbers) for numbers in lists):
+        raise ValueError("its frames, sizes or checksums are not lists of numbers")
+    return folder
+
+
+def _counts(numbers: Sequence[object], least: int = 0) -> bool:
+    return all(type(number) is int and least <= number < MOST for number in numbers)
+
+
+def write_index(root: Path, index: PictureIndex) -> None:
+    """Replace the index at once; everything it names must be on the disk already."""
+    with replacing(root / INDEX_FILE) as file:
+        file.write(json.dumps({"format": FORMAT, **asdict(index)}, separators=(",", ":")).encode())
