@@ -66,8 +66,9 @@ def ssi_trimmed_mae(
     """
     residual = normalised(prediction, mask) - normalised(target, mask)
     m = count(mask)
-    kept = smallest(residual.detach().abs(), mask, 1 - trim)
-    trimmed = masked_sum(residual.abs(), kept)
+    error = residual.abs()
+    kept = smallest(error.detach(), mask, 1 - trim)
+    trimmed = masked_sum(error, kept)
     per_image = trimmed / (2 * m).clamp(min=1)
     if alpha:
         matching = (total / valid.clamp(min=1) for total, valid in gradient_sums(residual, mask, scales))
@@ -82,9 +83,10 @@ def normalised(x: Tensor, mask: Tensor) -> Tensor:
     invalid pixels has no meaning.
     """
     median = lower_median(x, mask)[..., None]
-    median = torch.where(count(mask) > 0, median, 0)
-    deviation = masked_mean((x - median).abs(), mask)
-    return (x - median) / torch.where(deviation == 0, 1, deviation)
+    median = torch.where(median.isnan(), 0, median)  # no valid pixel
+    centred = x - median
+    deviation = masked_mean(centred.abs(), mask)
+    return centred / torch.where(deviation == 0, 1, deviation)
 
 
 def lower_median(x: Tensor, mask: Tensor) -> Tensor:
@@ -116,4 +118,4 @@ def smallest(x: Tensor, mask: Tensor, share: float) -> Tensor:
     limit = torch.cat([values, padding.to(x.dtype)], -1).nanmedian(-1, keepdim=True).values
     below, equal = values < limit, values == limit
     left = wanted - below.sum(-1, keepdim=True)
-    return (below | equal & (equal.cumsum(-1) <= left)).view(mask.shape)
+    return (below | equal & (equal.cumsum(-1, dtype=torch.int32) <= left)).view(mask.shape)
