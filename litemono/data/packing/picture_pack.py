@@ -187,6 +187,8 @@ class Loaded(NamedTuple):
     """One picture, ready to be written."""
 
     frame: int
+    stem: str
+    """Place of its image below the root, without suffix."""
     size: Size
     """Of the original."""
     pixels: bytes
@@ -212,6 +214,7 @@ def _pack_folder(
         for loaded in _load_all(dataset, files, index, threads, workers):
             images.write(loaded.pixels)
             entry.frames.append(loaded.frame)
+            entry.stems.append(loaded.stem)
             entry.sizes.append(loaded.size)
             entry.crc32.append(zlib.crc32(loaded.pixels))
             for kind, values in loaded.maps.items():
@@ -247,7 +250,8 @@ def _load(dataset: PictureDataset, files: Files, size: Size) -> Loaded:
         for kind, other in files.members.items()
         if kind != "image"
     }
-    return Loaded(files.frame, native, np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes(), maps)
+    stem = os.path.splitext(member.name)[0]
+    return Loaded(files.frame, stem, native, np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes(), maps)
 
 
 def _read_map(member: Member, kind: str, picture: Picture, size: Size) -> np.ndarray:

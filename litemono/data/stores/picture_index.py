@@ -31,6 +31,8 @@ class Folder:
     """Pictures of one folder, in the order of its file."""
 
     frames: list[int] = field(default_factory=list)
+    stems: list[str] = field(default_factory=list)
+    """Places of the original pictures below their root, without suffixes."""
     sizes: list[tuple[int, int]] = field(default_factory=list)
     """(height, width) of the original pictures."""
     crc32: list[int] = field(default_factory=list)
@@ -106,8 +108,10 @@ def _folder(name: str, entry: dict) -> Folder:
     folder = Folder(**{**entry, "maps": {kind: Maps(**maps) for kind, maps in entry["maps"].items()}})
     folder.sizes = [(height, width) for height, width in folder.sizes]
     lists: list[Sequence[object]] = [folder.frames, folder.crc32, *folder.sizes]
-    if not len(folder.frames) == len(folder.sizes) == len(folder.crc32):
-        raise ValueError("pictures, sizes and checksums differ in number")
+    if not len(folder.frames) == len(folder.stems) == len(folder.sizes) == len(folder.crc32):
+        raise ValueError("pictures, names, sizes and checksums differ in number")
+    if not all(isinstance(stem, str) for stem in folder.stems):
+        raise ValueError("a name that is none")
     for maps in folder.maps.values():
         lists += [maps.frames, maps.crc32]
         if not len(maps.frames) == len(maps.types) == len(maps.crc32) or not set(maps.types) <= TYPES.keys():

@@ -89,6 +89,9 @@ class PicturePack:
     def array_place(self, kind: str, folder: str, frame: int, side: str) -> str:
         return f"{maps_file(self.root, folder, kind)}, frame {frame}"
 
+    def stem(self, folder: str, frame: int, side: str) -> str:
+        return self.index.folders[folder].stems[self._rows[folder, frame]]
+
     def has(self, folder: str, frame: int, side: str) -> bool:
         return side == "l" and (folder, frame) in self._rows
 

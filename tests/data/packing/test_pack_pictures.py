@@ -16,6 +16,7 @@ from litemono.data.datasets import registry
 from litemono.data.depth_data import open_depth_data
 from litemono.data.depth_settings import DepthDataConfig, check_depth_data
 from litemono.data.packing import picture_pack
+from litemono.data.stores.folder import open_originals
 from litemono.diagnosis.data import check_unsplit
 from litemono.utils.errors import UserError
 
@@ -71,6 +72,9 @@ def test_a_pack_gives_the_numbers_of_the_folder(name, data, tmp_path, capfd):
     done = verify(capfd, name, tmp_path / "pack")
     assert done.returncode == 0 and "all are there and whole" in done.stdout
     assert ("4 a mask" in done.stdout) == (name == "pairs")
+    folder, packed = (open_originals(name, root, False) for root in (data, tmp_path / "pack"))
+    for key in packed.index.frames():
+        assert packed.stem(*key, "l") == folder.stem(*key, "l"), "by which maps of other programs are found"
     found = check_unsplit(registry.get(name), tmp_path / "pack", None)
     assert found.good and "packed images" in found.text
 
