@@ -20,9 +20,10 @@ def show(bill: Bill, console: Console) -> None:
     """Runs, sweeps, months, what is missing."""
     console.print(table("run", [*bill.runs, bill.total] if len(bill.runs) > 1 else bill.runs))
     if bill.sweeps:
-        console.print(table("sweep", bill.sweeps))
+        console.print("", table("sweep", bill.sweeps), sep="\n")
     if len(bill.months) > 1:
-        console.print(table("month", bill.months))
+        console.print("", table("month", bill.months), sep="\n")
+    console.print()
     for line in (*NOTES, *bill.missing):
         console.print(line, markup=False, highlight=False)
 
