@@ -74,3 +74,16 @@ def test_depth_for_images_of_another_size_is_refused(demo, tmp_path, capsys):
         Image.fromarray(np.ones((10, 20), np.uint16)).save(tmp_path / f"{frame:010d}.png")
     outcome = invoke(predict_main, capsys, *weights_and_input(demo), "--frozen_depth", tmp_path, "--output", tmp_path)
     assert_refused(outcome, "20x10 pixels, its image has 192x64")
+
+
+def test_only_so_many_images_are_refined_and_settings_of_other_networks_are_refused(demo, tmp_path, capsys):
+    output, _ = demo
+    frozen = output / "world/frozen/2000_01_01/2000_01_01_drive_0003_sync/image_02/data"
+    given = (*weights_and_input(demo), "--frozen_depth", frozen, "--output", tmp_path / "refined")
+    for more, says in (
+        (("--backend", "onnxruntime"), "a refiner runs in torch"),
+        (("--batch_size", 2), "--batch_size"),
+    ):
+        assert_refused(invoke(predict_main, capsys, *given, *more), says)
+    done = invoke(predict_main, capsys, *given, "--max_frames", 2)
+    assert done.code == 0 and len(list((tmp_path / "refined").iterdir())) == 2, done.err

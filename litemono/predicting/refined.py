@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -78,21 +79,23 @@ def run_refined(config: PredictConfig, source: Source) -> None:
         f"--load_weights {config.load_weights}: a refiner needs the depth of each image by its name, so it takes images alone, "
         "without --video and --smooth",
     )
-    for name in ("height", "width", "model", "metric_head"):
+    for name in ("height", "width", "model", "metric_head", "batch_size"):
         require(getattr(config, name) is None, f"--{name}: a refiner has its own; leave it out")
+    require(config.backend in ("auto", "torch"), f"--backend {config.backend}: a refiner runs in torch; leave it out")
     trained = RefinedDepth(config)
     folder: Path = config.output or source.folder
     files = FrameFiles(config, trained, folder, film="none")
 
     def predictions() -> Iterator[Prediction]:
-        for frame in source.frames(0):
+        for frame in islice(source.frames(0), config.max_frames):
             prediction = trained.predict(frame)
             require_finite(prediction.disparity, f"--load_weights {config.load_weights}")
             yield prediction
 
     with ThreadPoolExecutor(config.num_workers) as threads:
         writing = ordered_map(threads, files.write, predictions(), config.num_workers)
-        written = sum(1 for _ in track(writing, source.count, "depth pictures"))
+        frames = len(list(islice(source.frames(0), config.max_frames)))  # they are read later
+        written = sum(1 for _ in track(writing, frames, "depth pictures"))
     print(f"{written} depth picture{'s' * (written > 1)} in {folder}")
     for note in files.notes():
         print(note)

@@ -129,7 +129,11 @@ class Refine:
         return Alignment(inverse, scale, shift, unit, self.config.loss.max_depth)
 
     def parameter_groups(self, net: RefineNet) -> list[ParameterGroup]:
-        return parameter_groups({"refiner": net}, self.config)
+        """All parameters, without weight decay where they are scales and shifts."""
+        groups = parameter_groups({"refiner": net}, self.config)
+        if not isinstance(net.published, UNetResNet18):
+            groups[0].settings["weight_decay"] = 0.0  # it would pull the scale to 0
+        return groups
 
     def forward(self, net: RefineNet, batch: RefineBatch) -> Forward:
         m, device = self.config.model, net.scale.device
