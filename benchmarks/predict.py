@@ -25,6 +25,7 @@ from torchvision.transforms.functional import to_tensor
 
 import networks
 from benchmarks.machine import machine
+from benchmarks.train_step import parse_size
 from litemono.geometry import disp_to_depth
 from litemono.predicting.backends import NEEDS, missing
 from litemono.predicting.run import run
@@ -45,6 +46,8 @@ class PredictBenchmark:
 
     model: str = "lite-mono"
     """A network of the registry."""
+    size: str = "640x192"
+    """Of the network's input, WIDTHxHEIGHT."""
     images: int = 100
     """JPEGs of KITTI's size."""
     rounds: int = 3
@@ -71,14 +74,18 @@ def benchmark(config: PredictBenchmark) -> None:
     times: dict[str, list[Spent]] = {name: [] for name in subjects}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_inputs(folder, config.model, config.images)
+        write_inputs(folder, config)
         for _ in range(config.rounds):
             for subject in subjects:
                 times[subject].append(spent(work(subject, folder, config.model)))
-    rows = [row(name, times[name], times[PUBLISHED], config.images) for name in subjects]
+            report(config, [row(name, times[name], times[PUBLISHED], config.images) for name in subjects])
+
+
+def report(config: PredictBenchmark, rows: list[dict[str, object]]) -> None:
+    """What is known after a round."""
     for one in rows:
         print("{subject:16} {ms_per_image:7.1f} ms per image, {cpu_ms_per_image:7.1f} ms of CPU; {ratio:.2f} times the speed "
-              "of the published loop, {cpu_ratio:.2f} by CPU time".format(**one))  # fmt: skip
+              "of the published loop, {cpu_ratio:.2f} by CPU time".format(**one), flush=True)  # fmt: skip
     if config.json is not None:
         command = shlex.join(["python", "-m", "benchmarks.predict", *sys.argv[1:]])
         content = {"command": command, **machine(torch.device("cpu")), "model": config.model, "images": config.images}
@@ -97,13 +104,14 @@ def row(subject: str, ours: list[Spent], theirs: list[Spent], images: int) -> di
     }
 
 
-def write_inputs(folder: Path, model: str, count: int) -> None:
+def write_inputs(folder: Path, config: PredictBenchmark) -> None:
     """weights/, with random weights, and images/."""
     torch.manual_seed(0)
-    weights.save_folder(folder / "weights", networks.create(model, height=192, width=640), None)
+    width, height = parse_size(config.size)
+    weights.save_folder(folder / "weights", networks.create(config.model, height=height, width=width), None)
     (folder / "images").mkdir()
     rng = np.random.default_rng(0)
-    for index in range(count):
+    for index in range(config.images):
         coarse = Image.fromarray(rng.integers(0, 256, (47, 155, 3), np.uint8))
         coarse.resize(NATIVE, Image.Resampling.BICUBIC).save(folder / "images" / f"{index:06}.jpg", quality=92)
 
