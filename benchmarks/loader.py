@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.data import default_collate
 
+from benchmarks.cold_cache import warm_and_cold
 from benchmarks.depth_loader import STEP_RATES, THREADS, DepthResult, compare_depth
 from benchmarks.published import PublishedPipeline
 from benchmarks.stopwatch import Stopwatch
@@ -99,9 +100,18 @@ def compare(config: BenchmarkConfig) -> dict[str, object]:
         for name, root, png, on_device in PIPELINES:
             store = open_store(KITTI_RAW.name, Path(folder) / root, png, config.height, config.width)
             results.append(time_ours(name, store, on_device, config, results[0]))
+        pack = open_store(KITTI_RAW.name, Path(folder) / "packed", False, config.height, config.width)
+        assert isinstance(pack, packed.PackedStore)
+        frames_of_pack = pack.index.drives[DRIVE].cameras["l"].frames
+        clock_ms = warm_and_cold(pack, DRIVE, frames_of_pack, config.samples)
         copy_ms = time_copy(config)
         with_depth = compare_depth(Path(folder) / "depth", frames, config.height, config.width, config.samples)
     show(results, copy_ms)
+    print(
+        "packed, milliseconds by the clock per sample: {warm:.2f} from the page cache, {cold:.2f} from the disk".format(
+            **clock_ms
+        )
+    )
     show_depth(with_depth)
     return {
         "machine": machine(),
@@ -109,6 +119,7 @@ def compare(config: BenchmarkConfig) -> dict[str, object]:
         "width": config.width,
         "native": native,
         "memory_copy_ms": copy_ms,
+        "packed_clock_ms": clock_ms,
         "pipelines": [asdict(result) for result in results],
         "with_depth": [asdict(result) for result in with_depth],
     }

@@ -60,6 +60,7 @@ def test_the_pipelines_are_timed_on_the_same_frames(run, kitti_sample, tmp_path)
     of_folder, of_pack = report["with_depth"]
     assert of_folder["ratio"] == 1 and of_pack["ratio"] == of_folder["cpu_ms"] / of_pack["cpu_ms"]
     assert set(of_pack["waited"]) == {"100", "300"} and all(0 <= share < 1 for share in of_pack["waited"].values())
+    assert all(report["packed_clock_ms"][name] > 0 for name in ("warm", "cold"))
     assert all(name in text for name in ("published kind", "packed", "packed with depth"))
 
 
