@@ -37,9 +37,8 @@ def load_imagenet_encoder(depth: DepthNet, file: Path) -> list[str]:
         if wanted.keys() <= trained.keys() and state_files.fits(wanted, {name: trained[name] for name in wanted}):
             depth.encoder.load_state_dict({name: trained[name] for name in wanted})
             return []
-        others = identify.depth_variants(trained, "encoder", state_files.fits)
-        if others:
-            raise NetworkError(f"{file}: this is a {' or '.join(others)} backbone: --model {others[0]}")
+        if "state_dict" in state:  # of timm's script, with a classifier
+            _refuse_another_variant(file, trained)
         raise NetworkError(
             f"{file} has no 'model' entry, so it is no ImageNet backbone, and no encoder of {depth.name}; to start from trained "
             f"weights: --load_weights {shlex.quote(str(file.parent))}, with the --model that they are of"
@@ -47,9 +46,7 @@ def load_imagenet_encoder(depth: DepthNet, file: Path) -> list[str]:
     backbone = state_files.plain_names(backbone)
     used = {name: value for name, value in backbone.items() if name in wanted and not name.startswith("norm")}
     if not state_files.fits(wanted, used):
-        others = identify.depth_variants(backbone, "encoder", state_files.fits)
-        if others:
-            raise NetworkError(f"{file}: this is a {' or '.join(others)} backbone: --model {others[0]}")
+        _refuse_another_variant(file, backbone)
         misfit = state_files.compare({name: wanted[name] for name in used}, used)
         if misfit or not used:
             raise NetworkError(f"{file} does not fit {depth.name}: {misfit or 'none of its names is in the encoder'}")
@@ -58,6 +55,12 @@ def load_imagenet_encoder(depth: DepthNet, file: Path) -> list[str]:
     if missing:
         warnings.warn(f"{file} lacks {state_files.some_of(missing)}, which keep their initial values", stacklevel=2)
     return [name for name in backbone if name not in used]
+
+
+def _refuse_another_variant(file: Path, backbone: Mapping[str, object]) -> None:
+    others = identify.depth_variants(backbone, "encoder", state_files.fits)
+    if others:
+        raise NetworkError(f"{file}: this is a {' or '.join(others)} backbone: --model {others[0]}")
 
 
 def load_pose_imagenet(pose: PoseNet, source: Path | None) -> None:
