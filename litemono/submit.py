@@ -26,6 +26,7 @@ from litemono.jobs.batch_script import (
     check_log_folder,
     check_settings,
     log_folder,
+    python_of,
     request_of,
     slurm_parameters,
 )
@@ -80,7 +81,7 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
     if settings.cluster == "local":
         return submit_locally(settings, train, runs[0])
     logs, code = log_folder(settings, runs), None if settings.follow_checkout else snapshot.of_checkout()
-    script = BatchScript(logs)
+    script = BatchScript(logs, python=python_of(settings, runs))
     script.update_parameters(
         **slurm_parameters(settings, request_of(settings), runs, code.path(logs) if code else None)
     )
@@ -168,7 +169,8 @@ def submit_to_slurm(
                 trial = preflight.submit(settings, cluster, trainings[0], logs, copy)
                 parameters["dependency"] = f"afterok:{trial.job_id}"
                 parameters["additional_parameters"]["kill-on-invalid-dep"] = "yes"
-            jobs = submit_jobs(logs, parameters, trainings)
+            executor = submitit.SlurmExecutor(logs, python=python_of(settings, runs))
+            jobs = submit_jobs(executor, parameters, trainings)
     except submitit.core.utils.FailedJobError as error:
         if trial:
             slurm.call("scancel", trial.job_id)
@@ -184,9 +186,8 @@ def submit_to_slurm(
     return follow_log.follow(jobs[0].job_id, jobs[0].paths.stdout)
 
 
-def submit_jobs(folder: Path, parameters: dict, trainings: list[TrainJob]) -> list[submitit.Job]:
+def submit_jobs(executor: submitit.SlurmExecutor, parameters: dict, trainings: list[TrainJob]) -> list[submitit.Job]:
     """One job, or one array."""
-    executor = submitit.SlurmExecutor(folder)
     executor.update_parameters(**parameters)
     if len(trainings) == 1:
         return [executor.submit(trainings[0])]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import submitit
 
 from litemono.engine.settings import TrainingConfig
-from litemono.jobs import slurm
+from litemono.jobs import container, slurm
 from litemono.jobs.admission import Request
 from litemono.jobs.more_flags import sbatch_flags, srun_flags
 from litemono.utils import cli
@@ -55,6 +55,8 @@ class SlurmConfig:
     """More flags of srun, like "cpu-bind=cores"."""
     follow_checkout: bool = False
     """Run each start of the job from the checkout as it is then. Default: from a copy of the code made now, in the run folder."""
+    container: str | None = None
+    """Image to train in (.sif, .sqsh, docker://NAME), by pyxis or apptainer, whichever the cluster has."""
     warning_seconds: int = 120
     """How long before the time limit the run gets SIGUSR2, to write a checkpoint."""
     dry_run: bool = False
@@ -101,6 +103,10 @@ def check_settings(settings: SlurmConfig) -> None:
     require(
         settings.cluster == "slurm" or not (settings.sbatch or settings.srun),
         f"--cluster {settings.cluster} has no queue: leave out --sbatch and --srun",
+    )
+    require(
+        settings.cluster == "slurm" or not settings.container,
+        f"--cluster {settings.cluster} starts no container: leave out --container, or start litemono inside it",
     )
     require(settings.cluster != "local" or not settings.sweep, "--cluster local trains one run: leave out --sweep")
     require(
@@ -157,6 +163,11 @@ class BatchScript(submitit.SlurmExecutor):
         return self._make_submission_file_text(self._submitit_command_str, "dry_run")
 
 
+def python_of(settings: SlurmConfig, runs: list[TrainingConfig]) -> str | None:
+    """What starts Python in the job; None: the Python that runs now."""
+    return container.launch(settings.container, runs, settings.gpus_per_node).python
+
+
 def log_folder(settings: SlurmConfig, runs: list[TrainingConfig]) -> Path:
     """Where submitit keeps the batch script, its arguments and the logs."""
     return (runs[0].folder.parent if settings.sweep else runs[0].folder) / "slurm"
@@ -197,6 +208,7 @@ def slurm_parameters(
         "srun_args": [
             f"--cpus-per-task={settings.cpus_per_task}",
             f"--wait={RANK_EXIT_SECONDS}",
+            *container.launch(settings.container, runs, request.gpus, code).srun,
             *srun_flags(settings.srun),
         ],
         "additional_parameters": {"requeue": True, **sbatch_flags(settings.sbatch)},

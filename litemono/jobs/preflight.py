@@ -10,7 +10,7 @@ import submitit
 
 from litemono.engine.settings import TrainingConfig
 from litemono.jobs.admission import Request, check_request, find_partition
-from litemono.jobs.batch_script import SlurmConfig, memory_per_node, request_of, slurm_parameters
+from litemono.jobs.batch_script import SlurmConfig, memory_per_node, python_of, request_of, slurm_parameters
 from litemono.jobs.cluster import Cluster, Partition
 from litemono.jobs.more_flags import sbatch_flags
 from litemono.jobs.train_job import TrainJob
@@ -75,7 +75,7 @@ def submit(settings: SlurmConfig, cluster: Cluster, job: TrainJob, folder: Path,
     parameters = slurm_parameters(own, small, [short], code)
     parameters |= {"job_name": f"{run.folder.name}-preflight", "teardown": None}
     parameters["additional_parameters"] = sbatch_flags(settings.sbatch) or None
-    executor = submitit.SlurmExecutor(folder)
+    executor = submitit.SlurmExecutor(folder, python=python_of(own, [short]))
     executor.update_parameters(**{key: value for key, value in parameters.items() if value is not None})
     return executor.submit(PreflightJob(job.train, short, job.command))
 

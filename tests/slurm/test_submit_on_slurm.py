@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -219,3 +220,22 @@ def test_a_bad_run_of_a_sweep_is_stopped_early_frees_its_place_and_resumes_witho
     assert 0 <= cost["total"][0]["queue_share"] < 1 and cost["missing"] == [
         "Energy: this Slurm measures none (AcctGatherEnergyType)."
     ]
+
+
+def test_a_container_starts_the_training_and_its_requeues(slurm, training, tmp_path, log_of, monkeypatch):
+    """An apptainer that starts what is behind the image, as there is none on the test cluster."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/apptainer").write_text(
+        '#!/bin/bash\necho "apptainer $*"\nwhile [[ "$1" != *.sif ]]; do shift; done\nshift 2\n'
+        f'exec {sys.executable} "$@"\n'
+    )
+    (tmp_path / "bin/apptainer").chmod(0o755)
+    (tmp_path / "litemono.sif").touch()
+    monkeypatch.setitem(slurm.environment, "PATH", f"{tmp_path}/bin:{slurm.environment['PATH']}")
+    flags = [*training("boxed", 1, "--checkpoint_minutes", 0), "--partition", "gpu", "--mem", "4G"]
+    job = slurm.submit(*flags, "--container", tmp_path / "litemono.sif")
+    run, log = tmp_path / "runs/boxed", log_of("boxed", job)
+    slurm.wait_step(run, 2, log)
+    slurm.call("scontrol", "requeue", job)
+    slurm.wait_for("the end", lambda: read_status(run).get("state") == "finished", log)
+    assert log.read_text().count("apptainer exec --nv --bind") == 2 and read_status(run)["restarts"] == 1
