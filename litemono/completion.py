@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import importlib
 import operator
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,9 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from litemono.utils import cli, flags
+
+TABLE = "COMPLETION_SPEC = "
+SHOWN = 60  # letters of a flag's help in a menu
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,26 @@ def completion(config: CompletionConfig) -> None:
         script = Path(folder) / "script"
         with contextlib.suppress(SystemExit):  # tyro leaves when it has written
             cli.parse(all_commands(), "litemono", "", args=["--tyro-write-completion", config.shell, str(script)])
-        print(script.read_text(), end="")
+        text = script.read_text()
+    print(with_short_help(text) if config.shell == "fish" else text, end="")
+
+
+def with_short_help(script: str) -> str:
+    """tyro's script for fish with the beginning of each help text.
+
+    fish hands the table of all flags to Python as one argument, and Linux ends an argument at 128 kB.
+    """
+    line = next(line for line in script.splitlines() if line.startswith(TABLE))
+    table = ast.literal_eval(re.sub(r'\\(["\\$])', r"\1", line.removeprefix(TABLE)))
+    _shorten(table)
+    return script.replace(line, TABLE + re.sub(r'(["\\$])', r"\\\1", repr(table)))
+
+
+def _shorten(entry: dict[str, Any]) -> None:
+    for option in entry.get("options", ()):
+        option["description"] = option["description"][:SHOWN]
+    for command in entry.get("subcommands", {}).values():
+        _shorten(command)
 
 
 def all_commands() -> Any:
