@@ -68,6 +68,7 @@ def pack_composites(source: Path, output: Path, size: Size, num_workers: int, co
     The pack appears when it is complete. Until then it is in a neighbour named `.NAME.partial`, where the same command
     continues. UserError for bad names, masks and sizes.
     """
+    require(source.exists(), f"--from {source}: there is no such folder or zip")
     require(not is_packed(source), f"--from {source}: is packed already")
     files = CompositeFiles(source, size, truth=True)
     numbers = sorted({background_of(line) for line in files.lines})

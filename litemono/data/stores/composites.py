@@ -133,7 +133,7 @@ class CompositeFiles:
     """Image files, decoded and resized whenever they are read."""
 
     def __init__(self, root: Path, size: Size, truth: bool | None) -> None:
-        require(root.exists(), f"--data_path {root}: there is no such folder or zip")
+        require(root.exists(), f"{root}: there is no such folder or zip")
         self.root, self.size = root, size
         found = {kind: Files.of(root, kind) for kind in KINDS}
         self.has_truth = truth or (truth is None and None not in (found[MASKS], found[DEPTHS]))
@@ -141,7 +141,7 @@ class CompositeFiles:
         absent = [kind for kind in wanted if found[kind] is None]
         require(
             not absent,
-            f"--data_path {root}: has no folder {' or '.join(absent)} and no zip of that name; it needs {', '.join(wanted)}",
+            f"{root}: has no folder {' or '.join(absent)} and no zip of that name; it needs {', '.join(wanted)}",
         )
         self.kinds = {kind: files for kind, files in found.items() if files is not None and kind in wanted}
         pictures, behind = self.kinds[PICTURES], self.kinds[BACKGROUNDS]

@@ -180,6 +180,10 @@ def test_a_pack_of_other_pictures_and_foreign_files_are_not_overwritten(rooms, c
         pack(rooms, place, (16, 24))
     with pytest.raises(UserError, match="is there and no pack"):
         pack(rooms, copy)
+    with pytest.raises(UserError, match="--from .*nowhere: there is no such folder or zip"):
+        pack(tmp_path / "nowhere", tmp_path / "other")
+    with pytest.raises(UserError, match="--from .*packed: is packed already"):
+        pack(place, tmp_path / "other")
 
 
 @pytest.mark.parametrize("spoil", ["fgbg.npy", "composites.json"])
