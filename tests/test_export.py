@@ -100,7 +100,7 @@ def test_padding_by_slices_computes_the_same_bits():
         assert torch.equal(net(x)[0], without_reflection(net)(x)[0])
 
 
-@pytest.mark.parametrize("name", ["lite-mono", "lite-mono-small", "lite-mono-8m", "midas-small"])
+@pytest.mark.parametrize("name", ["lite-mono", "lite-mono-small", "lite-mono-8m", "midas-small", "dpt-tiny"])
 def test_other_networks_are_exported_for_tensorrt8(run, tmp_path, name):
     """Without what it reads otherwise. The large networks are recorded in benchmarks/results/README.md."""
     net = networks.create(name, height=64, width=64)

@@ -6,8 +6,9 @@
 set -euo pipefail
 
 packages="ca-certificates cmake g++ libopencv-dev libssl-dev make"
+install() { apt-get install -y --no-install-recommends -o Acquire::Retries=3 $packages >/dev/null; }
 if ! dpkg -s $packages >/dev/null 2>&1; then
-  apt-get install -y --no-install-recommends $packages >/dev/null || { apt-get update -qq; apt-get install -y --no-install-recommends $packages >/dev/null; }
+  install || { apt-get update -qq && install; }
 fi
 test $# -eq 0 && exit
 
@@ -24,7 +25,7 @@ mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
 chmod -R a+rX "$work"
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main" >"$work/sources"
 trixie() {
-  apt-get -qq -o APT::Sandbox::User=root -o Dir::Etc::sourcelist="$work/sources" -o Dir::Etc::sourceparts=/dev/null \
+  apt-get -qq -o Acquire::Retries=3 -o APT::Sandbox::User=root -o Dir::Etc::sourcelist="$work/sources" -o Dir::Etc::sourceparts=/dev/null \
     -o Dir::State::lists="$work/lists" -o Dir::Cache="$work/cache" "$@"
 }
 cd "$work"
