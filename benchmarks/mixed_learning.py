@@ -18,7 +18,7 @@ from rich.table import Table
 from benchmarks.machine import machine
 from litemono.data.kitti.paths import annotation_path
 from litemono.data.splits import SplitLine, read_split
-from litemono.demo import Stopped, run
+from litemono.demos.commands import Stopped, run
 from litemono.engine.tensorboard import events_in
 from litemono.synthetic.writer import RenderedWorld, write_world
 from litemono.utils import cli
