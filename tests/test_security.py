@@ -22,7 +22,7 @@ from export_gt import GroundTruth
 from export_gt.__main__ import main as export_main
 from litemono import submit
 from litemono.engine import checkpoint
-from litemono.jobs import slurm
+from litemono.jobs import slurm, snapshot
 from litemono.prepare import main as prepare_main
 from litemono.synthetic.writer import write_world as render
 from networks import state_files
@@ -202,6 +202,9 @@ def test_a_batch_script_quotes_every_name(world, tmp_path, monkeypatch, capsys):
     (stubs / "srun").write_text("#!/bin/bash\nexit 0\n")
     (stubs / "srun").chmod(0o755)
     (tmp_path / "here").mkdir()
+    code = snapshot.of_checkout()  # the copy that a job runs from; --dry_run makes none
+    if code:
+        code.path(log_dir / "run/slurm").mkdir(parents=True)
     script = script.replace(f"exec {sys.executable}", "printf '%s\\n'")  # what would be executed
     done = subprocess.run(
         ["bash"],

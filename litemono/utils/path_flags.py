@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from litemono.utils.errors import require
 
@@ -26,10 +26,16 @@ def check_paths(settings: Any) -> None:
 
 
 def _paths(settings: Any) -> Iterator[tuple[str, Path]]:
+    hints = get_type_hints(type(settings), include_extras=True)
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         if dataclasses.is_dataclass(value):
             yield from _paths(value)
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, Path):
-                yield field.name, item
+                yield flag_of(field.name, hints[field.name]), item
+
+
+def flag_of(name: str, hint: Any) -> str:
+    """The flag of a field: its name, or another that tyro.conf.arg gives it."""
+    return next((part.name for part in getattr(hint, "__metadata__", ()) if getattr(part, "name", None)), name)

@@ -33,6 +33,7 @@ from export_gt import GroundTruth, files
 from export_gt.__main__ import ExportConfig, export
 from litemono.data.splits import read_split
 from litemono.metrics import Errors
+from litemono.utils.commit import typed_command
 from networks import weights
 
 FRAMES = [0, 1, 2]
@@ -137,7 +138,7 @@ def test_a_result_names_the_code_and_command_that_trained_and_those_that_evaluat
         (run / "attempts.jsonl").unlink()
     found = result(evaluate)
     assert found["training"] == [made_by, {**made_by, "diff": "bb"}], "once for each change of the code"
-    assert found["code"]["litemono"] and found["code"]["commit"] and "pytest" in found["code"]["command"]
+    assert found["code"]["litemono"] and found["code"]["commit"] and found["code"]["command"] == typed_command()
 
 
 def test_the_batch_size_does_not_matter(evaluate):

@@ -44,7 +44,7 @@ def test_a_link_to_itself_is_refused_in_one_sentence(tmp_path, capsys):
 
 def test_json_nested_100000_deep_is_no_settings_result_or_world(tmp_path):
     from evaluate.results import read
-    from litemono.synthetic.writer import Settings, _check_same
+    from litemono.synthetic.world_folder import make_once
     from litemono.utils.atomic_files import read_json
 
     (tmp_path / "world.json").write_text("[" * 100000)
@@ -52,7 +52,7 @@ def test_json_nested_100000_deep_is_no_settings_result_or_world(tmp_path):
     with pytest.raises(ValueError, match="recursion"):
         read(tmp_path / "world.json")
     with pytest.raises(UserError, match="is no rendered world"):
-        _check_same(tmp_path, Settings())
+        make_once(tmp_path, {}, lambda folder: None)
 
 
 @pytest.mark.parametrize("word", [["--device", "mps"], ["--device=mps"], ["--device", "cuda:1"], ["--device", "0"]])

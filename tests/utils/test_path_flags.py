@@ -14,7 +14,7 @@ from tiny_kitti import assert_refused, invoke
 from litemono.__main__ import COMMANDS
 from litemono.utils import cli, flags
 from litemono.utils.errors import UserError
-from litemono.utils.path_flags import check_paths
+from litemono.utils.path_flags import check_paths, flag_of
 
 LONG = "n" * 5000
 
@@ -36,11 +36,8 @@ def fields(settings: Any) -> Iterator[tuple[str, Any, bool]]:
         if dataclasses.is_dataclass(get_origin(hint) or hint):
             yield from fields(hint)
             continue
-        name = next(
-            (part.name for part in getattr(hint, "__metadata__", ()) if getattr(part, "name", None)), field.name
-        )
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        yield name or field.name, hint, required
+        yield flag_of(field.name, hint), hint, required
 
 
 def takes_a_path(hint: Any) -> bool:
