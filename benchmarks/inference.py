@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import re
 import resource
 import shlex
 import statistics
@@ -163,10 +164,16 @@ def memory_of(subject: str, case: Case, device: torch.device) -> float:
 
 def print_memory(subject: str, model: str, width: str, height: str, batch: str, device: str, threads: str) -> None:
     torch.set_num_threads(int(threads))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here, not from the imports
     build(subject, Case(model, int(width), int(height), int(batch)), torch.device(device))
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000
-    print(torch.cuda.max_memory_allocated() / 1e6 if device == "cuda" else grown)
+    print(torch.cuda.max_memory_allocated() / 1e6 if device == "cuda" else resident("VmHWM") - before)
+
+
+def resident(field: str) -> float:
+    """MB of this process that are in memory (VmRSS), or were at most (VmHWM)."""
+    match = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(match[1]) / 1000 if match else float("nan")
 
 
 def end_to_end(case: Case, rows: list[Row]) -> dict[str, float]:

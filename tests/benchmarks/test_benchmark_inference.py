@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.inference import InferenceConfig, benchmark
-from benchmarks.inference_subjects import NEEDS_CUDA, PUBLISHED, Case, build, images, names
+from benchmarks.inference import InferenceConfig, benchmark, memory_of
+from benchmarks.inference_subjects import NEEDS_CUDA, PUBLISHED, Case, build, images, names, network
 from litemono.utils.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -40,11 +40,9 @@ def test_results_are_written_with_ratios_to_the_published_loop(tmp_path, capsys)
     assert "published loop" in capsys.readouterr().out
 
 
-def test_memory_is_that_of_one_subject(tmp_path):
-    settings = {"subject": ("eager fp32",), "seconds": 0.1, "memory": True, "json": tmp_path / "i.json"}
-    benchmark(InferenceConfig("cpu", ("lite-mono-tiny",), ("96x64",), (1,), **settings))
-    rows = json.loads((tmp_path / "i.json").read_text())["cases"][0]["rows"]
-    assert all(1 < row["memory_mb"] < 2000 for row in rows)
+def test_memory_is_what_a_subject_adds_to_a_process():
+    network_mb = 4 * sum(value.numel() for value in network(CASE, torch.device("cpu")).parameters()) / 1e6
+    assert network_mb < memory_of("eager fp32", CASE, torch.device("cpu")) < 1000
 
 
 def test_what_cannot_run_here_is_named():
