@@ -15,8 +15,10 @@ from networks.errors import NetworkError
 
 # Left in some published files by the tool that counted operations.
 COUNTER_ENTRIES = ("total_ops", "total_params")
-WRAPPER_ENTRIES = ("state_dict", "model")
-PARALLEL = "module."
+WRAPPER_ENTRIES = ("state_dict", "model", "model_state_dict", "ema")  # of several, the first
+MOST_WRAPPERS = 4  # one inside the other
+# Attributes in which DataParallel, Lightning modules and trainers keep the network.
+PREFIXES = ("module.", "model.", "net.", "network.", "student.")
 COMPILED = re.compile(r"(?<![^.])_orig_mod\.")
 
 
@@ -101,24 +103,39 @@ def shape_of(value: object) -> str:
 
 
 def unwrapped(content: Mapping[str, object]) -> dict[str, object]:
-    """The named tensors that a training script put under "state_dict" or "model" beside its own entries, else `content`."""
-    for entry in WRAPPER_ENTRIES:
-        inner = content.get(entry)
-        if isinstance(inner, Mapping) and all(isinstance(name, str) for name in inner):
-            return unwrapped(inner)
+    """The named tensors that a training script put under "state_dict", "model" or another name beside its own entries, else
+    `content`."""
+    for _ in range(MOST_WRAPPERS):
+        entries = [name for name in content if _holds_tensors(content[name])]
+        known = [name for name in WRAPPER_ENTRIES if name in entries]
+        bare = any(isinstance(value, Tensor) and value.dim() for value in content.values())
+        if not known and (bare or len(entries) != 1):
+            break
+        content = content[(known or entries)[0]]  # type: ignore[assignment]
     return dict(content)
+
+
+def _holds_tensors(value: object, levels: int = MOST_WRAPPERS) -> bool:
+    """Tensors by name, or such a dictionary inside."""
+    if not (levels and isinstance(value, Mapping) and all(isinstance(name, str) for name in value)):
+        return False
+    return any(isinstance(inner, Tensor) or _holds_tensors(inner, levels - 1) for inner in value.values())
 
 
 def plain_names(content: Mapping[str, object]) -> dict[str, object]:
     """Without operation counters, and under the names that the network itself gives its tensors.
 
-    Taken off are "_orig_mod." of torch.compile, in any place, and "module." of DataParallel and DistributedDataParallel, where
-    every name begins with it.
+    Taken off are "_orig_mod." of torch.compile, in any place, and a prefix of PREFIXES, where every name begins with it and
+    more than numbers is left: a pose decoder's own names are "net.0.weight" and the like.
     """
     plain = {name: value for name, value in content.items() if name.rpartition(".")[2] not in COUNTER_ENTRIES}
     plain = {COMPILED.sub("", name): value for name, value in plain.items()}
-    while plain and all(name.startswith(PARALLEL) for name in plain):
-        plain = {COMPILED.sub("", name.removeprefix(PARALLEL)): value for name, value in plain.items()}
+    while plain:
+        prefix = next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in plain)), None)
+        shorter = {COMPILED.sub("", name.removeprefix(prefix or "")): value for name, value in plain.items()}
+        if prefix is None or prefix != PREFIXES[0] and any(name[:1].isdecimal() for name in shorter):
+            break
+        plain = shorter
     return plain
 
 

@@ -203,6 +203,12 @@ WRITERS = {
     "state_dict": (lambda name: name, "state_dict"),
     "model": (lambda name: name, "model"),
     "Lightning-like": (lambda name: f"module.{name}", "state_dict"),
+    "Lightning": (lambda name: f"model.{name}", "state_dict"),
+    "Lightning, another attribute": (lambda name: f"net.{name}", "state_dict"),
+    "a distilled network": (lambda name: f"student.module.{name}", None),
+    "model_state_dict": (lambda name: name, "model_state_dict"),
+    "ema": (lambda name: name, "ema"),
+    "a name of its own": (lambda name: name, "weights_of_the_best_epoch"),
 }
 
 
