@@ -45,7 +45,7 @@ MAY_CHANGE = {
     # where the data are; the lists of samples are compared by their fingerprints
     *("data_path", "split", "skip_missing", "png", "num_workers", "stage"),
     # how it is computed
-    *("device", "precision", "compile", "cuda_graph", "grad_checkpoint", "batch_size", "accumulate"),
+    *("device", "precision", "compile", "compile_parts", "cuda_graph", "grad_checkpoint", "batch_size", "accumulate"),
     # how long it runs, and when it gives up
     *("num_epochs", "max_steps", "max_val_steps", "max_bad_steps", "spike_factor"),
     *("stop_early", "first_rung", "reduction_factor"),
@@ -240,7 +240,7 @@ def check_settings_of(training: Resumable, state: dict[str, Any]) -> None:
 
 def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
     """Restore the moments. How updates are computed, and the place of the learning rate, are this start's own."""
-    own = [{name: group[name] for name in ("lr", "capturable")} for group in optimizer.param_groups]
+    own = [{name: group[name] for name in ("lr", "capturable", "fused", "foreach")} for group in optimizer.param_groups]
     optimizer.load_state_dict(saved)
     for group, settings in zip(optimizer.param_groups, own, strict=True):
         group.update(settings)

@@ -111,7 +111,8 @@ def train_step(
     """Forward, backward, and the optimisers' updates unless the gradient guard skips the step.
 
     A skipped step leaves no trace: BatchNorm statistics are restored too. `model` is a TaskModule, or one wrapped in
-    DistributedDataParallel, whose gradients are exchanged with the last part only. `optimizers` must be fused.
+    DistributedDataParallel, whose gradients are exchanged with the last part only. `optimizers` are fused where the device
+    has that: others wait for the host.
     """
     statistics = Statistics(model.buffers())
     for optimizer in optimizers:
@@ -157,10 +158,17 @@ def clip(gradients: list[Tensor], norm: Tensor, scale: Tensor, clip_norm: float,
 
 
 def update(optimizer: torch.optim.Optimizer, scale: Tensor | None, skip: Tensor) -> None:
-    """A fused optimiser's step, with gradients that are `scale` times too large; no step at all if skip.
+    """An optimiser's step, with gradients that are `scale` times too large; no step at all if skip.
 
-    Through the two attributes that torch.amp.GradScaler sets for the same purpose.
+    Fused: through the two attributes that torch.amp.GradScaler sets for the same purpose. Otherwise the host waits for `skip`.
     """
+    if not optimizer.param_groups[0].get("fused"):
+        if scale is not None:
+            gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            torch._foreach_mul_(gradients, 1 / scale)
+        if not skip.item():
+            optimizer.step()
+        return
     given: Any = optimizer  # torch's classes do not declare the two
     given.grad_scale, given.found_inf = scale, skip.float()
     optimizer.step()

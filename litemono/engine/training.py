@@ -226,8 +226,21 @@ def assemble(
 
 
 def adamw(group: ParameterGroup, settings: dict[str, Any] | None = None) -> torch.optim.AdamW:
-    """Fused: one pass over all tensors, and an update that can be skipped on the device (step.py)."""
-    return torch.optim.AdamW(group.parameters, **{"lr": 0.0, "fused": True, **group.settings, **(settings or {})})
+    """Fused: one pass over all tensors, and an update that can be skipped on the device (step.py). foreach where torch has no
+    fused update for the device."""
+    kind = "fused" if has_fused_updates(group.parameters[0]) else "foreach"
+    return torch.optim.AdamW(group.parameters, **{"lr": 0.0, kind: True, **group.settings, **(settings or {})})
+
+
+def has_fused_updates(parameter: nn.Parameter) -> bool:
+    """Whether torch's fused AdamW takes parameters of this device and number format. torch says it at the first step."""
+    probe = torch.zeros(1, device=parameter.device, dtype=parameter.dtype, requires_grad=True)
+    probe.grad = torch.zeros_like(probe)
+    try:
+        torch.optim.AdamW([probe], fused=True).step()
+    except RuntimeError:
+        return False
+    return True
 
 
 def step_of(t: Training) -> Callable[[Batch], StepResult]:

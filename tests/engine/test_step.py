@@ -17,8 +17,10 @@ import networks
 from litemono.data.batch import Batch
 from litemono.engine.grad_guard import FIRST_SCALE, GRAD_NORM_MEMORY, SCALE_STEPS, GradGuard
 from litemono.engine.readback import LAG, Readback
-from litemono.engine.resume import match_memory_layout
-from litemono.engine.step import Numbers, StepResult, TaskModule, clip, seed_step, split_batch, train_step
+from litemono.engine.resume import load_optimizer, match_memory_layout
+from litemono.engine.step import Numbers, StepResult, TaskModule, clip, seed_step, split_batch, train_step, update
+from litemono.engine.task import ParameterGroup
+from litemono.engine.training import adamw, has_fused_updates
 from litemono.tasks.monodepth import Monodepth, lay_out
 from litemono.tasks.monodepth_model import DepthPoseModel
 from litemono.tasks.monodepth_settings import LossConfig, TrainConfig
@@ -232,6 +234,44 @@ def test_fused_updates_are_those_of_the_plain_optimiser(untrained):
             optimizer.step()
         for mine, theirs in zip(bench.model.parameters(), plain.model.parameters(), strict=True):
             torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-7)  # a step is 1e-4
+
+
+@pytest.mark.parametrize("scale", [None, 8.0])
+def test_where_torch_has_no_fused_update_foreach_takes_the_same_steps_and_skips_the_same(monkeypatch, scale):
+    torch.manual_seed(0)
+    nets = [nn.Linear(5, 3)]
+    nets.append(copy.deepcopy(nets[0]))
+    groups = [ParameterGroup("net", list(net.parameters()), float, {"lr": 1e-2}) for net in nets]
+    fused = adamw(groups[0])
+    monkeypatch.setattr("litemono.engine.training.has_fused_updates", lambda parameter: False)
+    other = adamw(groups[1])
+    assert fused.param_groups[0]["fused"] and other.param_groups[0]["foreach"] and not other.param_groups[0]["fused"]
+    for skip in (False, True, False):
+        before = copy.deepcopy((nets[1].state_dict(), other.state_dict()["state"]))
+        for mine, theirs in zip(nets[1].parameters(), nets[0].parameters(), strict=True):
+            theirs.grad = torch.randn_like(theirs) * (scale or 1.0)
+            mine.grad = theirs.grad.clone()
+        for optimizer in (fused, other):
+            update(optimizer, None if scale is None else torch.tensor(scale), torch.tensor(skip))
+        torch.testing.assert_close(nets[1].state_dict(), nets[0].state_dict())
+        torch.testing.assert_close(other.state_dict()["state"], fused.state_dict()["state"])
+        if skip:
+            torch.testing.assert_close((nets[1].state_dict(), other.state_dict()["state"]), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("kind", "fused"), [(torch.float32, True), (torch.bfloat16, True), (torch.complex64, False)])
+def test_torch_is_asked_whether_it_has_fused_updates(kind, fused):
+    assert has_fused_updates(nn.Parameter(torch.zeros(2, dtype=kind))) is fused
+
+
+def test_a_checkpoint_of_fused_updates_resumes_with_those_of_this_device(untrained, monkeypatch):
+    fused = Bench(untrained)
+    fused.step()
+    group = ParameterGroup("depth", list(fused.networks.depth.parameters()), float, {"lr": 1e-4})
+    monkeypatch.setattr("litemono.engine.training.has_fused_updates", lambda parameter: False)
+    mine = adamw(group)
+    load_optimizer(mine, fused.optimizers[0].state_dict())
+    assert mine.param_groups[0]["foreach"] and not mine.param_groups[0]["fused"]
 
 
 def test_moments_of_another_memory_layout_are_rearranged(untrained):
