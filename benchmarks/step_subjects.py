@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import numpy as np
 import torch
@@ -36,11 +36,12 @@ from litemono.engine.settings import OptimConfig, Precision
 from litemono.engine.step import Numbers, TaskModule, train_step, update
 from litemono.engine.training import adamw
 from litemono.tasks.monodepth import Monodepth
-from litemono.tasks.monodepth_settings import ModelConfig, TrainConfig
+from litemono.tasks.monodepth_settings import CompiledPart, LossConfig, ModelConfig, TrainConfig
 
 PUBLISHED = "published"
 # In the names of subjects of ours that train with --compile and --cuda_graph.
 COMPILED, GRAPHED = " compiled", " graphed"
+WHOLLY = " wholly"  # all parts that --compile_parts has
 # A whole step, then its parts on their own.
 STEP, NETWORKS = "step", "networks"
 PARTS = (NETWORKS, "loss", "optimiser", "data")  # data: flip, jitter and pyramid on the device
@@ -141,8 +142,11 @@ def ours(inputs: Inputs, name: str) -> Subject:
         apply_precision(precision)
 
     device = inputs.device
-    task = Monodepth(replace(inputs.settings, loss=replace(inputs.settings.loss, compile=compiled)))
+    loss = LossConfig(compile_parts=get_args(CompiledPart)) if WHOLLY in name else LossConfig()
+    task = Monodepth(replace(inputs.settings, loss=loss))
     model = task.build(device, precision)
+    if compiled:  # build() would keep the code in a run folder
+        task.compile(model, device, precision)
     module = TaskModule(task, model)
     recorded = optimizer_settings(device) if graphed else {}
     optimizers = [adamw(group, recorded) for group in task.parameter_groups(model)]

@@ -18,7 +18,7 @@ from benchmarks import step_plot
 from benchmarks.machine import machine
 from benchmarks.step_measure import MEASURED, OUT_OF_MEMORY, Job, Measured, in_own_process, say
 from benchmarks.step_rows import Row, forward_gmacs, rows, show, targets
-from benchmarks.step_subjects import COMPILED, GRAPHED, PUBLISHED, Case
+from benchmarks.step_subjects import COMPILED, GRAPHED, PUBLISHED, WHOLLY, Case
 from litemono.engine.graphed_step import check_graph
 from litemono.engine.precision import PRECISIONS, choose_precision, slow_precision
 from litemono.engine.settings import Precision
@@ -54,7 +54,7 @@ class StepBenchmarkConfig:
     """Of our step: fp32, tf32, fp16, bf16. Default: those the GPU has; fp32 bf16 on a CPU. The published step is float32
     always, with torch's defaults, by which a GPU may use TF32 in convolutions but not in matrix products."""
     compile: bool = False
-    """Our step also with --compile."""
+    """Our step also with --compile; on a GPU, in its default precision, also with every part of --compile_parts."""
     cuda_graph: bool = False
     """Our step also with --cuda_graph."""
     repeats: int = 5
@@ -130,7 +130,11 @@ def list_ours(config: StepBenchmarkConfig, device: torch.device) -> list[str]:
     """Names of our step in each precision, plain, compiled and recorded as far as asked for."""
     compiled = ("", COMPILED) if config.compile else ("",)
     graphed = ("", GRAPHED) if config.cuda_graph else ("",)
-    return ["".join(name) for name in itertools.product(list_precisions(config, device), compiled, graphed)]
+    precisions = list_precisions(config, device)
+    names = ["".join(name) for name in itertools.product(precisions, compiled, graphed)]
+    if config.compile and device.type == "cuda" and (default := choose_precision(None, device)) in precisions:
+        names.append(default + COMPILED + WHOLLY)
+    return names
 
 
 def can(precision: Precision, device: torch.device) -> bool:

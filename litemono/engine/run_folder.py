@@ -6,7 +6,7 @@ log.txt       what was printed              train/, val/  TensorBoard
 attempts.jsonl  code, command and place of each start (attempts.py)
 early_stop.json   results at the rungs of --stop_early
 tracker.json  ids of the run in experiment trackers
-profile/      trace and summary of --profile
+profile/      trace and summary of --profile    compiled/     code of --compile, for the next start
 
 status.json is read by litemono.status and litemono.jobs.requeue:
 

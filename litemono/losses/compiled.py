@@ -1,7 +1,7 @@
-"""--compile: the photometric error and its gradient as fused kernels, checked against the plain ones before use.
+"""--compile_parts loss: the photometric error and its gradient as fused kernels, checked against the plain ones before use.
 
-Only these two pure functions are compiled. Where autograd goes through compiled code, torch 2.7.1 on a CPU returns wrong
-gradients for the coarser scales (upsampling meets smoothness), and its networks take minutes to compile.
+Two pure functions are compiled. Where autograd goes through a compiled loss, torch 2.7.1 on a CPU returns wrong gradients
+for the coarser scales (upsampling meets smoothness).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from litemono.losses import photometric_fused
 from litemono.losses.photometric_fused import EAGER, Kernels
-from litemono.utils.device import is_out_of_memory
+from litemono.utils.compiling import compiler_errors
 from litemono.utils.errors import UserError
 
 TOLERANCE = 1e-4  # of the largest value; float32 in another order of operations differs by 1e-6
@@ -28,17 +28,8 @@ def fused_kernels(shape: tuple[int, int, int, int, int], device: torch.device) -
         torch.rand(size, generator=generator).to(device)
         for size in (shape, (shape[0], *shape[2:]), (*shape[:2], *shape[3:]))
     )
-    try:
+    with compiler_errors():
         results = as_in_training(compiled, candidates, image, grad)
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        # A missing compiler, Python without headers, a GPU too old for Triton: torch raises what it likes.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
-        raise UserError(
-            f"--compile: torch cannot compile here ({type(error).__name__}: {reason}); it needs a C++ compiler and, on a "
-            "GPU, Triton. Install them or load their module, or leave --compile out"
-        ) from error
     expected = as_in_training(EAGER, candidates, image, grad)
     for ours, plain in zip(results, expected, strict=True):
         if not (ours - plain).abs().max() <= TOLERANCE * plain.abs().max():

@@ -29,11 +29,13 @@ from litemono.engine.settings import Precision
 from litemono.engine.task import Advice, Best, Forward, Mean, ParameterGroup, TaskData, Validated
 from litemono.losses.compiled import fused_kernels
 from litemono.metrics import METRIC_NAMES
+from litemono.tasks.compiled_networks import compile_networks
 from litemono.tasks.frames import advice, frame_data, parameter_groups
 from litemono.tasks.monodepth_model import DepthPoseModel, Output
 from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.tasks.train_metrics import train_depth_errors
 from litemono.utils.colormap import magma
+from litemono.utils.compiling import kept_in
 from networks import weights
 
 PICTURES = 4  # samples of a batch that are shown
@@ -73,8 +75,17 @@ class Monodepth:
         model = DepthPoseModel(depth, pose, loss, batched_pose=m.batched_pose).train().to(device)
         lay_out(model, precision, device)
         if loss.compile:
-            model.kernels = fused_kernels(self.candidates_shape, device)
+            with kept_in(self.config.folder / "compiled"):
+                self.compile(model, device, precision)
         return model
+
+    def compile(self, model: DepthPoseModel, device: torch.device, precision: Precision) -> None:
+        """Replace the --compile_parts of the step by compiled code."""
+        parts, (batch, _, *image) = self.config.loss.compile_parts, self.candidates_shape
+        if "loss" in parts:
+            model.kernels = fused_kernels(self.candidates_shape, device)
+        images = torch.rand(batch, *image, generator=torch.Generator().manual_seed(0)).to(device)
+        compile_networks(model, parts, images, precision, device)
 
     @property
     def candidates_shape(self) -> tuple[int, int, int, int, int]:
@@ -149,7 +160,7 @@ class Monodepth:
 
     def advice(self, device: torch.device, precision: Precision) -> Advice:
         config = self.config
-        flags = () if config.loss.compile or config.loss.no_ssim else ("--compile",)
+        flags = () if config.loss.compile else ("--compile",)
         return advice(config.data, config.optim, device, precision, flags)
 
 

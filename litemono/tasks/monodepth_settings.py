@@ -33,6 +33,9 @@ POSE_STRIDE = 32  # of the pose encoder's last stage, a ResNet
 PUBLISHED_LR = tuple(value for rate in DEFAULT_RATES for value in rate)
 
 
+CompiledPart = Literal["loss", "decoder", "encoder", "pose"]
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """Which networks, at which size, from which weights."""
@@ -92,8 +95,11 @@ class LossConfig:
     no_ssim: bool = False
     """Photometric error is L1 alone."""
     compile: bool = False
-    """Fuse the photometric error into compiled kernels (torch.compile), checked against the plain ones at the start:
-    20 s the first time. Needs a C++ compiler, on a GPU Triton."""
+    """Run parts of the step as compiled code (torch.compile), checked against the plain code at the start: a minute the first
+    time, kept in the run folder. Needs a C++ compiler, on a GPU Triton."""
+    compile_parts: tuple[CompiledPart, ...] = ("loss", "decoder")
+    """Of --compile: loss (the photometric error), decoder of the depth network, encoder (its repeated blocks), pose (its residual
+    blocks). The default's are faster on a CPU; the others are not, and no GPU was measured."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,7 @@ def check(config: TrainConfig) -> None:
         least = network.input.smallest
         require(value >= least, f"--{name} {value}: must be at least {least}, the smallest size of {model.model}")
     require(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
-    require(not (loss.compile and loss.no_ssim), "--compile has nothing to fuse with --no_ssim; give one of the two")
+    check_compile(config)
     begun = has_checkpoints(config.folder)  # then these files are not read again
     for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):
         require(path is None or begun or path.exists(), f"--{name} {path}: no such file or folder")
@@ -135,6 +141,26 @@ def check(config: TrainConfig) -> None:
     )
     check_loss(loss, network.scales)
     check_pose_batch(config)
+
+
+def check_compile(config: TrainConfig) -> None:
+    """UserError for parts of the step that --compile cannot have."""
+    loss, parts = config.loss, set(config.loss.compile_parts)
+    if not loss.compile:
+        return
+    require(parts, "--compile_parts: give one or more, or leave --compile out")
+    require(
+        not (loss.no_ssim and "loss" in parts),
+        "--compile has no loss to fuse with --no_ssim; leave one of the two out, or give --compile_parts decoder",
+    )
+    require(
+        "pose" not in parts or len(loss.frame_ids) > 1,
+        "--compile_parts pose: stereo training has no pose network; leave it out",
+    )
+    require(
+        not (config.optim.sync_bn and parts & {"encoder", "pose"}),
+        "--compile_parts encoder and pose do not go with --sync_bn, which replaces their BatchNorm; leave them out",
+    )
 
 
 def check_pose_batch(config: TrainConfig) -> None:

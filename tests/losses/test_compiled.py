@@ -12,6 +12,7 @@ from test_train import scalars, settings
 from litemono.losses import compiled, photometric_fused
 from litemono.losses.photometric_fused import EAGER
 from litemono.train import train
+from litemono.utils import compiling
 from litemono.utils.errors import UserError
 
 CPU = torch.device("cpu")
@@ -29,8 +30,9 @@ def test_a_signal_that_ends_the_compiler_is_a_signal(street, tmp_path, monkeypat
 
 
 @needs_compiler
-def test_a_run_with_compiled_kernels_learns_the_same(street, tmp_path):
+def test_a_run_with_compiled_parts_learns_the_same(street, tmp_path, monkeypatch):
     """Float32 in another order: the curves agree to rounding, and the run resumes to the same bits."""
+    monkeypatch.setattr(compiling, "USERS_OWN", "shared with the other tests")
     plain = {"model": {"height": SHAPE[-2], "width": SHAPE[-1]}, "optim": {"num_epochs": 1}}
     compiled = {**plain, "loss": {"compile": True}}
     assert train(settings(street, tmp_path, "plain", **plain)) == 0
@@ -41,6 +43,8 @@ def test_a_run_with_compiled_kernels_learns_the_same(street, tmp_path):
     assert whole == parts
     assert whole[0][1] == pytest.approx(plain[0][1], rel=1e-6)
     assert [loss for _, loss in whole] == pytest.approx([loss for _, loss in plain], rel=1e-3)
+    weights = [torch.load(tmp_path / f"{name}/models/last/depth.pth", weights_only=True) for name in ("plain", "whole")]
+    assert weights[0].keys() == weights[1].keys()
 
 
 @needs_compiler
@@ -80,5 +84,5 @@ def test_a_machine_that_cannot_compile_gets_a_sentence_before_the_run_folder_exi
 
 
 def test_compile_without_ssim_is_refused(street, tmp_path):
-    with pytest.raises(UserError, match="--compile has nothing to fuse with --no_ssim"):
+    with pytest.raises(UserError, match="--compile has no loss to fuse with --no_ssim.*--compile_parts decoder"):
         train(settings(street, tmp_path, loss={"compile": True, "no_ssim": True}))
