@@ -1,0 +1,193 @@
+"""What error messages advise exists, and works: flags and commands that they name, and the important advice followed."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+from tiny_kitti import Outcome, assert_refused, invoke, write_weights
+from utils.test_path_flags import fields, settings_of_all_commands
+
+from litemono.__main__ import COMMANDS
+from litemono.demos import DEMOS
+from litemono.tasks import resolve
+from litemono.utils import cli, flags
+
+PACKAGES = ("litemono", "evaluate", "export_gt", "networks")
+RAISING = {"UserError", "NetworkError", "ControllerUnavailable", "require", "Finding"}
+SLURMS_OWN = {"gres", "container-image"}
+
+
+def texts(node: ast.AST) -> str:
+    """The text of a string in source code; {} for what is put in when it runs."""
+    match node:
+        case ast.Constant(value=str(value)):
+            return value
+        case ast.JoinedStr(values=values):
+            return "".join(map(texts, values))
+        case ast.FormattedValue():
+            return "{}"
+        case ast.BinOp(left=left, right=right):
+            return texts(left) + texts(right)
+        case ast.IfExp(body=body, orelse=orelse):
+            return f"{texts(body)} {texts(orelse)}"
+    return ""
+
+
+@cache
+def messages() -> tuple[tuple[str, str], ...]:
+    """Place and text of every message that is raised or reported."""
+    return tuple(_messages())
+
+
+def _messages() -> Iterator[tuple[str, str]]:
+    for path in (path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))):
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+            for argument in call.args if name in RAISING else ():
+                if text := texts(argument):
+                    yield f"{path.relative_to(ROOT)}:{argument.lineno}", text
+
+
+def named(pattern: str) -> dict[str, str]:
+    """What messages name by this pattern -> the place of one."""
+    return {found: place for place, text in messages() for found in re.findall(pattern, text)}
+
+
+def test_there_are_messages():
+    assert len(messages()) > 300
+
+
+def test_every_flag_in_a_message_is_one_of_a_command():
+    known = {"help", "load_pred"}  # the second is another name of --pred
+    known |= {name for demo in DEMOS.values() for name, _, _ in fields(resolve(demo.settings))}
+    known |= {name for _, settings in settings_of_all_commands() for name, _, _ in fields(settings)}
+    for module in ("litemono.synthetic.__main__", "litemono.submit"):
+        settings = cli.parts_of(importlib.import_module(module).main, [module]).settings
+        for one in (flags.subcommands(settings) or {"": settings}).values():
+            known |= {name for name, _, _ in fields(one)}
+    unknown = {
+        name: place for name, place in named(r"(?<![\w-])--([a-z][\w-]*)").items() if name not in known | SLURMS_OWN
+    }
+    assert not unknown
+
+
+def test_every_command_in_a_message_exists():
+    for (module, word), place in named(r"python -m ([\w.]+\w)(?: ([a-z]+))?(?=[ `;,)]|$)").items():
+        assert importlib.util.find_spec(module) is not None, f"{place}: python -m {module}"
+        if word and module == "litemono.prepare":
+            settings = cli.parts_of(importlib.import_module(module).main, [module]).settings
+            assert word in flags.subcommands(settings), f"{place}: python -m {module} {word}"
+    for name, place in named(r"`litemono ([a-z][\w-]+)").items():
+        assert name in COMMANDS, f"{place}: litemono {name}"
+
+
+def test_every_document_in_a_message_is_there():
+    for name, place in named(r"\b((?:docs|envs|slurm|splits)/[\w./]+\.(?:md|txt|sh|yml))\b").items():
+        assert (ROOT / name).is_file(), f"{place}: {name}"
+
+
+# ---------------------------------------------------------------- followed
+
+
+def run(capsys, module: str, *arguments: object) -> Outcome:
+    return invoke(importlib.import_module(module).main, capsys, *map(str, arguments))
+
+
+TRAIN = ("--data_path", ".", "--split", "split", "--weights_init", "scratch", "--device", "cpu")
+FOLLOWED = {
+    "--frame_ids 0 leaves nothing: add --use_stereo": (
+        ("litemono.train", *TRAIN, "--frame_ids", "0"),
+        "--use_stereo",
+        ("--frame_ids", "0", "--use_stereo"),
+    ),
+    "--compile with --no_ssim: --compile_parts decoder": (
+        ("litemono.train", *TRAIN, "--compile", "--no_ssim"),
+        "--compile_parts decoder",
+        ("--compile", "--no_ssim", "--compile_parts", "decoder"),
+    ),
+    "--accumulate that does not divide": (
+        ("litemono.train", *TRAIN, "--batch_size", "12", "--accumulate", "5"),
+        "must divide --batch_size 12",
+        ("--batch_size", "12", "--accumulate", "4"),
+    ),
+    "--model_name with a folder elsewhere: --log_dir": (
+        ("litemono.train", *TRAIN, "--model_name", "/elsewhere"),
+        "give --log_dir FOLDER too",
+        ("--model_name", "elsewhere", "--log_dir", "folder"),
+    ),
+    "--scales that the network lacks": (
+        ("litemono.train", *TRAIN, "--scales", "0", "3"),
+        "choose from 0 1 2",
+        ("--scales", "0", "1", "2"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FOLLOWED)
+def test_flags_that_a_message_advises_are_accepted(case, tmp_path, monkeypatch, capsys):
+    """Then the next thing is missing: the data."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "split").mkdir()
+    for name in ("train", "val"):
+        (tmp_path / f"split/{name}_files.txt").write_text("2011_09_26/2011_09_26_drive_0001_sync 1 l\n")
+    (module, *bad), advice, good = FOLLOWED[case]
+    assert_refused(run(capsys, module, *bad), advice)
+    after = run(capsys, module, *TRAIN, *good)
+    assert after.code == 2 and "train_files.txt: none of its 1 samples has all its frames" in after.err, after.err
+
+
+def test_two_images_of_one_name_are_told_apart_by_ext(tmp_path, capsys):
+    for ending in ("jpg", "png"):
+        Image.fromarray(np.zeros((40, 70, 3), np.uint8)).save(tmp_path / f"a.{ending}")
+    weights = write_weights(tmp_path / "weights")
+    command = (
+        "litemono.predict",
+        "--load_weights",
+        weights,
+        "--input",
+        tmp_path,
+        "--model",
+        "lite-mono-tiny",
+        "--device",
+        "cpu",
+    )
+    refused = run(capsys, *command)
+    assert_refused(refused, "choose one kind: --ext png")
+    assert run(capsys, *command, *refused.err.rstrip().rpartition(": ")[2].split()).code == 0
+
+
+def test_weights_of_another_network_name_the_model_that_reads_them(tmp_path, capsys):
+    Image.fromarray(np.zeros((40, 70, 3), np.uint8)).save(tmp_path / "a.png")
+    weights = write_weights(tmp_path / "weights")
+    command = ("litemono.predict", "--load_weights", weights, "--input", tmp_path / "a.png", "--device", "cpu")
+    refused = run(capsys, *command, "--model", "lite-mono")
+    assert_refused(refused, "--model lite-mono-tiny")
+    assert run(capsys, *command, *re.search(r"--model lite-mono-tiny", refused.err)[0].split()).code == 0
+
+
+def test_a_card_by_number_ends_at_a_device_that_is_there(tmp_path, monkeypatch, capsys):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    Image.fromarray(np.zeros((40, 70, 3), np.uint8)).save(tmp_path / "a.png")
+    weights = write_weights(tmp_path / "weights")
+    command = (
+        "litemono.predict",
+        "--load_weights",
+        weights,
+        "--input",
+        tmp_path / "a.png",
+        "--model",
+        "lite-mono-tiny",
+    )
+    assert_refused(run(capsys, *command, "--device", "cuda:1"), "CUDA_VISIBLE_DEVICES=1, and give --device cuda")
+    assert_refused(run(capsys, *command, "--device", "cuda"), "use --device cpu")
+    assert run(capsys, *command, "--device", "cpu").code == 0
