@@ -111,6 +111,20 @@ def test_tensorboard_has_picture_prediction_truth_and_error_side_by_side(uninter
     assert all((value.image.height, value.image.width) == (SIZE[0], 4 * SIZE[1]) for value in images)
 
 
+def test_the_u_net_trains_from_scratch_and_says_where_its_imagenet_weights_come_from(
+    rooms, tmp_path, capsys, monkeypatch
+):
+    u_net = [*flags(rooms, tmp_path), "--model", "unet-resnet18", "--max_steps", 1]
+    monkeypatch.setattr("networks.imagenet.find_pose_imagenet", lambda layers: None)
+    assert_refused(invoke(main, capsys, *u_net), "litemono.prepare weights", "--weights_init scratch")
+    done = invoke(main, capsys, *u_net, "--weights_init", "scratch")
+    assert done.code == 0 and "unet-resnet18 48x32" in done.out, done.err
+    started = invoke(main, capsys, *u_net, "--model_name", "next", "--load_weights", tmp_path / "run/models/last")
+    assert started.code == 0, started.err
+    wrong = invoke(main, capsys, *flags(rooms, tmp_path, "other"), "--load_weights", tmp_path / "run/models/last")
+    assert_refused(wrong, "has the weights of unet-resnet18: --model unet-resnet18")
+
+
 def spoil_mask(root: Path) -> None:
     for path in (root / "mask").iterdir():
         Image.fromarray(np.resize(np.array([0, 17, 128, 255], np.uint8), SIZE)).save(path)
