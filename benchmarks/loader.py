@@ -31,7 +31,8 @@ from litemono.data.stores import packed, packed_index
 from litemono.data.stores.base import SizedStore
 from litemono.data.stores.folder import open_store, resized
 from litemono.data.triplets import TripletDataset
-from litemono.synthetic.writer import Settings, image
+from litemono.synthetic.sensors import image
+from litemono.synthetic.settings import Settings
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import UserError

@@ -7,7 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.loader import DRIVE, PACKED_FRAMES, write_pack
-from litemono.synthetic.writer import Settings, image
+from litemono.synthetic.sensors import image
+from litemono.synthetic.settings import Settings
 
 RENDERED = 6
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from litemono.synthetic import baselines, writer
+from litemono.synthetic import baselines, sensors
+from litemono.synthetic.settings import Settings
 
 H, W = 96, 320
 
@@ -32,8 +33,8 @@ def test_a_median_scaled_constant_is_exact_where_every_image_is_one_wall():
 
 def test_the_flat_road_is_as_far_as_the_rendered_one():
     depth = baselines.flat_road(H, W, 80)
-    settings = writer.Settings(height=H, width=W, drives=3, frames_per_drive=3)
-    exact = writer.exact_depth(settings, 0, 0)[80:]
+    settings = Settings(height=H, width=W, drives=3, frames_per_drive=3)
+    exact = sensors.exact_depth(settings, 0, 0)[80:]
     agreement = np.abs(exact / depth[80:] - 1)
     assert np.mean(agreement < 0.1) > 0.5  # the bottom of the picture is mostly road, the camera pitches a little
     assert np.all(depth[: H // 2] == 80)

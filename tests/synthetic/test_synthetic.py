@@ -14,12 +14,14 @@ from litemono.data.kitti.calibration import PUBLISHED_INTRINSICS, read_calibrati
 from litemono.data.kitti.paths import scan_path
 from litemono.data.kitti.velodyne import load_scan, velodyne_depth
 from litemono.data.splits import read_split, split_file
-from litemono.synthetic import writer
+from litemono.synthetic import sensors, writer
+from litemono.synthetic.render import published_camera
+from litemono.synthetic.settings import Settings
 from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 
-SETTINGS = writer.Settings(height=96, width=320, drives=4, frames_per_drive=4, seed=5)
+SETTINGS = Settings(height=96, width=320, drives=4, frames_per_drive=4, seed=5)
 SMALL = dict(height=32, width=96, drives=3, frames_per_drive=3)
 
 
@@ -32,14 +34,14 @@ def world(tmp_path_factory):
 def photometric_error(number: int, target: tuple[int, str], source: tuple[int, str]) -> tuple[float, float]:
     """Mean |difference| per channel of the target with the source as it is, and with the source warped by the truth."""
     frames = [
-        torch.from_numpy(writer.image(SETTINGS, number, *key)).permute(2, 0, 1)[None] / 255 for key in (target, source)
+        torch.from_numpy(sensors.image(SETTINGS, number, *key)).permute(2, 0, 1)[None] / 255 for key in (target, source)
     ]
-    poses = [writer.camera_pose(SETTINGS, number, *key) for key in (target, source)]
+    poses = [sensors.camera_pose(SETTINGS, number, *key) for key in (target, source)]
     T_src_tgt = torch.from_numpy(np.linalg.inv(poses[1]) @ poses[0]).float()[None, None]
     height, width = SETTINGS.height, SETTINGS.width
     fx, fy, cx, cy = PUBLISHED_INTRINSICS
     K = torch.tensor([[[fx * width, 0, cx * width], [0, fy * height, cy * height], [0, 0, 1]]])
-    depth = torch.from_numpy(writer.exact_depth(SETTINGS, number, *target))
+    depth = torch.from_numpy(sensors.exact_depth(SETTINGS, number, *target))
     motion = geometry.reprojection(K, geometry.invert_intrinsics(K), T_src_tgt, height, width)
     grid = motion.grid(1 / depth[None, None])
     warped = geometry.warp(frames[1][:, None], grid)[:, 0]
@@ -58,9 +60,9 @@ def test_exact_depth_and_motion_turn_one_picture_into_its_neighbour(number, sour
 
 def test_wrong_depth_explains_the_neighbour_worse_than_exact_depth(monkeypatch):
     _, exact = photometric_error(0, (1, "l"), (2, "l"))
-    right = writer.exact_depth
+    right = sensors.exact_depth
     for factor in (0.8, 1.25):
-        monkeypatch.setattr(writer, "exact_depth", lambda *key, f=factor: f * right(*key))
+        monkeypatch.setattr(sensors, "exact_depth", lambda *key, f=factor: f * right(*key))
         _, wrong = photometric_error(0, (1, "l"), (2, "l"))
         assert wrong > 1.3 * exact
 
@@ -70,7 +72,7 @@ def test_scans_fall_on_the_exact_depth_of_the_pixels_they_hit(world, cam, side):
     settings, number, frame = world.settings, 2, 1
     scan = scan_path(world.folder, writer.drive_name(number), frame)
     measured = velodyne_depth(world.folder / writer.DAY, scan, cam=cam)
-    exact = writer.exact_depth(settings, number, frame, side)
+    exact = sensors.exact_depth(settings, number, frame, side)
     hit = measured > 0
     assert hit.sum() > 3000
     off = np.abs(measured - exact)[hit] / exact[hit]
@@ -83,7 +85,7 @@ def test_a_pixel_of_misplacement_would_show(world):
     settings, number, frame = world.settings, 2, 1
     scan = scan_path(world.folder, writer.drive_name(number), frame)
     measured = velodyne_depth(world.folder / writer.DAY, scan)
-    exact = writer.exact_depth(settings, number, frame)
+    exact = sensors.exact_depth(settings, number, frame)
 
     def fit(rows: int, columns: int) -> float:
         moved = np.roll(exact, (rows, columns), axis=(0, 1))[measured > 0]
@@ -94,8 +96,8 @@ def test_a_pixel_of_misplacement_would_show(world):
 
 
 def test_the_road_is_where_the_camera_height_says():
-    depth = writer.exact_depth(SETTINGS, 0, 0)
-    camera = writer.published_camera(SETTINGS.height, SETTINGS.width)
+    depth = sensors.exact_depth(SETTINGS, 0, 0)
+    camera = published_camera(SETTINGS.height, SETTINGS.width)
     rows = np.arange(SETTINGS.height)[:, None]
     flat = 1.65 * camera.fy / np.maximum(rows - camera.cy, 1e-9)
     share = np.mean(np.abs(depth / flat - 1)[60:] < 0.1)
@@ -114,13 +116,13 @@ def test_the_layout_is_what_the_readers_expect(world):
         assert load_scan(scan_path(world.folder, line.folder, line.frame)).shape[1] == 4
     poses = np.loadtxt(world.drive(0) / "poses.txt")
     assert poses.shape == (4, 12)
-    assert np.allclose(poses[2].reshape(3, 4), writer.camera_pose(world.settings, 0, 2)[:3])
+    assert np.allclose(poses[2].reshape(3, 4), sensors.camera_pose(world.settings, 0, 2)[:3])
 
 
 def test_depth_annotations_hold_the_exact_depth(world):
     path = world.drive(0) / "proj_depth" / "groundtruth" / "image_02" / "0000000001.png"
     stored = np.asarray(Image.open(path)) / 256
-    exact = writer.exact_depth(world.settings, 0, 1)
+    exact = sensors.exact_depth(world.settings, 0, 1)
     near = exact < 200
     assert np.abs(stored - exact)[near].max() <= 1 / 256  # 16-bit rounding
     assert not stored[np.isinf(exact)].any()
@@ -143,12 +145,12 @@ def test_the_same_seed_gives_the_same_files_whatever_the_number_of_processes(tmp
 
 
 def test_another_seed_gives_another_street():
-    other = writer.Settings(**{**SETTINGS.__dict__, "seed": 6})
-    assert (writer.image(SETTINGS, 0, 0) != writer.image(other, 0, 0)).mean() > 0.5
+    other = Settings(**{**SETTINGS.__dict__, "seed": 6})
+    assert (sensors.image(SETTINGS, 0, 0) != sensors.image(other, 0, 0)).mean() > 0.5
 
 
 def test_every_region_below_the_sky_has_texture():
-    picture = writer.image(SETTINGS, 0, 0).astype(float).mean(-1)
+    picture = sensors.image(SETTINGS, 0, 0).astype(float).mean(-1)
     blocks = picture[48:].reshape(6, 8, 40, 8).std(axis=(1, 3))
     assert np.mean(blocks > 2) > 0.9  # grey levels within 8 x 8 pixels
 

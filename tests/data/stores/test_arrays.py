@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from litemono.data.stores.folder import open_originals, open_store
-from litemono.synthetic import writer
+from litemono.synthetic import sensors, writer
 from litemono.utils.errors import UserError
 
 
@@ -24,7 +24,7 @@ def store(street_world):
 
 def test_depth_pictures_are_the_exact_depth_in_their_own_units(street_world, store):
     units = store.read_array("depth", writer.drive_name(1), 2, "l")
-    exact = writer.exact_depth(street_world.settings, 1, 2)
+    exact = sensors.exact_depth(street_world.settings, 1, 2)
     metres = units / store.dataset.pictures["depth"].units_per_metre
     assert (units.dtype, units.shape) == (np.uint16, (32, 96))
     assert (units > 0).mean() > 0.3
