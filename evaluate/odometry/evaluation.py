@@ -15,6 +15,7 @@ from litemono.data.datasets.kitti_odometry import KITTI_ODOMETRY
 from litemono.utils.atomic_files import replacing
 from litemono.utils.errors import UserError, require
 
+from .. import provenance
 from ..evaluation import writable
 from ..settings import EvaluateConfig
 from .settings import sequence_of
@@ -44,6 +45,10 @@ class OdometryResult:
     rpe_translation: float | None
     """Root mean square, from each frame to the next one."""
     rpe_rotation: float | None
+    code: dict[str, str]
+    """Version, commit and changes of the code that evaluated, and the command; see evaluate.provenance."""
+    training: list[dict[str, str]]
+    """The same of the code that trained the weights, as often as it changed; [] where that is not known."""
 
 
 def run(config: EvaluateConfig) -> None:
@@ -119,6 +124,8 @@ def _result(
         ate=None if errors is None else errors.ate,
         rpe_translation=None if errors is None else errors.rpe_translation,
         rpe_rotation=None if errors is None else errors.rpe_rotation,
+        code=provenance.of_this(),
+        training=provenance.of_training(weights),
     )
 
 

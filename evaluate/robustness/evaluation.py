@@ -19,6 +19,7 @@ from litemono.utils.atomic_files import replacing
 from litemono.utils.errors import UserError, require
 from litemono.utils.parallel import ordered_map
 
+from .. import provenance
 from ..evaluation import writable
 from ..inputs import Images, Inputs, images_of, open_inputs
 from ..results import file_name, protocol_fields
@@ -71,6 +72,10 @@ class RobustnessResult:
     rr: dict[str, float] | None
     mce: float | None
     mrr: float | None
+    code: dict[str, str]
+    """Version, commit and changes of the code that evaluated, and the command; see evaluate.provenance."""
+    training: list[dict[str, str]]
+    """The same of the code that trained the weights, as often as it changed; [] where that is not known."""
 
 
 class Subject(NamedTuple):
@@ -200,6 +205,8 @@ def _result(subject: Subject, scores: dict[Variant, Scores]) -> RobustnessResult
         clean=means[CLEAN],
         corruptions=by_name,
         **_figures(means[CLEAN], by_name)._asdict(),
+        code=provenance.of_this(),
+        training=provenance.of_training(subject.weights),
     )
 
 

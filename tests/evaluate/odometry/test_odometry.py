@@ -16,6 +16,7 @@ import networks
 from evaluate.__main__ import main
 from evaluate.odometry.trajectory import align, chained, motions_of, snippet_ates, trajectory_errors, write_poses
 from litemono.data.splits import SPLITS, read_split
+from litemono.utils.commit import typed_command
 from networks import weights
 
 FRAMES = 7
@@ -43,7 +44,7 @@ def ready(tmp_path_factory):
     write_poses(poses / "09.txt", true_poses())
     net, pose = networks.create("lite-mono-tiny", height=32, width=64), networks.create_pose(18)
     fill(net.encoder), fill(net.decoder), fill(pose.encoder), fill(pose.decoder)
-    weights.save_folder(root / "weights", net, pose)
+    weights.save_folder(root / "models" / "last", net, pose)
     return root
 
 
@@ -57,10 +58,13 @@ def run(ready, capsys):
 
 
 def test_the_command_agrees_with_an_independent_computation(run, ready):
-    outcome = run("--load_weights", ready / "weights", "--batch_size", "4")
+    made_by = {"litemono": "0.2.0", "commit": "a" * 40, "diff": "", "command": "python -m litemono.submit --lr 1"}
+    (ready / "attempts.jsonl").write_text(json.dumps({**made_by, "attempt": 1}) + "\n")
+    outcome = run("--load_weights", ready / "models" / "last", "--batch_size", "4")
     assert outcome.code == 0, outcome
-    found = json.loads((ready / "weights" / "odom_09.json").read_text())
-    pose, motions = weights.load_pose(ready / "weights").eval(), []
+    found = json.loads((ready / "models" / "last" / "odom_09.json").read_text())
+    assert found["training"] == [made_by] and found["code"]["command"] == typed_command()
+    pose, motions = weights.load_pose(ready / "models" / "last").eval(), []
     files = sorted((ready / "data" / "sequences" / "09" / "image_2").iterdir())
     images = [torch.tensor(np.asarray(Image.open(file).resize((64, 32), Image.LANCZOS))) for file in files]
     for first, second in zip(images, images[1:], strict=False):
@@ -80,7 +84,7 @@ def test_the_command_agrees_with_an_independent_computation(run, ready):
     kept = [found[name] for name in ("ate", "rpe_translation", "rpe_rotation")]
     assert kept == pytest.approx(list(errors), rel=1e-3)
     assert f"{found['ate']:.3f}" in outcome.out and found["frames"] == FRAMES
-    written = file_interface.read_kitti_poses_file(ready / "weights" / "odom_09.txt")
+    written = file_interface.read_kitti_poses_file(ready / "models" / "last" / "odom_09.txt")
     assert np.stack(written.poses_se3) == pytest.approx(poses, abs=1e-5)
 
 
@@ -110,7 +114,7 @@ def test_the_published_lists_are_all_frames_but_the_last(sequence):
 
 def test_what_is_missing_or_does_not_fit_is_refused(run, ready, tmp_path):
     before = snapshot(ready)
-    folder = ready / "weights"
+    folder = ready / "models" / "last"
     depth_only = tmp_path / "depth_only"
     weights.save_folder(depth_only, networks.create("lite-mono-tiny", height=32, width=64), None)
     assert_refused(run("--load_weights", depth_only), "pose_encoder.pth", "pose.pth")

@@ -14,6 +14,7 @@ from evaluate.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from evaluate.robustness.scores import dee, published, robustness
 from export_gt.__main__ import ExportConfig, export
 from litemono.api import load
+from litemono.utils.commit import typed_command
 
 FRAMES = [0, 1]
 
@@ -23,7 +24,7 @@ def ready(tmp_path_factory):
     root = tmp_path_factory.mktemp("robustness")
     split = write_world(root, FRAMES)
     export(ExportConfig(data_path=root, split=str(split)))
-    write_weights(root / "weights")
+    write_weights(root / "models" / "last")
     return root
 
 
@@ -31,7 +32,7 @@ def ready(tmp_path_factory):
 def run(ready, capsys):
     def evaluate(*flags):
         common = ("--data_path", ready, "--split", ready / "split", "--model", "lite-mono-tiny")
-        return invoke(main, capsys, "--load_weights", ready / "weights", *common, *flags)
+        return invoke(main, capsys, "--load_weights", ready / "models" / "last", *common, *flags)
 
     return evaluate
 
@@ -52,13 +53,16 @@ def test_a_part_of_the_corruptions_has_no_mean_to_compare():
 
 
 def test_figures_are_those_of_the_corrupted_images_evaluated_alone(run, ready, tmp_path, capsys):
+    made_by = {"litemono": "0.2.0", "commit": "a" * 40, "diff": "", "command": "python -m litemono.submit --lr 1"}
+    (ready / "attempts.jsonl").write_text(json.dumps({**made_by, "attempt": 1}) + "\n")
     path = tmp_path / "robustness.json"
     outcome = run("--corruptions", "fog", "motion_blur", "--severities", "2,5", "--output", path)
     assert outcome.code == 0, outcome
     found = json.loads(path.read_text())
     assert found["severities"] == [2, 5] and list(found["corruptions"]) == ["fog", "motion_blur"]
+    assert found["training"] == [made_by] and found["code"]["command"] == typed_command()
     assert found["mce"] is None and "mCE and mRR take all 18 corruptions" in outcome.out
-    network = load("lite-mono-tiny", weights=ready / "weights")
+    network = load("lite-mono-tiny", weights=ready / "models" / "last")
     maps = []
     for frame in FRAMES:
         image = Image.open(ready / DRIVE / "image_02" / "data" / f"{frame:010d}.png").resize((64, 32), Image.LANCZOS)
@@ -77,7 +81,7 @@ def test_figures_are_those_of_the_corrupted_images_evaluated_alone(run, ready, t
 def test_all_corruptions_stand_beside_the_published_networks(run, ready):
     outcome = run("--corruptions", "all")
     assert outcome.code == 0, outcome
-    found = json.loads((ready / "weights" / "robustness_split.json").read_text())
+    found = json.loads((ready / "models" / "last" / "robustness_split.json").read_text())
     errors = {
         name: {int(s): dee(m["abs_rel"], m["d1"]) for s, m in by_severity.items()}
         for name, by_severity in found["corruptions"].items()
