@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from evaluate.protocol import PRESETS, in_words
+from evaluate.protocol import PRESETS, describe
 from litemono import tasks
 from litemono.__main__ import COMMANDS
 from litemono.demos import DEMOS
@@ -35,7 +35,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 
 def protocols() -> str:
     """A table of the published protocols, in their own words."""
-    rows = (f"| `{name}` | {in_words(protocol)} |" for name, protocol in PRESETS.items())
+    rows = (f"| `{name}` | {describe(protocol)} |" for name, protocol in PRESETS.items())
     return "\n".join(("| `--protocol` | |", "|---|---|", *rows))
 
 

@@ -23,7 +23,7 @@ def run(config: EvaluateConfig) -> None:
     for evaluation in done:
         results.show(evaluation.result, evaluation.inputs.protocol)
         if evaluation.result.against:
-            print("\n".join(paired_difference.in_words(evaluation.result.against, evaluation.inputs.protocol.headline)))
+            print("\n".join(paired_difference.describe(evaluation.result.against, evaluation.inputs.protocol.headline)))
         results.write(evaluation.path, evaluation.result)
     write_report(report, done)
     print(f"written to {', '.join(str(evaluation.path) for evaluation in done)}\nreport: {report}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from litemono.utils.atomic_files import replacing
 
-from .protocol import Protocol, in_words
+from .protocol import Protocol, describe
 from .results import Result
 
 SHOWN = 3  # of the protocol's metrics
@@ -32,7 +32,7 @@ def draw(path: Path, epochs: list[int], found: list[Result], protocol: Protocol)
         axis.set(title=name, xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
-    figure.suptitle(f"{found[0].split}, {found[0].evaluated} test images; {in_words(protocol)}", fontsize=8)
+    figure.suptitle(f"{found[0].split}, {found[0].evaluated} test images; {describe(protocol)}", fontsize=8)
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=120)
     plt.close(figure)

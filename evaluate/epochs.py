@@ -21,7 +21,7 @@ from . import results
 from .epoch_curve import draw
 from .evaluation import result_of, result_path, writable
 from .inputs import Images, Inputs, images_of, open_truth
-from .protocol import Protocol, in_words
+from .protocol import Protocol, describe
 from .scoring.image_set import Job, Scored, Scores, score_job
 from .scoring.metrics import METRICS
 from .settings import EvaluateConfig, check_kind, check_protocol, protocol_of
@@ -124,7 +124,7 @@ def show(epochs: list[int], found: list[results.Result], protocol: Protocol) -> 
         table.add_row(str(epoch), *numbers, style="bold" if index == best else None)
     console = Console(width=None if Console().is_terminal else 100)
     console.print(table)
-    print(in_words(protocol))
+    print(describe(protocol))
     name = protocol.ranked_by
     print(
         f"best {name}: epoch {epochs[best]} ({found[best].all_metrics[name]:.3f}), last: {found[-1].all_metrics[name]:.3f}"

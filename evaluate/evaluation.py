@@ -40,7 +40,7 @@ def run(config: EvaluateConfig) -> None:
     result, protocol = done.result, done.inputs.protocol
     results.show(result, protocol)
     if result.against is not None:
-        print("\n".join(paired_difference.in_words(result.against, protocol.headline)))
+        print("\n".join(paired_difference.describe(result.against, protocol.headline)))
     results.write(done.path, result)
     print(f"written to {done.path}")
     if report is not None:

@@ -79,7 +79,7 @@ def _table(columns: dict[str, Any], rows: np.ndarray) -> Table:
     return Table(values[rows], np.array(columns["pixels"], np.float64)[rows])
 
 
-def in_words(comparison: dict[str, Any], headline: tuple[str, ...]) -> list[str]:
+def describe(comparison: dict[str, Any], headline: tuple[str, ...]) -> list[str]:
     """One sentence for each of the protocol's metrics."""
     return [f"against {comparison['file']}, {comparison['images']} images:"] + [
         f"  {name}: {_sentence(name, comparison)}" for name in headline

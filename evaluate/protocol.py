@@ -135,7 +135,7 @@ def changes(protocol: Protocol) -> dict[str, Any]:
     return {name: value for name, value in asdict(protocol).items() if name != "headline" and value != preset[name]}
 
 
-def in_words(protocol: Protocol) -> str:
+def describe(protocol: Protocol) -> str:
     """One line: everything that decides the numbers."""
     limit = "no cap" if protocol.cap is None else f"cap {protocol.cap:g} m"
     if not protocol.cap_truth:

@@ -18,7 +18,7 @@ from rich.table import Table as PrintedTable
 from litemono.metrics import Errors
 from litemono.utils.atomic_files import replacing
 
-from .protocol import EIGEN_METRICS, PRESETS, Protocol, changed, changes, default_protocol, in_words
+from .protocol import EIGEN_METRICS, PRESETS, Protocol, changed, changes, default_protocol, describe
 from .scoring.intervals import group_numbers, intervals
 from .scoring.metrics import EDGES, METRICS, NAMES, Table
 from .scoring.one_image import Summary
@@ -208,7 +208,7 @@ def show(result: Result, protocol: Protocol) -> None:
     """Print the table, the protocol, the scale ratios and what was left out."""
     console = Console(width=None if Console().is_terminal else 100)
     console.print(_table(result, protocol))
-    lines = [in_words(protocol), *_interval_lines(result, protocol)]
+    lines = [describe(protocol), *_interval_lines(result, protocol)]
     if result.scale_ratios:
         lines.append("scale ratios: median {median:.3f}, std/median {std:.3f}".format(**result.scale_ratios))
     else:

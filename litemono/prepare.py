@@ -196,7 +196,7 @@ def fetch_weights(config: WeightsConfig) -> None:
 def pack(config: PackConfig) -> int:
     """Pack a split; UserError if any drive of it failed."""
     height, width = packs.parse_size(config.size) if config.fit == "stretch" else (KB_HEIGHT, KB_WIDTH)
-    _demand_workers(config.num_workers)
+    _check_workers(config.num_workers)
     if (dataset := registry.PICTURES.get(config.frames.dataset)) is not None:
         require(
             config.fit == "stretch" and not config.delete_zips, "--fit kb_crop, --delete_zips: are for drives of KITTI"
@@ -241,14 +241,14 @@ def pack(config: PackConfig) -> int:
     return 0
 
 
-def _demand_workers(count: int) -> None:
+def _check_workers(count: int) -> None:
     if count < 1:
         raise UserError(f"--num_workers {count}: must be at least 1")
 
 
 def verify(config: VerifyConfig) -> int:
     """Print what is missing or damaged; 1 if anything is."""
-    _demand_workers(config.num_workers)
+    _check_workers(config.num_workers)
     if (dataset := registry.PICTURES.get(config.frames.dataset)) is not None:
         more = config.frames.split, config.deep, config.num_workers
         return picture_commands.verify(dataset, config.data_path, *more)

@@ -178,7 +178,7 @@ def submit_to_slurm(
     for job, run in zip(jobs, runs, strict=True):
         note_job(run.folder, job)
     print_summary(settings, admission.check_request(cluster, request_of(settings)).name, jobs, runs, trial)
-    print(f"code:  {snapshot.in_words(code, settings.follow_checkout)}")
+    print(f"code:  {snapshot.describe(code, settings.follow_checkout)}")
     if not settings.wait:
         return 0
     if trial and follow_log.follow(trial.job_id, trial.paths.stdout):

@@ -15,7 +15,7 @@ from litemono.utils.html import render
 
 from .. import paired_difference
 from ..evaluation import Evaluation
-from ..protocol import in_words
+from ..protocol import describe
 from ..scoring.metrics import METRICS
 from . import figures
 from .pictures import chosen_images, pictures_of
@@ -39,7 +39,7 @@ def _content(done: list[Evaluation]) -> dict[str, Any]:
         "title": " against ".join(names) if len(done) < 3 else f"{len(done)} predictions",
         "split": first.result.split,
         "images": first.result.evaluated,
-        "protocol": in_words(protocol),
+        "protocol": describe(protocol),
         "headline": protocol.headline,
         "ranked_by": protocol.ranked_by,
         "metrics": METRICS,
@@ -72,7 +72,7 @@ def _run(name: str, evaluation: Evaluation) -> dict[str, Any]:
         "figures": result.all_metrics,
         "interval": (result.intervals or {}).get("images"),
         "by_distance": result.by_distance,
-        "difference": paired_difference.in_words(against, evaluation.inputs.protocol.headline) if against else [],
+        "difference": paired_difference.describe(against, evaluation.inputs.protocol.headline) if against else [],
         "settings": json.dumps(settings, indent=2) if settings else "",
         "validation": figures.validation_curve(_validation(Path(result.weights)) if result.weights else []),
     }

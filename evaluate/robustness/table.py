@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..protocol import Protocol, changes, in_words
+from ..protocol import Protocol, changes, describe
 from .scores import dee, published, reference
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def show(result: RobustnessResult, protocol: Protocol) -> None:
         console.print(_models(result))
     else:
         print("mCE and mRR take all 18 corruptions and five severities: --corruptions all --severities 1-5")
-    print(in_words(protocol))
+    print(describe(protocol))
     reasons = not_comparable(result, protocol)
     if reasons:
         print(f"not comparable with the published rows: {'; '.join(reasons)}")

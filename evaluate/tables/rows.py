@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from ..protocol import EIGEN_METRICS, PRESETS, Protocol, changes, in_words
+from ..protocol import EIGEN_METRICS, PRESETS, Protocol, changes, describe
 from ..results import Result, protocol_in
 from ..scoring.metrics import METRICS
 from . import published
@@ -75,7 +75,7 @@ def _way(result: Result) -> _Way:
 def _group(way: _Way, ours: Sequence[tuple[str, Result]]) -> Group:
     same = [row for row in published.rows() if _alike(row, way)]
     metrics = way.protocol.headline
-    group = Group(f"{way.split}, {way.images} images; {in_words(way.protocol)}", metrics)
+    group = Group(f"{way.split}, {way.images} images; {describe(way.protocol)}", metrics)
     _add_published(group, same)
     blocks = [[row] for row in group.rows] + [_block(label, result, same, metrics) for label, result in ours]
     group.rows = [row for block in sorted(blocks, key=lambda block: _rank(block[0], metrics)) for row in block]
@@ -88,7 +88,7 @@ def _published_group(protocol: str | None, data: str) -> Group:
     rows = [row for row in published.rows() if (row.protocol, row.data) == (protocol, data)]
     metrics = PRESETS[protocol].headline if protocol else EIGEN_METRICS
     group = Group(
-        f"{data.upper()}; {in_words(PRESETS[protocol]) if protocol else 'protocols that are not known here'}", metrics
+        f"{data.upper()}; {describe(PRESETS[protocol]) if protocol else 'protocols that are not known here'}", metrics
     )
     _add_published(group, rows)
     group.rows.sort(key=lambda row: _rank(row, metrics))

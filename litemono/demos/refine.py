@@ -10,7 +10,7 @@ from pathlib import Path
 from litemono.demos import TaskName
 from litemono.demos import refine_results as results
 from litemono.demos.commands import DemoConfig, make_folder, run_all, say, say_done
-from litemono.synthetic.stand_in import write_stand_in
+from litemono.synthetic.frozen_depth import write_frozen_depth
 from litemono.synthetic.writer import RenderedWorld, write_world
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import require
@@ -90,7 +90,7 @@ def render(config: RefineDemo) -> RenderedWorld:
         num_workers=config.num_workers,
         left_only=True,
     )
-    write_stand_in(world)
+    write_frozen_depth(world)
     return world
 
 

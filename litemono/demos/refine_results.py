@@ -15,7 +15,7 @@ from rich.table import Table
 from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.metrics import MAX_DEPTH, MIN_DEPTH, compute_errors
 from litemono.predicting.names import DEPTH_PNG
-from litemono.synthetic.stand_in import exact
+from litemono.synthetic.frozen_depth import exact_depth
 from litemono.synthetic.writer import DEPTH_UNITS, MASKS, RenderedWorld, drive_name
 from litemono.utils.atomic_files import replacing
 from networks.alignment import Alignment
@@ -56,7 +56,7 @@ def tests(world: RenderedWorld, weights: Path, refined: Path) -> list[Test]:
         given, after = metres(world.folder / "frozen" / below), metres(refined / f"{image.stem}{DEPTH_PNG}")
         aligned = np.clip(by.scale * given + by.shift, MIN_DEPTH, by.farthest)
         cars = np.asarray(Image.open(world.folder / MASKS / below)) > 0
-        found.append(Test(image, given, aligned, after, exact(world, number, frame), cars))
+        found.append(Test(image, given, aligned, after, exact_depth(world, number, frame), cars))
     return found
 
 

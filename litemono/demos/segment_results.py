@@ -14,7 +14,7 @@ from rich.table import Table
 
 from litemono.data.datasets.composites import split_by_background
 from litemono.data.stores.composites import Composite, PackedComposites
-from litemono.synthetic.composite_baselines import best_masks, careful_difference, difference
+from litemono.synthetic.composite_baselines import best_masks, compensated_difference, difference
 from litemono.tasks.depth_mask_metrics import METRICS, Scores, means, score_picture
 from litemono.tasks.depth_mask_settings import AccuracyConfig
 from litemono.utils.atomic_files import replacing
@@ -32,7 +32,7 @@ class Tests(NamedTuple):
     """Of the network, as segment_apply wrote them."""
     masks: list[np.ndarray]  # (H, W) uint8, 0 or 255
     depths: list[np.ndarray]  # (H, W) uint8
-    differences: tuple[list[np.ndarray], list[np.ndarray]]  # (H, W) bool: masks by difference, plain and careful
+    differences: tuple[list[np.ndarray], list[np.ndarray]]  # (H, W) bool: masks by difference, plain and compensated
     thresholds: tuple[int, int]  # of these, chosen on the test pictures
     mean_depth: np.ndarray  # (H, W) uint8, of the training pictures
 
@@ -49,9 +49,9 @@ def tests(packed: Path, predictions: Path) -> Tests:
         for kind in ("mask", "depth")
     )
     pairs, truths = [(s.background, s.picture) for s in samples], [s.mask > 0 for s in samples]
-    plain, careful = (best_masks(pairs, truths, of) for of in (difference, careful_difference))
+    plain, compensated = (best_masks(pairs, truths, of) for of in (difference, compensated_difference))
     mean = np.mean([store.read(line).depth for line in train], axis=0).round().astype(np.uint8)
-    return Tests(samples, found, masks, depths, (plain[1], careful[1]), (plain[0], careful[0]), mean)
+    return Tests(samples, found, masks, depths, (plain[1], compensated[1]), (plain[0], compensated[0]), mean)
 
 
 def score(found: Tests) -> list[tuple[str, dict[str, float]]]:
@@ -106,10 +106,10 @@ def draw(found: Tests, path: Path) -> None:
     )
     figure, axes = plt.subplots(len(chosen), 8, figsize=(12, 1.55 * len(chosen)), squeeze=False, layout="constrained")
     for row, index in zip(axes, chosen, strict=True):
-        sample, careful = found.samples[index], found.differences[1][index]
+        sample, compensated = found.samples[index], found.differences[1][index]
         row[0].imshow(sample.background.transpose(1, 2, 0))
         row[1].imshow(sample.picture.transpose(1, 2, 0))
-        for axis, mask in zip(row[2:5], (careful, found.masks[index], sample.mask), strict=True):
+        for axis, mask in zip(row[2:5], (compensated, found.masks[index], sample.mask), strict=True):
             axis.imshow(mask > 0, cmap="gray", vmin=0, vmax=1)
         ours, truth = found.depths[index] / 255, sample.depth / 255
         for axis, depth in zip(row[5:7], (ours, truth), strict=True):

@@ -100,7 +100,7 @@ def check_size(root: Path, files: tuple[str, ...]) -> None:
         )
 
 
-def in_words(snapshot: Snapshot | None, follow_checkout: bool) -> str:
+def describe(snapshot: Snapshot | None, follow_checkout: bool) -> str:
     """What code the job runs, for the summary of submit."""
     state = code_state() if snapshot is None else snapshot.state
     version = f"litemono {state.litemono}"

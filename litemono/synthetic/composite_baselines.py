@@ -16,7 +16,7 @@ def difference(background: np.ndarray, picture: np.ndarray) -> np.ndarray:
     return np.abs(picture.astype(float) - background).max(0)
 
 
-def careful_difference(background: np.ndarray, picture: np.ndarray) -> np.ndarray:
+def compensated_difference(background: np.ndarray, picture: np.ndarray) -> np.ndarray:
     """The same with the picture's exposure brought to the background's, and a median of 3 x 3 pixels against noise."""
     gain = np.median((background + 1.0) / (picture + 1.0))
     return cv2.medianBlur(np.abs(picture * gain - background).max(0).astype(np.float32), 3)

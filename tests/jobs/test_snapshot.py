@@ -75,7 +75,7 @@ def test_an_installed_package_is_not_copied_even_below_another_checkout(checkout
     assert snapshot.of_checkout(installed) is None
     state = code_state(installed)
     assert (state.commit, state.diff) == ("unknown", "") and state.litemono
-    assert "no git checkout" in snapshot.in_words(None, follow_checkout=False)
+    assert "no git checkout" in snapshot.describe(None, follow_checkout=False)
 
 
 def test_a_copy_inside_a_checkout_is_told_by_its_note(checkout):

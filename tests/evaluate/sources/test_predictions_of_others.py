@@ -248,7 +248,7 @@ def test_a_network_is_not_aligned_per_video_and_the_advice_works(world, run, tmp
 # ---------------------------------------------------------------- against another result
 
 
-def test_two_results_are_compared_image_by_image_in_words(pngs, run, tmp_path):
+def test_two_results_are_compared_image_by_image(pngs, run, tmp_path):
     flags = ("--gt_path", pngs / "kitti/gt", "--protocol", "eval-with-pngs")
     crop = run("--pred", pngs / "kitti/pred_crop", *flags)[1]
     before = tmp_path / "before.json"

@@ -1,4 +1,4 @@
-"""A stand-in for a generic depth network on the rendered street: exact depth, made wrong in ways that such networks are."""
+"""Depth to refine on the rendered street: exact depth with the typical errors of a network of another domain."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ CARS = 1.2  # cars come out this much further away
 BLUR = 1.5  # pixels
 
 
-def stand_in(metres: np.ndarray, cars: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(H, W) float32 depth as such a network would give it. metres: (H, W), 0 in the sky; cars: (H, W) bool."""
+def with_typical_errors(metres: np.ndarray, cars: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(H, W) float32: depth with all errors above. metres: (H, W), 0 in the sky; cars: (H, W) bool."""
     depth = np.where(metres > 0, metres, FAR) * np.where(cars, CARS, 1)
     across = np.linspace(1 - TILT, 1 + TILT, depth.shape[1])
     scale = SCALE * (1 + SCALE_NOISE * rng.standard_normal())
     return cv2.GaussianBlur((depth**CURVE * across * scale).astype(np.float32), (0, 0), BLUR)
 
 
-def write_stand_in(world: RenderedWorld) -> None:
-    """16-bit PNGs, times 256, in frozen/ below the world, which mirrors the images; those that are there stay."""
+def write_frozen_depth(world: RenderedWorld) -> None:
+    """16-bit PNGs, times 256, in frozen/ below the world, under the paths of the images; existing ones are kept."""
     settings = world.settings
     for number in range(settings.drives):
         for frame in range(settings.frames_per_drive):
@@ -35,16 +35,16 @@ def write_stand_in(world: RenderedWorld) -> None:
             target = world.folder / "frozen" / image
             if target.exists():
                 continue
-            metres = exact(world, number, frame)
+            metres = exact_depth(world, number, frame)
             cars = np.asarray(Image.open(world.folder / MASKS / image)) > 0
-            frozen = stand_in(metres, cars, np.random.default_rng((settings.seed, number, frame)))
+            frozen = with_typical_errors(metres, cars, np.random.default_rng((settings.seed, number, frame)))
             with replacing(target) as file:
                 Image.fromarray(np.round(frozen * DEPTH_UNITS).clip(1, 65535).astype(np.uint16)).save(
                     file, format="PNG"
                 )
 
 
-def exact(world: RenderedWorld, number: int, frame: int) -> np.ndarray:
+def exact_depth(world: RenderedWorld, number: int, frame: int) -> np.ndarray:
     """(H, W) float32 metres, 0 in the sky."""
     path = world.drive(number) / "proj_depth" / "groundtruth" / "image_02" / f"{frame:010d}.png"
     return np.asarray(Image.open(path)).astype(np.float32) / DEPTH_UNITS
