@@ -19,7 +19,8 @@ from litemono import tasks
 from litemono.diagnosis.gpu import wheel_problem
 from litemono.engine.checkpoint_paths import newest_step
 from litemono.engine.settings import OptimConfig, RunConfig, TrainingConfig
-from litemono.jobs import admission, environment, follow_log, more_flags, preflight, slurm, snapshot, sweep
+from litemono.jobs import admission, environment, follow_log, memory, more_flags, preflight, slurm, snapshot, sweep
+from litemono.jobs.admission import Request
 from litemono.jobs.batch_script import (
     BatchScript,
     SlurmConfig,
@@ -27,7 +28,6 @@ from litemono.jobs.batch_script import (
     check_settings,
     log_folder,
     python_of,
-    request_of,
     slurm_parameters,
 )
 from litemono.jobs.cluster import Cluster, read_cluster
@@ -74,7 +74,10 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
         tasks.resolve(command.check)(run)
         check_same_run(run)
     check_log_folder(settings, runs)
-    cluster = check_cluster(settings, runs) if settings.cluster == "slurm" else None
+    cluster = find_cluster(settings) if settings.cluster == "slurm" else None
+    request = memory.choose(settings, cluster, runs)
+    if cluster:
+        check_cluster(cluster, settings, request, runs)
     check_data_and_weights(command, runs)
     if settings.cluster == "debug":
         return train_here(train, runs)
@@ -82,23 +85,22 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
         return submit_locally(settings, train, runs[0])
     logs, code = log_folder(settings, runs), None if settings.follow_checkout else snapshot.of_checkout()
     script = BatchScript(logs, python=python_of(settings, runs))
-    script.update_parameters(
-        **slurm_parameters(settings, request_of(settings), runs, code.path(logs) if code else None)
-    )
+    script.update_parameters(**slurm_parameters(settings, request, runs, code.path(logs) if code else None))
     if cluster and settings.sbatch:
         environment.check_with_sbatch(script.text(len(runs)))
     if settings.dry_run:
         print(script.text(len(runs)), end="")
+        print(memory_line(request), file=sys.stderr)
         return 0
     assert cluster is not None, "only a dry run has no cluster"
-    return submit_to_slurm(settings, cluster, code, [TrainJob(train, run, typed_command()) for run in runs])
+    return submit_to_slurm(settings, request, cluster, code, [TrainJob(train, run, typed_command()) for run in runs])
 
 
 # ---------------------------------------------------------------- checks
 
 
-def check_cluster(settings: SlurmConfig, runs: list[TrainingConfig]) -> Cluster | None:
-    """What the cluster offers, after comparing it with the request; None for a dry run where there is no Slurm."""
+def find_cluster(settings: SlurmConfig) -> Cluster | None:
+    """What the cluster offers; None for a dry run where there is no Slurm."""
     if not slurm.available():
         if not settings.dry_run:
             raise UserError(
@@ -107,14 +109,17 @@ def check_cluster(settings: SlurmConfig, runs: list[TrainingConfig]) -> Cluster 
         print("there is no Slurm on this machine: the request was not compared with a cluster", file=sys.stderr)
         return None
     environment.check_one_cluster()
-    cluster, request = read_cluster(), request_of(settings)
+    return read_cluster()
+
+
+def check_cluster(cluster: Cluster, settings: SlurmConfig, request: Request, runs: list[TrainingConfig]) -> None:
+    """UserError where the cluster could never run what is asked for, or has a job of the same run."""
     partition = admission.check_request(cluster, request)
     admission.check_submission(cluster, partition, request, len(runs), before=int(settings.preflight))
     nodes = admission.nodes_for(partition, request)
     if request.gpus and (problem := wheel_problem([kind for node in nodes for kind in node.gpus])):
         raise UserError(problem)
     check_not_queued(runs)
-    return cluster
 
 
 def check_not_queued(runs: list[TrainingConfig]) -> None:
@@ -155,18 +160,22 @@ def check_data_and_weights(command: TrainingCommand, runs: list[TrainingConfig])
 
 
 def submit_to_slurm(
-    settings: SlurmConfig, cluster: Cluster, code: snapshot.Snapshot | None, trainings: list[TrainJob]
+    settings: SlurmConfig,
+    request: Request,
+    cluster: Cluster,
+    code: snapshot.Snapshot | None,
+    trainings: list[TrainJob],
 ) -> int:
     """Submit, print a summary and, with --wait, follow the log. A failed preflight cancels the run."""
     runs = [training.config for training in trainings]
     logs = log_folder(settings, runs)
     copy = code.write(logs) if code else None
-    parameters = slurm_parameters(settings, request_of(settings), runs, copy)
+    parameters = slurm_parameters(settings, request, runs, copy)
     trial = None
     try:
         with environment.clean_for_sbatch():
             if settings.preflight:
-                trial = preflight.submit(settings, cluster, trainings[0], logs, copy)
+                trial = preflight.submit(settings, request, cluster, trainings[0], logs, copy)
                 parameters["dependency"] = f"afterok:{trial.job_id}"
                 parameters["additional_parameters"]["kill-on-invalid-dep"] = "yes"
             executor = submitit.SlurmExecutor(logs, python=python_of(settings, runs))
@@ -177,7 +186,8 @@ def submit_to_slurm(
         raise UserError(f"sbatch refused the job: {str(error).strip().splitlines()[-1]}") from None
     for job, run in zip(jobs, runs, strict=True):
         note_job(run.folder, job)
-    print_summary(settings, admission.check_request(cluster, request_of(settings)).name, jobs, runs, trial)
+    print_summary(settings, admission.check_request(cluster, request).name, jobs, runs, trial)
+    print(memory_line(request))
     print(f"code:  {snapshot.describe(code, settings.follow_checkout)}")
     if not settings.wait:
         return 0
@@ -253,6 +263,10 @@ def print_summary(settings: SlurmConfig, partition: str, jobs: list, runs: list[
         f"       tail -F {shlex.quote(str(jobs[0].paths.stdout))}\n"
         f"       scancel {job_id}    (the run is kept; the same submit command resumes it)"
     )
+
+
+def memory_line(request: Request) -> str:
+    return f"mem:   {request.memory} MB on each node ({request.memory_reason})"
 
 
 def main() -> None:

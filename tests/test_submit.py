@@ -72,6 +72,30 @@ def test_memory_follows_the_number_of_gpus(config, no_slurm, capsys):
     assert "#SBATCH --mem=65536M\n" in script(config({"dry_run": True, "gpus_per_node": 4}), capsys)
 
 
+FAKES = {
+    "sinfo": "echo 'n1|gpu|8|16000|gpu:1|(null)|idle'",
+    "scontrol": """case "$2" in partition) echo PartitionName=gpu Default=YES MaxTime=UNLIMITED State=UP;; esac""",
+    "squeue": "",
+    "sacctmgr": "exit 1",
+    "sbatch": "cat > /dev/null; echo 'sbatch: error: allocation failure: Invalid wckey' >&2; exit ${REFUSES:-0}",
+}
+
+
+def test_the_first_submission_to_a_partition_of_small_nodes_fits_them(config, capsys, tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    for name, line in FAKES.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    asked = {"dry_run": True, "partition": "gpu"}
+    assert submit.submit(config(asked)) == 0
+    printed = capsys.readouterr()
+    assert "#SBATCH --mem=16000M\n" in printed.out
+    assert printed.err == "mem:   16000 MB on each node (all that the nodes have; 16384 MB is usual)\n"
+    with pytest.raises(UserError, match=r"--mem: 16384 MB is more than any node of partition gpu has \(16000\)"):
+        submit.submit(config({**asked, "mem": "16G"}))
+
+
 def test_a_job_without_gpus_asks_for_none(config, no_slurm, capsys):
     text = script(config({"dry_run": True, "gpus_per_node": 0}), capsys)
     assert "--gpus" not in text and "--ntasks-per-node=1\n" in text

@@ -30,6 +30,8 @@ class Request:
     constraint: str | None = None
     exclude: str = ""
     """Nodes, in Slurm's short notation."""
+    memory_reason: str = "--mem"
+    """Why as much memory, for people."""
 
 
 def check_request(cluster: Cluster, request: Request) -> Partition:

@@ -36,7 +36,8 @@ class SlurmConfig:
     cpus_per_task: int = 2
     """CPU cores for each training process."""
     mem: str | None = None
-    """Memory on each node, like 32G. Default: 16G per GPU."""
+    """Memory on each node, like 32G. Default: 16G per GPU; where Slurm counts the page cache against the job and the pack is
+    larger, 8G per GPU and the pack's size, at most the job's share of a node; never more than the nodes have."""
     time: str = "24:00:00"
     """Time limit of one job: H:M:S, D-H:M:S or minutes."""
     account: str | None = None
@@ -146,6 +147,7 @@ def request_of(settings: SlurmConfig) -> Request:
         qos=settings.qos,
         constraint=settings.constraint,
         exclude=str(sbatch_flags(settings.sbatch).get("exclude", "")),
+        memory_reason="--mem" if settings.mem is not None else f"{MEMORY_PER_GPU} MB per GPU",
     )
 
 

@@ -77,6 +77,8 @@ class Cluster:
     groups: GroupBook = field(default_factory=lambda: GroupBook({}))
     largest_array: int | None = None
     """Tasks of a job array."""
+    cache_counts: bool = False
+    """Whether a job's memory is limited by a cgroup, which counts the page cache of what it reads."""
 
     def with_parents(self, account: str | None) -> list[str]:
         """The account, the one it belongs to, and so on; [] for none."""
@@ -105,6 +107,7 @@ def read_cluster() -> Cluster:
     accounts, default = read_accounts()
     parents = read_parents()
     lines = {name for account in accounts or () for name in with_parents(account, parents)}
+    constrained = re.search(r"^ConstrainRAMSpace\s*=\s*yes", settings, re.MULTILINE | re.IGNORECASE)
     size = re.search(r"^MaxArraySize\s*=\s*(\d+)", settings, re.MULTILINE)
     return Cluster(
         partitions,
@@ -115,6 +118,7 @@ def read_cluster() -> Cluster:
         read_limits(words),
         read_groups(sorted(lines), words, usage_is_kept(settings)),
         largest_array=int(size[1]) if size else None,
+        cache_counts=bool(constrained),
     )
 
 

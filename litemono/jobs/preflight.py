@@ -9,8 +9,9 @@ from pathlib import Path
 import submitit
 
 from litemono.engine.settings import TrainingConfig
+from litemono.jobs import memory
 from litemono.jobs.admission import Request, check_request, find_partition
-from litemono.jobs.batch_script import SlurmConfig, memory_per_node, python_of, request_of, slurm_parameters
+from litemono.jobs.batch_script import SlurmConfig, memory_per_node, python_of, slurm_parameters
 from litemono.jobs.cluster import Cluster, Partition
 from litemono.jobs.more_flags import sbatch_flags
 from litemono.jobs.train_job import TrainJob
@@ -55,10 +56,11 @@ def preflight_config(config: TrainingConfig, on_cpu: bool) -> TrainingConfig:
     return short
 
 
-def submit(settings: SlurmConfig, cluster: Cluster, job: TrainJob, folder: Path, code: Path | None) -> submitit.Job:
+def submit(
+    settings: SlurmConfig, request: Request, cluster: Cluster, job: TrainJob, folder: Path, code: Path | None
+) -> submitit.Job:
     """A short `job` on one GPU, or on a CPU where --preflight_partition has no GPUs; `folder` gets its log."""
     run = job.config
-    request = request_of(settings)
     name = settings.preflight_partition
     on_cpu = request.gpus == 0 or name in cluster.partitions and not cluster.partitions[name].max_gpus
     gpus = 0 if on_cpu else 1
@@ -69,6 +71,8 @@ def submit(settings: SlurmConfig, cluster: Cluster, job: TrainJob, folder: Path,
     )  # fmt: skip
     partition = preflight_partition(cluster, small, settings.partition)
     small = replace(small, partition=partition.name, minutes=min(small.minutes, partition.max_minutes))
+    if settings.mem is None:
+        small = memory.fitted(cluster, small)
     check_request(cluster, small)
     short = preflight_config(run, on_cpu)
     own = replace(settings, partition=partition.name, constraint=small.constraint, warning_seconds=30)
