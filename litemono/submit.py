@@ -86,8 +86,8 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
     logs, code = log_folder(settings, runs), None if settings.follow_checkout else snapshot.of_checkout()
     script = BatchScript(logs, python=python_of(settings, runs))
     script.update_parameters(**slurm_parameters(settings, request, runs, code.path(logs) if code else None))
-    if cluster and settings.sbatch:
-        environment.check_with_sbatch(script.text(len(runs)))
+    if cluster:
+        environment.check_with_sbatch(script.text(len(runs)), settings.sbatch)
     if settings.dry_run:
         print(script.text(len(runs)), end="")
         print(memory_line(request), file=sys.stderr)

@@ -94,6 +94,9 @@ def test_the_first_submission_to_a_partition_of_small_nodes_fits_them(config, ca
     assert printed.err == "mem:   16000 MB on each node (all that the nodes have; 16384 MB is usual)\n"
     with pytest.raises(UserError, match=r"--mem: 16384 MB is more than any node of partition gpu has \(16000\)"):
         submit.submit(config({**asked, "mem": "16G"}))
+    monkeypatch.setenv("REFUSES", "1")
+    with pytest.raises(UserError, match=r"sbatch refuses this job \(allocation failure: Invalid wckey\)"):
+        submit.submit(config(asked))
 
 
 def test_a_job_without_gpus_asks_for_none(config, no_slurm, capsys):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -27,6 +29,8 @@ DEFAULTS = {
     "qos": "SBATCH_QOS",
     "constraint": "SBATCH_CONSTRAINT",
 }
+ABOUT_NODES = re.compile(r"\bnodes?\b|resources", re.IGNORECASE)
+"""Slurm's messages about what is free now."""
 
 
 def with_defaults(settings: SlurmConfig) -> SlurmConfig:
@@ -60,13 +64,22 @@ def clean_for_sbatch() -> Iterator[None]:
         os.environ.update(kept)
 
 
-def check_with_sbatch(script: str) -> None:
-    """UserError where sbatch would not take the batch script: flags in it that only Slurm can judge."""
+def check_with_sbatch(script: str, flags: str) -> None:
+    """Ask sbatch whether it would take the batch script; flags: the value of --sbatch.
+
+    UserError where it would not, with or without those flags. What sbatch says of nodes is a warning: --test-only asks for
+    those that could start the job now, and a queue waits for them.
+    """
     with clean_for_sbatch():
         try:
             slurm.call("sbatch", "--test-only", stdin=script)
         except slurm.ControllerUnavailable:
-            raise
+            if flags:
+                raise
         except UserError as error:
             reason = str(error).partition("failed: ")[2].removeprefix("sbatch: error: ")
-            raise UserError(f"sbatch refuses this job ({reason}); look at --sbatch") from None
+            if not flags and ABOUT_NODES.search(reason):
+                print(f"warning: sbatch --test-only: {reason}; the job may wait for long", file=sys.stderr)
+                return
+            where = "look at --sbatch" if flags else "ask the cluster's help desk, or change the flags of submit"
+            raise UserError(f"sbatch refuses this job ({reason}); {where}") from None

@@ -9,7 +9,7 @@ import pytest
 
 from litemono.jobs import slurm
 from litemono.jobs.batch_script import SlurmConfig
-from litemono.jobs.environment import check_one_cluster, clean_for_sbatch, with_defaults
+from litemono.jobs.environment import check_one_cluster, check_with_sbatch, clean_for_sbatch, with_defaults
 from litemono.utils.errors import UserError
 
 
@@ -45,3 +45,39 @@ def test_the_name_of_the_cluster_above_an_answer_is_left_out(monkeypatch):
     answer = "CLUSTER: tinygpu\n12|12|RUNNING|node1|None|1:00:00|2:00:00\n"
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, answer, ""))
     assert slurm.queue()["12"].state == "RUNNING"
+
+
+@pytest.fixture
+def sbatch(tmp_path, monkeypatch):
+    """An sbatch that says this about every job."""
+
+    def says(message: str) -> None:
+        (tmp_path / "sbatch").write_text(
+            f"#!/bin/sh\ncat > /dev/null\necho '{message}' >&2\nexit {int('error' in message)}\n"
+        )
+        (tmp_path / "sbatch").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    return says
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [("", "; ask the cluster's help desk, or change the flags"), ("reservation=r", "look at --sbatch")],
+)
+def test_a_job_that_sbatch_would_refuse_is_refused_before_anything_is_written(sbatch, flags, said):
+    sbatch("sbatch: error: allocation failure: Invalid account")
+    with pytest.raises(UserError, match=r"sbatch refuses this job \(allocation failure: Invalid account\)") as caught:
+        check_with_sbatch("#!/bin/sh\n", flags)
+    assert said in str(caught.value)
+
+
+def test_nodes_that_are_not_free_now_and_a_silent_controller_stop_nothing(sbatch, capsys):
+    sbatch("sbatch: Job 7 to start at 2026-11-28T10:00:00")
+    check_with_sbatch("#!/bin/sh\n", "")
+    assert capsys.readouterr().err == ""
+    sbatch("allocation failure: Unable to contact slurm controller (error)")
+    check_with_sbatch("#!/bin/sh\n", "")
+    sbatch("sbatch: error: allocation failure: Required node not available (down, drained or reserved)")
+    check_with_sbatch("#!/bin/sh\n", "")
+    assert "warning: sbatch --test-only: allocation failure: Required node not available" in capsys.readouterr().err
