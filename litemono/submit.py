@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import submitit
 
 from litemono import tasks
+from litemono.data.stores.pack_size import packed_bytes
 from litemono.diagnosis.gpu import wheel_problem
 from litemono.engine.checkpoint_paths import newest_step
 from litemono.engine.settings import OptimConfig, RunConfig, TrainingConfig
@@ -75,7 +76,7 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
         check_same_run(run)
     check_log_folder(settings, runs)
     cluster = find_cluster(settings) if settings.cluster == "slurm" else None
-    request = memory.choose(settings, cluster, runs)
+    request = memory.choose(settings, cluster, max(map(packed_bytes, runs)))
     if cluster:
         check_cluster(cluster, settings, request, runs)
     check_data_and_weights(command, runs)

@@ -6,13 +6,8 @@ read from the share again in every epoch.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from litemono.data.stores import packed_index, picture_index
-from litemono.engine.settings import TrainingConfig
 from litemono.jobs import admission
 from litemono.jobs.admission import Request
 from litemono.jobs.batch_script import SlurmConfig, request_of
@@ -23,15 +18,15 @@ PROCESS = 8 * 1024  # MB: a training process with CUDA, its threads that read, a
 MEGABYTE = 1 << 20
 
 
-def choose(settings: SlurmConfig, cluster: Cluster | None, runs: Sequence[TrainingConfig]) -> Request:
-    """What the settings ask for, with --mem as given or the default for these runs on this cluster.
+def choose(settings: SlurmConfig, cluster: Cluster | None, packed_bytes: int) -> Request:
+    """What the settings ask for, with --mem as given or its default on this cluster.
 
-    cluster: None where there is no Slurm to compare with.
+    cluster: None where there is no Slurm to compare with. packed_bytes: what a run reads from packs.
     """
     request = request_of(settings)
     if settings.mem is not None or cluster is None:
         return request
-    gpus, pack = max(1, request.gpus), pack_megabytes(runs) if cluster.cache_counts else 0
+    gpus, pack = max(1, request.gpus), packed_bytes // MEGABYTE if cluster.cache_counts else 0
     raised = min([PROCESS * gpus + pack, *(_share(node, request) for node in nodes_that_could(cluster, request))])
     larger = replace(
         request,
@@ -64,24 +59,6 @@ def nodes_that_could(cluster: Cluster, request: Request) -> list[Node]:
         able = [node for node in nodes if node.gpu_count >= request.gpus and node.cpus >= request.cpus]
         found += sorted(able, key=lambda node: -node.memory)[request.nodes - 1 : request.nodes]
     return found
-
-
-def pack_megabytes(runs: Iterable[TrainingConfig]) -> int:
-    """Of the largest data that a run reads from packs."""
-    return max(sum(_packed_bytes(root) for root in _data_folders(run)) for run in runs) // MEGABYTE
-
-
-def _data_folders(run: TrainingConfig) -> set[Path]:
-    """--data_path, where a training has one; several data sets give theirs with commas."""
-    groups = (getattr(run, field.name) for field in dataclasses.fields(run))
-    texts = {str(group.data_path) for group in groups if hasattr(group, "data_path")}
-    return {Path(part) for text in texts for part in ([text] if Path(text).is_dir() else text.split(","))}
-
-
-def _packed_bytes(root: Path) -> int:
-    if not any((root / name).is_file() for name in (packed_index.INDEX_FILE, picture_index.INDEX_FILE)):
-        return 0
-    return sum(path.stat().st_size for path in root.rglob("*.bin"))
 
 
 def _share(node: Node, request: Request) -> int:

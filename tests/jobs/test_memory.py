@@ -6,13 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from litemono.data.settings import DataConfig
-from litemono.engine.settings import RunConfig
 from litemono.jobs import memory
 from litemono.jobs.admission import check_request
 from litemono.jobs.batch_script import SlurmConfig
 from litemono.jobs.cluster import Cluster, parse_nodes, parse_partitions
-from litemono.tasks.monodepth_settings import TrainConfig
 from litemono.utils.errors import UserError
 
 NODES = """\
@@ -35,37 +32,25 @@ def cluster() -> Cluster:
     return Cluster(partitions, None, None, accounts_enforced=False, cache_counts=True)
 
 
-@pytest.fixture
-def runs(tmp_path) -> list[TrainConfig]:
-    """A training from a pack of Zhou's size, which takes no room on the disk."""
-    (tmp_path / "pack/drive").mkdir(parents=True)
-    (tmp_path / "pack/packed.json").touch()
-    with open(tmp_path / "pack/drive/image_02.bin", "wb") as file:
-        file.truncate(ZHOU)
-    return [TrainConfig(data=DataConfig(data_path=tmp_path / "pack"), run=RunConfig(log_dir=tmp_path / "runs"))]
-
-
-def asked(cluster: Cluster | None, runs: list, **flags) -> tuple[int, str]:
-    request = memory.choose(SlurmConfig(**flags), cluster, runs)
+def asked(cluster: Cluster | None, packed_bytes: int = ZHOU, **flags) -> tuple[int, str]:
+    request = memory.choose(SlurmConfig(**flags), cluster, packed_bytes)
     if cluster is not None:
         check_request(cluster, request)
     return request.memory, request.memory_reason
 
 
-def test_a_pack_larger_than_the_usual_memory_leaves_raises_it_where_the_page_cache_counts(cluster, runs):
-    assert asked(cluster, runs, partition="large") == (
+def test_a_pack_larger_than_the_usual_memory_leaves_raises_it_where_the_page_cache_counts(cluster):
+    assert asked(cluster, partition="large") == (
         8192 + ZHOU // 2**20,
         "8192 MB per GPU and room for the pack's 15640 MB in the page cache",
     )
-    assert asked(cluster, runs, partition="large", gpus_per_node=4)[0] == 4 * 16384, "has room already"
-    assert asked(replace(cluster, cache_counts=False), runs, partition="large") == (16384, "16384 MB per GPU")
-    assert asked(None, runs) == (16384, "16384 MB per GPU")
+    assert asked(cluster, partition="large", gpus_per_node=4)[0] == 4 * 16384, "has room already"
+    assert asked(replace(cluster, cache_counts=False), partition="large") == (16384, "16384 MB per GPU")
+    assert asked(None) == (16384, "16384 MB per GPU")
 
 
-def test_the_rest_of_a_node_is_left_to_its_other_gpus(cluster, runs):
-    with open(runs[0].data.data_path / "drive/image_02.bin", "wb") as file:
-        file.truncate(3 * ZHOU)
-    assert asked(cluster, runs, partition="tight")[0] == 96000 // 4
+def test_the_rest_of_a_node_is_left_to_its_other_gpus(cluster):
+    assert asked(cluster, 3 * ZHOU, partition="tight")[0] == 96000 // 4
 
 
 @pytest.mark.parametrize(
@@ -78,13 +63,13 @@ def test_the_rest_of_a_node_is_left_to_its_other_gpus(cluster, runs):
         ({"partition": "cpus", "gpus_per_node": 0}, 8000),
     ],
 )
-def test_small_nodes_are_asked_for_what_they_have(cluster, runs, monkeypatch, flags, expected):
+def test_small_nodes_are_asked_for_what_they_have(cluster, monkeypatch, flags, expected):
     monkeypatch.setattr("litemono.jobs.slurm.hostnames", lambda text: text.split(","))
-    found, reason = asked(cluster, runs, **flags)
+    found, reason = asked(cluster, **flags)
     assert found == expected and reason == "all that the nodes have; 16384 MB is usual"
 
 
-def test_what_is_given_is_taken_or_refused(cluster, runs):
-    assert asked(cluster, runs, partition="large", mem="20G") == (20480, "--mem")
+def test_what_is_given_is_taken_or_refused(cluster):
+    assert asked(cluster, partition="large", mem="20G") == (20480, "--mem")
     with pytest.raises(UserError, match="--mem: 16384 MB is more than any node of partition small has"):
-        asked(cluster, runs, partition="small", mem="16G")
+        asked(cluster, partition="small", mem="16G")

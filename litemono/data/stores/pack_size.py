@@ -1,0 +1,27 @@
+"""How large the packs are that a training reads."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from litemono.data.stores import packed_index, picture_index
+
+
+def packed_bytes(settings: Any) -> int:
+    """Bytes of frames and maps in the packs that `data_path` in the groups of a training's settings names; 0 without packs."""
+    groups = (getattr(settings, field.name) for field in dataclasses.fields(settings))
+    paths = {Path(group.data_path) for group in groups if hasattr(group, "data_path")}
+    return sum(_size(root) for path in paths for root in _roots(path))
+
+
+def _roots(path: Path) -> list[Path]:
+    """Several data sets give their folders with commas."""
+    return [path] if path.is_dir() else [Path(part) for part in str(path).split(",")]
+
+
+def _size(root: Path) -> int:
+    if not (packed_index.is_pack(root) or picture_index.is_picture_pack(root)):
+        return 0
+    return sum(path.stat().st_size for path in root.rglob("*.bin"))
