@@ -20,7 +20,7 @@ from PIL import Image
 
 from benchmarks.machine import machine
 from litemono.export import ExportConfig, export
-from litemono.onnx_file import OnnxNetwork
+from litemono.exporting.onnx_file import OnnxNetwork
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import require

@@ -121,7 +121,7 @@ def _network_fields(trained: TrainedDepth | None) -> dict[str, Any]:
     """The fields of a Result that describe the network; none for predictions in files."""
     if trained is None:
         return dict.fromkeys(("model", "min_depth", "max_depth", "imagenet_backbone"))
-    from litemono.exported_depth import ExportedDepth
+    from litemono.exporting.exported_depth import ExportedDepth
 
     from .sources import network
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from litemono.utils import cli
-from litemono.utils.atomic_files import replacing
 from litemono.utils.errors import require
 
 
@@ -46,12 +45,7 @@ def compare(config: CompareConfig) -> None:
         text = to_html(comparison, str(config.log_dir))
     else:
         text = FORMATS[config.format](comparison)
-    if config.output is None:
-        print(text, end="")
-        return
-    with replacing(config.output) as file:
-        file.write(text.encode())
-    print(f"written to {config.output}")
+    cli.print_or_write(text, config.output)
 
 
 def main() -> None:

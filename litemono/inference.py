@@ -149,7 +149,7 @@ def load_trained(
     head: makes metres of a network of relative depth whose weights do not hold a scale and shift.
     """
     if Path(folder).suffix == ".onnx":
-        from litemono.exported_depth import load_exported
+        from litemono.exporting.exported_depth import load_exported
 
         require(head is None, f"--metric_head: {folder} gives what it was exported with; leave the flag out")
         return load_exported(Path(folder), model, device, height, width)

@@ -19,7 +19,7 @@ import litemono
 import networks
 from export_gt.__main__ import ExportConfig, export
 from litemono.export import main
-from litemono.fused import without_reflection
+from litemono.exporting.fused import without_reflection
 from litemono.utils.errors import UserError
 from networks import weights
 

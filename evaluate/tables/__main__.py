@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from litemono.data.datasets.frames import natural_key
 from litemono.utils import cli
-from litemono.utils.atomic_files import replacing
 from litemono.utils.errors import UserError
 
 from ..results import Result, read
@@ -48,12 +47,7 @@ def tables(config: TablesConfig) -> None:
         text = to_terminal(groups, colours=config.output is None and sys.stdout.isatty())
     else:
         text = FORMATS[config.format](groups)
-    if config.output is None:
-        print(text, end="")
-        return
-    with replacing(config.output) as file:
-        file.write(text.encode())
-    print(f"written to {config.output}")
+    cli.print_or_write(text, config.output)
 
 
 def find_results(runs: Path) -> list[tuple[str, Result]]:

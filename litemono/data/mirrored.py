@@ -13,16 +13,14 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from litemono.data.datasets.base import Size
 from litemono.data.splits import SplitLine
 from litemono.data.stores.arrays import read_floats
 from litemono.data.stores.base import FrameStore
 from litemono.data.stores.headers import BadFile, image_size
-from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels
+from litemono.data.stores.images import read_numbers
 from litemono.data.stores.packed import PackedStore
-from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
 
 NETWORK_SIZE = "_disp.npy"  # `litemono predict --save_npy`: at the network's size, not at the image's
@@ -157,14 +155,7 @@ def other_size(where: object, size: Size, of_image: Size, what: str) -> str:
 
 def read_grey(path: Path, what: str) -> np.ndarray:
     """(h, w) numbers of a picture with one channel."""
-    try:
-        with Image.open(path) as image:
-            check_pixels(image)
-            values = np.asarray(image)
-    except NOT_AN_IMAGE as error:
-        if may_pass(error):
-            raise
-        raise UserError(f"{path}: not a complete image ({error}); write it again") from None
+    values = read_numbers(path, "write it again")
     if values.ndim != 2:
         raise UserError(f"{path}: has several channels; {what} is one number for each pixel")
     return values

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 from PIL import Image
 from rich.console import Console
@@ -14,10 +13,10 @@ from rich.table import Table
 
 from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.splits import read_split, split_file
+from litemono.demos.grid import new_grid, save_grid
 from litemono.metrics import MAX_DEPTH, Errors
 from litemono.synthetic import baselines
 from litemono.synthetic.writer import RenderedWorld
-from litemono.utils.atomic_files import replacing
 
 SHOWN = 4  # test images in the closing picture
 BRIGHT = 6.0  # metres from which on its depth is shown in the brightest colour
@@ -61,15 +60,12 @@ def errors_in(path: Path) -> Errors:
 
 def draw(world: RenderedWorld, model: str, pictures: Path, path: Path) -> None:
     """Some test images, the depth predicted for them (in `pictures`) and what the scanner measured, in one picture."""
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     lines = read_split(split_file(str(world.split), "test"))
     truth = ground_truth(world)
     chosen = np.linspace(0, len(lines) - 1, min(SHOWN, len(lines))).round().astype(int)
     shades = {"cmap": "magma", "vmin": 0, "vmax": 1 / BRIGHT}
     titles = ("image", f"{model}: depth", "lidar")
-    figure, axes = plt.subplots(len(chosen), 3, figsize=(12, 1.35 * len(chosen)), squeeze=False, layout="constrained")
+    figure, axes = new_grid(len(chosen), 3, (12, 1.35 * len(chosen)))
     for row, index in zip(axes, chosen, strict=True):
         line, measured = lines[int(index)], truth[index]
         image = np.asarray(Image.open(KITTI_RAW.frame_path(world.folder, *line, ".png")))
@@ -82,13 +78,7 @@ def draw(world: RenderedWorld, model: str, pictures: Path, path: Path) -> None:
         row[2].imshow(np.zeros_like(measured), **shades)
         v, u = np.nonzero(seen)
         row[2].scatter(u, v, 2.5, c=1 / measured[seen], linewidths=0, **shades)
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=10)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=100)
-    plt.close(figure)
+    save_grid(figure, axes, titles, path)
 
 
 def print_table(world: RenderedWorld, rows: list[tuple[str, Errors]]) -> None:

@@ -6,18 +6,17 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 from litemono.data.datasets.kitti_raw import KITTI_RAW
+from litemono.demos.grid import new_grid, save_grid
 from litemono.metrics import MAX_DEPTH, MIN_DEPTH, compute_errors
 from litemono.predicting.names import DEPTH_PNG
 from litemono.synthetic.frozen_depth import exact_depth
 from litemono.synthetic.writer import DEPTH_UNITS, MASKS, RenderedWorld, drive_name
-from litemono.utils.atomic_files import replacing
 from networks.alignment import Alignment
 
 SHOWN = 4  # test images in the closing picture
@@ -100,12 +99,9 @@ def print_table(rows: list[Row], count: int) -> None:
 
 def draw(images: list[Test], path: Path) -> None:
     """Some test images with their depth before and after, what is true, and the error that is left, in one picture."""
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     chosen = [images[i] for i in np.linspace(0, len(images) - 1, min(SHOWN, len(images))).round().astype(int)]
     titles = ("image", "given, best scale and shift", "refined", "exact", f"relative error, 0 to {WORST}")
-    figure, axes = plt.subplots(len(chosen), 5, figsize=(16, 1.2 * len(chosen)), squeeze=False, layout="constrained")
+    figure, axes = new_grid(len(chosen), 5, (16, 1.2 * len(chosen)))
     for row, test in zip(axes, chosen, strict=True):
         row[0].imshow(np.asarray(Image.open(test.image)))
         seen = test.truth > 0
@@ -113,10 +109,4 @@ def draw(images: list[Test], path: Path) -> None:
             axis.imshow(np.where(depth > 0, 1 / np.maximum(depth, MIN_DEPTH), 0), cmap="magma", vmin=0, vmax=1 / BRIGHT)
         error = np.where(seen, np.abs(test.refined - test.truth) / np.maximum(test.truth, MIN_DEPTH), 0)
         row[4].imshow(error, cmap="magma", vmin=0, vmax=WORST)
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=10)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=100)
-    plt.close(figure)
+    save_grid(figure, axes, titles, path)

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 from PIL import Image
 from rich.console import Console
@@ -14,10 +13,10 @@ from rich.table import Table
 
 from litemono.data.datasets.composites import split_by_background
 from litemono.data.stores.composites import Composite, PackedComposites
+from litemono.demos.grid import new_grid, save_grid
 from litemono.synthetic.composite_baselines import best_masks, compensated_difference, difference
 from litemono.tasks.depth_mask_metrics import METRICS, Scores, means, score_picture
 from litemono.tasks.depth_mask_settings import AccuracyConfig
-from litemono.utils.atomic_files import replacing
 
 SHOWN = 5  # test pictures in the closing picture
 BRIGHT = 0.5  # depth value (255 x 1 m / depth, / 255) in the brightest colour
@@ -90,9 +89,6 @@ def print_table(rows: list[tuple[str, dict[str, float]]], found: Tests) -> None:
 
 def draw(found: Tests, path: Path) -> None:
     """Some test pictures with their masks and depths in one picture."""
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     chosen = np.linspace(0, len(found.samples) - 1, min(SHOWN, len(found.samples))).round().astype(int)
     titles = (
         "background",
@@ -104,7 +100,7 @@ def draw(found: Tests, path: Path) -> None:
         "true depth",
         "error of depth",
     )
-    figure, axes = plt.subplots(len(chosen), 8, figsize=(12, 1.55 * len(chosen)), squeeze=False, layout="constrained")
+    figure, axes = new_grid(len(chosen), 8, (12, 1.55 * len(chosen)))
     for row, index in zip(axes, chosen, strict=True):
         sample, compensated = found.samples[index], found.differences[1][index]
         row[0].imshow(sample.background.transpose(1, 2, 0))
@@ -115,10 +111,4 @@ def draw(found: Tests, path: Path) -> None:
         for axis, depth in zip(row[5:7], (ours, truth), strict=True):
             axis.imshow(depth, cmap="magma", vmin=0, vmax=BRIGHT)
         row[7].imshow(np.abs(ours - truth), cmap="magma", vmin=0, vmax=WORST)
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=9)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=100)
-    plt.close(figure)
+    save_grid(figure, axes, titles, path, fontsize=9)

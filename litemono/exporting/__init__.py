@@ -1,1 +1,1 @@
-"""What `litemono export` does once its flags are right: write the file, run it, compare it with the network."""
+"""Networks in one file: what `litemono export` writes and compares, and such a file in the place of a weights folder."""

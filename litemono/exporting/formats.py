@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
+from litemono.exporting.fused import without_reflection
 from litemono.exporting.job import Job, Runner
+from litemono.exporting.onnx_file import CHECKSUM, INSTALL, ZEROS, OnnxNetwork, with_checksum
 from litemono.exporting.precision import lowered
-from litemono.fused import without_reflection
-from litemono.onnx_file import CHECKSUM, INSTALL, ZEROS, OnnxNetwork, with_checksum
 from litemono.utils.errors import UserError
 
 

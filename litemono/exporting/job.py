@@ -11,8 +11,8 @@ from torch import Tensor
 
 from litemono.export import ExportConfig
 from litemono.exporting.frames import Frames
-from litemono.fused import FusedDepth
-from litemono.onnx_file import About
+from litemono.exporting.fused import FusedDepth
+from litemono.exporting.onnx_file import About
 
 Runner = Callable[[np.ndarray], np.ndarray]
 """(B, H, W, 3) uint8 -> (B, H, W): the written file at work."""

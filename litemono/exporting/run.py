@@ -14,10 +14,10 @@ from litemono.export import SUFFIXES, ExportConfig
 from litemono.exporting import comparison
 from litemono.exporting.formats import WRITERS
 from litemono.exporting.frames import open_frames
+from litemono.exporting.fused import FusedDepth
 from litemono.exporting.job import Job
-from litemono.fused import FusedDepth
+from litemono.exporting.onnx_file import About
 from litemono.inference import TrainedDepth, load_trained
-from litemono.onnx_file import About
 from litemono.utils.atomic_files import replacing
 from litemono.utils.commit import code_commit
 from litemono.utils.errors import UserError, require

@@ -20,10 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from litemono.exported_depth import ExportedDepth
-from litemono.fused import FusedDepth
+from litemono.exporting.exported_depth import ExportedDepth
+from litemono.exporting.fused import FusedDepth
+from litemono.exporting.onnx_file import providers
 from litemono.inference import TrainedDepth, fastest_batch
-from litemono.onnx_file import providers
 from litemono.predicting.settings import BackendName
 from litemono.utils.errors import UserError, require
 

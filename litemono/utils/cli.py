@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import tyro
 
+from litemono.utils.atomic_files import replacing
 from litemono.utils.errors import USER_ERRORS, UserError
 from litemono.utils.flags import groups, show_readably
 from litemono.utils.openmp import choose_waiting
@@ -28,6 +29,16 @@ FINAL = (FINISHED, BAD_INPUT, TOO_MANY_BAD_STEPS)  # of a training: the same com
 SIGNAL_BASE = 128  # 128 + N: stopped by signal N; the same command resumes
 UNNAMEABLE = {errno.ENAMETOOLONG, errno.ELOOP}  # of a path that no command can look for
 INTERRUPTED = SIGNAL_BASE + signal.SIGINT
+
+
+def print_or_write(text: str, output: Path | None) -> None:
+    """A command's result: printed, or written to the file that --output names."""
+    if output is None:
+        print(text, end="")
+        return
+    with replacing(output) as file:
+        file.write(text.encode())
+    print(f"written to {output}")
 
 
 def parse(

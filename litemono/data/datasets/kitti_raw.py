@@ -16,7 +16,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from litemono.data.datasets.base import Camera, PackableDataset, Picture, ScanFile, Size
+from litemono.data.datasets.base import Camera, PackableDataset, Picture, Size
+from litemono.data.datasets.scans import ScanFile
 from litemono.data.kitti import calibration, paths, velodyne
 from litemono.data.kitti.paths import CAMERA, PackedScan
 from litemono.data.splits import SplitLine

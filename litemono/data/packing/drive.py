@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from litemono.data.datasets.base import Scans
+from litemono.data.datasets.scans import Scans
 from litemono.data.fit import fit
 from litemono.data.packing.pictures import OTHER_BYTES, add_pictures, cut_pictures
 from litemono.data.packing.requirements import FrameKey

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from litemono.data.datasets.base import EXTENSIONS, PackableDataset, Scans
+from litemono.data.datasets.base import EXTENSIONS, PackableDataset
+from litemono.data.datasets.scans import Scans
 from litemono.data.packing import http, requirements
 from litemono.utils.archives import DAMAGED
 from litemono.utils.errors import UserError

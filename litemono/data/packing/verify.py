@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from litemono.data import depth_source
-from litemono.data.datasets.base import PackableDataset, Scans
+from litemono.data.datasets.base import PackableDataset
+from litemono.data.datasets.scans import Scans
 from litemono.data.depth_source import DepthUnit
 from litemono.data.missing_frames import mixed_sizes
 from litemono.data.packing.requirements import Wanted

@@ -7,10 +7,9 @@ import re
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from litemono.data.datasets.base import Dataset, Picture
-from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels
+from litemono.data.stores.images import read_numbers
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
 
@@ -40,15 +39,7 @@ def read_picture(dataset: Dataset, root: Path, kind: str, folder: str, frame: in
 
 def read_png(path: Path, kind: str, picture: Picture) -> np.ndarray:
     """(h, w) uint8 or uint16; UserError for another number of bits than the picture's, and for several channels."""
-    remedy = f"extract it again from {picture.archive}"
-    try:
-        with Image.open(path) as image:
-            check_pixels(image)
-            values = np.asarray(image)
-    except NOT_AN_IMAGE as error:
-        if may_pass(error):
-            raise
-        raise UserError(f"{path}: not a complete image ({error}); {remedy}") from None
+    values = read_numbers(path, f"extract it again from {picture.archive}")
     return check_png(values, path, kind, picture)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
+from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
 
 # What Pillow raises for a file that is no image, or only half of one.
@@ -70,6 +71,18 @@ def decode_image(content: bytes, where: object, remedy: str) -> Image.Image:
             return to_rgb(upright(file))
     except NOT_AN_IMAGE as error:
         raise unreadable(where, error, remedy) from None
+
+
+def read_numbers(path: Path, remedy: str) -> np.ndarray:
+    """Pixels as stored, (h, w) or (h, w, channels). UserError, which ends with `remedy`, for a file that is no image."""
+    try:
+        with Image.open(path) as image:
+            check_pixels(image)
+            return np.asarray(image)
+    except NOT_AN_IMAGE as error:
+        if may_pass(error):
+            raise
+        raise UserError(f"{path}: not a complete image ({error}); {remedy}") from None
 
 
 def upright(image: Image.Image) -> Image.Image:

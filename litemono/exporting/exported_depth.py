@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from litemono.depth_map import Kind
+from litemono.exporting.onnx_file import OnnxNetwork
 from litemono.inference import TrainedDepth
-from litemono.onnx_file import OnnxNetwork
 from litemono.utils.errors import require
 from networks.depth_net import DepthNet
 
