@@ -64,7 +64,9 @@ def test_a_job_leaves_a_node_with_a_broken_card_and_one_that_failed_and_status_t
 def test_two_failures_without_progress_move_the_job(slurm, training, tmp_path, log_of):
     slurm.call("scontrol", "update", "NodeName=gpu001", "State=DRAIN", "Reason=test")
     try:
-        job = slurm.submit(*training("fails", 1000, "--checkpoint_minutes", 1000), "--partition", "gpu", "--mem", "4G")
+        # images so large that the test acts within the first epoch: its end would be progress
+        slow = training("fails", 1000, "--checkpoint_minutes", 1000, "--height", 128, "--width", 416)
+        job = slurm.submit(*slow, "--partition", "gpu", "--mem", "6G")
         run, log = tmp_path / "runs/fails", log_of("fails", job)
         slurm.wait_step(run, 1, log)
         first = read_status(run)["pid"]
