@@ -89,6 +89,8 @@ def test_a_recorded_step_neither_copies_from_the_host_nor_asks_for_a_number(untr
     bench.device, bench.guard = meta, type(bench.guard)(meta, "fp16")
 
     class Recorded:
+        param_groups = ({"fused": True},)
+
         def zero_grad(self, set_to_none):
             assert set_to_none
 
