@@ -1,7 +1,7 @@
 """How far a mean can be trusted: bootstrap 95 % intervals over images and over drives, and of paired differences.
 
 Neighbouring frames of a drive look alike, so images are not independent and the interval over them is too narrow; that
-over drives draws whole drives. Percentile bootstrap (Efron 1979) with a fixed seed: the same numbers give the same interval.
+over drives draws whole drives. The same numbers give the same interval.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from litemono.utils.bootstrap import PERCENT, resampled_sums
+
 from .metrics import NAMES, Table, finish
 
 RESAMPLES = 1000
-PERCENT = (2.5, 97.5)
 Interval = tuple[float, float]
 
 
@@ -28,15 +29,10 @@ def resampled(table: Table, groups: np.ndarray, per_pixel: bool) -> np.ndarray:
     groups: (images,) the number of each image's group. Tables with the same groups get the same draws.
     """
     count = int(groups.max()) + 1
-    group_sums, group_counts = (
-        np.stack([np.bincount(groups, column, count) for column in part.T], axis=1) for part in table.sums(per_pixel)
-    )
-    draw, means = np.random.default_rng(0), np.empty((RESAMPLES, len(NAMES)))
-    for row in means:
-        times = np.bincount(draw.integers(count, size=count), minlength=count).astype(np.float64)
-        counts = times @ group_counts
-        row[:] = times @ group_sums / np.where(counts, counts, np.nan)
-    return finish(means, per_pixel)
+    columns = np.concatenate(table.sums(per_pixel), axis=1).T  # of the metrics, then of what they are divided by
+    parts = np.stack([np.bincount(groups, column, count) for column in columns], axis=1)
+    sums, counts = np.split(resampled_sums(parts, RESAMPLES), 2, axis=1)
+    return finish(sums / np.where(counts, counts, np.nan), per_pixel)
 
 
 def intervals(table: Table, groups: np.ndarray, per_pixel: bool) -> dict[str, Interval] | None:

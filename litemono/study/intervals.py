@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from litemono.study.runs import Epoch
+from litemono.utils.bootstrap import PERCENT, resampled_sums
 
 RESAMPLES = 2000
-PERCENT = (2.5, 97.5)
 LEAST_BATCHES = 5  # below that the percentiles say little
 Interval = tuple[float, float]
 
@@ -26,8 +26,7 @@ def resampled(epoch: Epoch, metric: str) -> np.ndarray | None:
     count = len(parts)
     if count < LEAST_BATCHES or not np.isfinite(parts).all():
         return None
-    times = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES)
-    totals, samples = (times @ parts).T
+    totals, samples = resampled_sums(parts, RESAMPLES).T
     return totals / samples
 
 

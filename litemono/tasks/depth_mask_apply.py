@@ -24,12 +24,13 @@ from litemono.engine.precision import apply_precision
 from litemono.tasks.depth_mask_apply_settings import ApplyConfig, RunData
 from litemono.tasks.depth_mask_metrics import METRICS, Scores, means, scores
 from litemono.utils.atomic_files import replacing, write_atomically
+from litemono.utils.bootstrap import PERCENT, resampled_sums
 from litemono.utils.device import choose_device
 from litemono.utils.errors import require
 from litemono.utils.progress import track
 from networks import mask_depth_weights
 
-RESAMPLES, PERCENT = 1000, (2.5, 97.5)
+RESAMPLES = 1000
 
 
 class Result(NamedTuple):
@@ -91,15 +92,14 @@ def _predictions(
 
 
 def intervals(found: dict[SplitLine, Scores], config: ApplyConfig) -> dict[str, Result]:
-    """Means and bootstrap intervals (Efron 1979). Pictures of one background are alike, so whole backgrounds are drawn."""
+    """Means and bootstrap intervals. Pictures of one background are alike, so whole backgrounds are drawn."""
     if not found:
         return {}
     groups = np.unique([background_of(line) for line in found], return_inverse=True)[1]
     table = np.array([[one.named(config.accuracy)[name] for name in METRICS] for one in found.values()])
-    sums = np.stack([np.bincount(groups, column) for column in table.T], axis=1)
-    counts = np.bincount(groups)
-    drawn = np.random.default_rng(0).integers(len(counts), size=(RESAMPLES, len(counts)))
-    low, high = np.percentile(sums[drawn].sum(1) / counts[drawn].sum(1)[:, None], PERCENT, axis=0)
+    parts = np.stack([np.bincount(groups, column) for column in (*table.T, np.ones(len(table)))], axis=1)
+    sums = resampled_sums(parts, RESAMPLES)
+    low, high = np.percentile(sums[:, :-1] / sums[:, -1:], PERCENT, axis=0)
     mean = means([*found.values()], config.accuracy)
     return {name: Result(mean[name], float(a), float(b)) for name, a, b in zip(METRICS, low, high, strict=True)}
 
