@@ -1,4 +1,4 @@
-"""Files of named tensors: read safely, compared with what a network wants, loaded all or nothing."""
+"""Files of named tensors: read safely, compared with what a network needs, loaded all or nothing."""
 
 from __future__ import annotations
 

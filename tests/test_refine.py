@@ -1,4 +1,4 @@
-"""Refinement as its user meets it: frozen depth and masks from files, exact resume, jobs, and what bad files are told."""
+"""Refinement as its user meets it: frozen depth and masks from files, exact resume, jobs, and messages about bad files."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class EpochBatches:
     def seek(self, epoch: int, sample: int = 0) -> None:
         """The next iteration begins at place `sample` (over all ranks) in the order of `epoch`.
 
-        In samples, so that a run may go on with another batch size or number of ranks.
+        In samples, so that a run may continue with another batch size or number of ranks.
         """
         self.epoch, self.sample = epoch, sample
 

@@ -72,7 +72,7 @@ def load_newest(
     """The newest checkpoint that is whole, or None where there is none at all.
 
     problem: what is wrong with a checkpoint's content; such a one is damaged too.
-    Damaged ones are named through `warn` and renamed, or they would go on counting as the newest. Raises UserError when
+    Damaged ones are named through `warn` and renamed, or they would still count as the newest. Raises UserError when
     checkpoints exist but none is whole: starting from scratch then is for the user to decide. A temporary OSError of a file
     server comes through: the same file may be readable at the next try.
     """

@@ -74,7 +74,7 @@ class GradGuard:
         return {"scaling": self.scaling, **self.state._asdict()}
 
     def load_state_dict(self, saved: dict[str, Tensor | bool]) -> None:
-        """Counts go on; so does the loss scale, unless the precision is another now."""
+        """Counts continue; so does the loss scale, unless the precision has changed."""
         values = (torch.as_tensor(saved[name]).to(self.state.skipped) for name in GradGuardState._fields)
         restored = GradGuardState(*values)
         if saved["scaling"] != self.scaling:

@@ -81,7 +81,7 @@ class Mlflow:
     """MLflow's client, without its global state."""
 
     def __init__(self, config: TrainingConfig, run_id: str) -> None:
-        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # version 3.7 and later want to be asked
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # version 3.7 and later refuse folders without it
         from mlflow import MlflowClient
         from mlflow.entities import Metric, Param
         from mlflow.exceptions import MlflowException

@@ -147,7 +147,7 @@ class Watchdog:
 
 
 def shared_file(folder: Path) -> str:
-    """By which the watchdog of one process calls on the others of this start; "" where there is one process.
+    """The file with which the watchdog of one process alerts the others of this start; "" where there is one process.
 
     The next start removes it with all temporary files of the run folder.
     """

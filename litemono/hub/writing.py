@@ -92,7 +92,7 @@ def _is_path(value: object) -> bool:
 
 
 def tensors(net: DepthNet) -> dict[str, torch.Tensor]:
-    """Encoder and decoder, each tensor with memory of its own, as safetensors wants them."""
+    """Encoder and decoder, each tensor with memory of its own, as safetensors requires."""
     return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in net.state_dict().items()}
 
 

@@ -38,7 +38,7 @@ def check_request(cluster: Cluster, request: Request) -> Partition:
     """The first of the partitions asked for that can run the job; UserError where none can, or one does not exist."""
     asked = request.partition.split(",") if request.partition else [None]
     refusals = []
-    for name in sorted(asked, key=lambda name: name in cluster.partitions):  # sbatch wants all of them to exist
+    for name in sorted(asked, key=lambda name: name in cluster.partitions):  # sbatch requires all of them to exist
         try:
             return check_partition(cluster, replace(request, partition=name))
         except UserError as error:
@@ -190,7 +190,7 @@ def check_nodes(cluster: Cluster, partition: Partition, request: Request) -> Non
     if len(able) < request.nodes:
         raise UserError(
             f"partition {partition.name} has {len(able)} nodes with {request.gpus} GPUs, {request.cpus} CPUs and "
-            f"{request.memory} MB at once, and --nodes {request.nodes} wants more; ask for less per node"
+            f"{request.memory} MB at once, and --nodes {request.nodes} needs more; ask for less per node"
         )
     if sum(node.up for node in able) < request.nodes:
         states = ", ".join(f"{node.name} {node.state}" for node in able if not node.up)

@@ -34,7 +34,7 @@ class Picture(NamedTuple):
 
 
 class Look(NamedTuple):
-    """How --smooth wants a frame to be shown."""
+    """How a frame is shown with --smooth."""
 
     limits: tuple[float, float]
     """Disparities that are shown darkest and brightest."""

@@ -110,7 +110,7 @@ def inputs_of(modules: list[nn.Module], run: Callable[[], None]) -> dict[nn.Modu
 def outputs_and_gradients(
     forward: Forward, module: nn.Module, inputs: tuple[Any, ...], context: Context
 ) -> list[Tensor]:
-    """What forward(*inputs) returns, and the gradients of its inputs and of the module's parameters, for fixed chances."""
+    """What forward(*inputs) returns, and the gradients of its inputs and of the module's parameters, with a fixed seed."""
     torch.manual_seed(0)
     module.zero_grad(set_to_none=True)
     leaves = [tensor.detach().clone().requires_grad_() for tensor in flat(inputs)]

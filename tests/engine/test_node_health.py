@@ -1,4 +1,4 @@
-"""The check of a node's cards, with an nvidia-smi that says what a test wants."""
+"""The check of a node's cards, with an nvidia-smi whose answers the test sets."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_slurms_warning_requeues_the_job_and_the_training_continues_until_slurm_
     job.send_signal(signal.SIGUSR2)
     printed, _ = job.communicate(timeout=60)
     assert (checkout / "scontrol.log").read_text() == "requeue 7\n" and "time limit: requeued" in printed
-    assert job.returncode == 5  # here nobody ended it
+    assert job.returncode == 5  # here no signal ended it
 
 
 @pytest.mark.parametrize("flags", [(), ("no_train.py", "images"), ("timm_train.py", "nowhere")])

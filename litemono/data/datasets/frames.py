@@ -38,7 +38,7 @@ def list_videos(root: Path) -> dict[str, list[str]]:
     if not found:
         raise UserError(
             f"--data_path {root}: no images ({' '.join(sorted(IMAGE_SUFFIXES))}) here or one folder below; "
-            "--dataset frames wants the frames of one video, or one folder for each video"
+            "--dataset frames needs the frames of one video, or one folder for each video"
         )
     return found
 

@@ -128,7 +128,7 @@ def _problem(error: BaseException | None, archive: Archive, stop: threading.Even
 
 
 def fetch(archive: Archive, stop: threading.Event, tick: Callable[[int], None]) -> None:
-    """Fetch one archive next to its place, go on where an earlier try ended, and move it there when it is whole."""
+    """Fetch one archive next to its place, continue where an earlier try ended, and move it there when it is whole."""
     target, partial = archive.target, archive.partial
     if target.is_file():  # of another size than the server's: perhaps another program's unfinished download
         os.replace(target, partial)

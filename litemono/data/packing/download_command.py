@@ -65,7 +65,9 @@ def download(config: DownloadConfig) -> int:
         return cli.INTERRUPTED
     if problems:
         lines = "\n  ".join(problems)
-        raise UserError(f"{len(problems)} archives are not here yet:\n  {lines}\nRun the same command again to go on")
+        raise UserError(
+            f"{len(problems)} archives are not here yet:\n  {lines}\nRun the same command again to continue"
+        )
     console.print(
         f"{config.output}: all {len(archives)} archives are here; next: python -m litemono.prepare pack --from "
         f"{shlex.quote(str(config.output))} --split {config.frames.name} --output DIR"

@@ -6,7 +6,7 @@
         image_02.bin                                      uint8 (frames, 3, height, width), in the order of the index
         velodyne_points.zip                               scans of validation and test frames (kitti.paths.scan_path)
 
-A frame is stored as planes, the layout that training wants, so a triplet is three plain copies from the page cache into
+A frame is stored as planes, the layout that training reads, so a triplet is three plain copies from the page cache into
 the batch.  Frames are read by position and not through a memory map: as fast from the cache, one request instead of ninety
 page faults from a network file system, and the process does not seem to grow by the size of the data.
 """

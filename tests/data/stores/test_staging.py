@@ -78,7 +78,7 @@ def test_nothing_is_copied_before_the_first_read_and_then_the_same_frames_come_f
     assert reads_from(store).startswith(str(local))
     np.testing.assert_array_equal([first, *frames_of(store)[1:]], expected)
     assert len(copies(local)) == 1 and copies(local)[0].read_bytes() == next(pack.rglob("*.bin")).read_bytes()
-    assert (copies(local)[0].parents[3].stat().st_mode & 0o077) == 0, "nobody else may put frames there"
+    assert (copies(local)[0].parents[3].stat().st_mode & 0o077) == 0, "no other user may put frames there"
 
 
 def test_frames_are_read_from_the_share_while_the_copy_is_made(pack, local, staged, monkeypatch):
