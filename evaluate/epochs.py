@@ -85,7 +85,7 @@ def score_epochs(config: EvaluateConfig, images: Images, inputs: list[Inputs]) -
         depth = gt.read(index)
         once = replace(gt, read=lambda _: depth)
         return [
-            score_job(_job(index, lines, part, values), part.predictions, once, part.protocol, {})
+            score_job(_job(index, lines, values), part.predictions, once, part.protocol, {})
             for part, values in zip(inputs, maps, strict=True)
         ]
 
@@ -96,7 +96,7 @@ def score_epochs(config: EvaluateConfig, images: Images, inputs: list[Inputs]) -
     return [Scores(row[epoch] for row in rows) for epoch in range(len(inputs))]
 
 
-def _job(index: int, lines: list, part: Inputs, values: np.ndarray) -> Job:
+def _job(index: int, lines: list, values: np.ndarray) -> Job:
     return Job(index, f"prediction {index} ({lines[index]})", partial(np.asarray, values), "; training diverged")
 
 

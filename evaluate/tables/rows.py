@@ -140,7 +140,7 @@ def _block(label: str, result: Result, same: Sequence[PublishedRow], metrics: tu
         if (reference.network, reference.size) == (result.model, size) and (
             result.imagenet_backbone is None or reference.imagenet_backbone in (None, result.imagenet_backbone)
         ):
-            pairs = ((name, known.get(name), reference.metrics.get(name)) for name in metrics)
+            pairs = ((known.get(name), reference.metrics.get(name)) for name in metrics)
             rows.append(
                 Row("difference", f"minus {reference.model}", "", "", "", tuple(_difference(*p) for p in pairs))
             )
@@ -159,7 +159,7 @@ def _number(name: str, value: float | None) -> str:
     return "" if value is None else f"{value:.2f}" if METRICS[name].unit == "%" else f"{value:.3f}"
 
 
-def _difference(name: str, ours: float | None, theirs: float | None) -> str:
+def _difference(ours: float | None, theirs: float | None) -> str:
     return "" if ours is None or theirs is None else f"{round(ours - theirs, 3) + 0.0:+.3f}"
 
 

@@ -57,7 +57,7 @@ def refine(config: RefineDemo) -> int:
     if status := run_all(story(config, world)):
         return status
     picture = config.output / "demo.png"
-    images = results.tests(world, trained_weights(config), config.output / "pictures")
+    images = results.test_images(world, trained_weights(config), config.output / "pictures")
     rows, seconds = results.score(images), time.monotonic() - start
     results.print_table(rows, len(images))
     results.draw(images, picture)

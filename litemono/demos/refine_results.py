@@ -24,7 +24,7 @@ BRIGHT = 6.0  # metres from which on its depth is shown in the brightest colour
 WORST = 0.5  # relative error in the brightest colour
 
 
-class Test(NamedTuple):
+class TestImage(NamedTuple):
     """A test image, its depth in metres (H, W) before and after refinement, and what is true."""
 
     image: Path
@@ -44,7 +44,7 @@ class Row(NamedTuple):
     cars: tuple[float, float, float]
 
 
-def tests(world: RenderedWorld, weights: Path, refined: Path) -> list[Test]:
+def test_images(world: RenderedWorld, weights: Path, refined: Path) -> list[TestImage]:
     """The images of the last street. weights: of the refiner, whose scale and shift are the baseline; refined: its PNGs."""
     by = Alignment(**json.loads((weights / "network.json").read_text())["alignment"])
     number = world.settings.drives - 1
@@ -55,7 +55,7 @@ def tests(world: RenderedWorld, weights: Path, refined: Path) -> list[Test]:
         given, after = metres(world.folder / "frozen" / below), metres(refined / f"{image.stem}{DEPTH_PNG}")
         aligned = np.clip(by.scale * given + by.shift, MIN_DEPTH, by.farthest)
         cars = np.asarray(Image.open(world.folder / MASKS / below)) > 0
-        found.append(Test(image, given, aligned, after, exact_depth(world, number, frame), cars))
+        found.append(TestImage(image, given, aligned, after, exact_depth(world, number, frame), cars))
     return found
 
 
@@ -63,7 +63,7 @@ def metres(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path)).astype(np.float32) / DEPTH_UNITS
 
 
-def score(images: list[Test]) -> list[Row]:
+def score(images: list[TestImage]) -> list[Row]:
     """The refined depth first, then what it started from."""
     names = {
         "refined": "refined",
@@ -73,8 +73,8 @@ def score(images: list[Test]) -> list[Row]:
     return [Row(name, errors(images, field, False), errors(images, field, True)) for field, name in names.items()]
 
 
-def errors(images: list[Test], field: str, only_cars: bool) -> tuple[float, float, float]:
-    """abs_rel, rmse, a1 of a field of Test, up to MAX_DEPTH; means over the images that have such pixels."""
+def errors(images: list[TestImage], field: str, only_cars: bool) -> tuple[float, float, float]:
+    """abs_rel, rmse, a1 of a field of TestImage, up to MAX_DEPTH; means over the images that have such pixels."""
     rows = []
     for test in images:
         valid = (test.truth > MIN_DEPTH) & (test.truth < MAX_DEPTH) & (test.cars if only_cars else True)
@@ -97,7 +97,7 @@ def print_table(rows: list[Row], count: int) -> None:
     print("abs_rel and rmse (metres): lower is better; a1: higher. Scale and shift are those of the training streets.")
 
 
-def draw(images: list[Test], path: Path) -> None:
+def draw(images: list[TestImage], path: Path) -> None:
     """Some test images with their depth before and after, what is true, and the error that is left, in one picture."""
     chosen = [images[i] for i in np.linspace(0, len(images) - 1, min(SHOWN, len(images))).round().astype(int)]
     titles = ("image", "given, best scale and shift", "refined", "exact", f"relative error, 0 to {WORST}")

@@ -67,7 +67,7 @@ def segment(config: SegmentDemo) -> int:
         return status
     from litemono.demos import segment_results as results  # imports torch
 
-    tests = results.tests(config.output / "packed", config.output / "predictions")
+    tests = results.test_pictures(config.output / "packed", config.output / "predictions")
     results.print_table(results.score(tests), tests)
     picture = config.output / "demo.png"
     results.draw(tests, picture)

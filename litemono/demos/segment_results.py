@@ -23,7 +23,7 @@ BRIGHT = 0.5  # depth value (255 x 1 m / depth, / 255) in the brightest colour
 WORST = 0.1  # error of depth in the brightest colour
 
 
-class Tests(NamedTuple):
+class TestPictures(NamedTuple):
     """The held-out pictures, and what is predicted for them."""
 
     samples: list[Composite]
@@ -36,7 +36,7 @@ class Tests(NamedTuple):
     mean_depth: np.ndarray  # (H, W) uint8, of the training pictures
 
 
-def tests(packed: Path, predictions: Path) -> Tests:
+def test_pictures(packed: Path, predictions: Path) -> TestPictures:
     """packed: the data; predictions: the output of litemono.segment_apply."""
     store = PackedComposites(packed)
     train, held_out = (split_by_background(store.lines, which) for which in ("train", "val"))
@@ -50,10 +50,10 @@ def tests(packed: Path, predictions: Path) -> Tests:
     pairs, truths = [(s.background, s.picture) for s in samples], [s.mask > 0 for s in samples]
     plain, compensated = (best_masks(pairs, truths, of) for of in (difference, compensated_difference))
     mean = np.mean([store.read(line).depth for line in train], axis=0).round().astype(np.uint8)
-    return Tests(samples, found, masks, depths, (plain[1], compensated[1]), (plain[0], compensated[0]), mean)
+    return TestPictures(samples, found, masks, depths, (plain[1], compensated[1]), (plain[0], compensated[0]), mean)
 
 
-def score(found: Tests) -> list[tuple[str, dict[str, float]]]:
+def score(found: TestPictures) -> list[tuple[str, dict[str, float]]]:
     """METRICS of each way to get masks and depths, the network's first."""
     rows = [("cnn, trained here", found.scores)]
     names = ("difference", "difference, exposure matched, median of 3 x 3")
@@ -70,7 +70,7 @@ def _score(prediction: np.ndarray, sample: Composite) -> Scores:
     return score_picture(prediction, sample.mask[None] * np.uint8(255), sample.depth[None])
 
 
-def print_table(rows: list[tuple[str, dict[str, float]]], found: Tests) -> None:
+def print_table(rows: list[tuple[str, dict[str, float]]], found: TestPictures) -> None:
     """The closing table."""
     table = Table(title=f"{len(found.samples)} pictures of rooms not trained on")
     for column in ("", *METRICS):
@@ -87,7 +87,7 @@ def print_table(rows: list[tuple[str, dict[str, float]]], found: Tests) -> None:
     )
 
 
-def draw(found: Tests, path: Path) -> None:
+def draw(found: TestPictures, path: Path) -> None:
     """Some test pictures with their masks and depths in one picture."""
     chosen = np.linspace(0, len(found.samples) - 1, min(SHOWN, len(found.samples))).round().astype(int)
     titles = (

@@ -46,11 +46,7 @@ def read_picture(path: Path) -> Image.Image:
 
 
 def find_images(source: Path, ext: str | None) -> list[Path]:
-    """`source` itself, or the images in that folder in natural order, without earlier results."""
-    if source.is_file():
-        return [source]
-    if not source.is_dir():
-        raise UserError(f"--input {source}: there is no such file or folder")
+    """The images in a folder in natural order, without earlier results."""
     suffixes = {f".{ext.lower().lstrip('.')}"} if ext else IMAGE_SUFFIXES
     candidates = (path for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
     paths = in_order((path for path in candidates if path.suffix.lower() in suffixes), source)

@@ -7,7 +7,6 @@ Nothing here imports torch.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from litemono.engine.settings import TrainingConfig
@@ -62,8 +61,3 @@ def resolve(place: str) -> Any:
 
 def settings_of(command: str) -> type[TrainingConfig]:
     return resolve(COMMANDS[command].settings)
-
-
-def run_of(command: str) -> Callable[[TrainingConfig], int]:
-    """The function that trains; importing it does not import torch."""
-    return resolve(COMMANDS[command].run)
