@@ -36,6 +36,7 @@ from litemono.engine.settings import OptimConfig, Precision
 from litemono.engine.step import Numbers, TaskModule, train_step, update
 from litemono.engine.training import adamw
 from litemono.tasks.monodepth import Monodepth
+from litemono.tasks.monodepth_model import DepthPoseModel
 from litemono.tasks.monodepth_settings import CompiledPart, LossConfig, ModelConfig, TrainConfig
 
 PUBLISHED = "published"
@@ -135,18 +136,20 @@ def published(inputs: Inputs) -> Subject:
     return Subject(use_torch_defaults, step, make_parts, list(model.parameters()))
 
 
-def ours(inputs: Inputs, name: str) -> Subject:
-    precision, compiled, graphed = precision_of(name), COMPILED in name, GRAPHED in name
-
-    def enter() -> None:
-        apply_precision(precision)
-
-    device = inputs.device
+def task_and_model(inputs: Inputs, name: str) -> tuple[Monodepth, DepthPoseModel]:
+    """Ours, compiled where the name says so."""
     loss = LossConfig(compile_parts=get_args(CompiledPart)) if WHOLLY in name else LossConfig()
     task = Monodepth(replace(inputs.settings, loss=loss))
-    model = task.build(device, precision)
-    if compiled:  # build() would keep the code in a run folder
-        task.compile(model, device, precision)
+    model = task.build(inputs.device, precision_of(name))
+    if COMPILED in name:  # build() would keep the code in a run folder
+        task.compile(model, inputs.device, precision_of(name))
+    return task, model
+
+
+def ours(inputs: Inputs, name: str) -> Subject:
+    precision, graphed, device = precision_of(name), GRAPHED in name, inputs.device
+    enter = partial(apply_precision, precision)
+    task, model = task_and_model(inputs, name)
     module = TaskModule(task, model)
     recorded = optimizer_settings(device) if graphed else {}
     optimizers = [adamw(group, recorded) for group in task.parameter_groups(model)]
