@@ -16,8 +16,8 @@ from litemono.data.depth_source import DepthUnit
 from litemono.data.loader import Loader
 from litemono.data.splits import SplitLine
 from litemono.data.stores import packed_index
+from litemono.data.stores.drive_maps import Pictures, pictures_file
 from litemono.data.stores.folder import resized
-from litemono.data.stores.packed_pictures import Pictures, pictures_file
 
 DRIVE = "2011_09_26/2011_09_26_drive_0001_sync"
 MEASURED = 0.16  # of the pixels, as in KITTI's annotations

@@ -20,7 +20,7 @@ from PIL import Image
 
 from litemono.data.datasets.scans import Scans
 from litemono.data.fit import fit
-from litemono.data.packing.pictures import OTHER_BYTES, add_pictures, cut_pictures
+from litemono.data.packing.drive_maps import OTHER_BYTES, add_pictures, cut_pictures
 from litemono.data.packing.requirements import FrameKey
 from litemono.data.packing.sources import Member, Origin, Source, find_frame, find_scan
 from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, to_rgb, unreadable

@@ -14,12 +14,12 @@ from rich.console import Console
 from litemono.data.datasets import registry
 from litemono.data.fit import fit
 from litemono.data.mirrored import FROZEN, MASK, Kind, MirroredMaps, check_binary, check_size
-from litemono.data.packing.pictures import OTHER_BYTES
+from litemono.data.packing.drive_maps import OTHER_BYTES
 from litemono.data.packing.split import locked
 from litemono.data.splits import SplitLine
 from litemono.data.stores import packed_index
+from litemono.data.stores.drive_maps import TYPES, Pictures, pictures_file
 from litemono.data.stores.packed import PackedStore, frames_are_whole
-from litemono.data.stores.packed_pictures import TYPES, Pictures, pictures_file
 from litemono.utils.errors import UserError, require
 from litemono.utils.progress import progress_bar
 

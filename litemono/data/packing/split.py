@@ -19,8 +19,8 @@ from litemono.data.packing.processes import run_jobs
 from litemono.data.packing.requirements import FrameKey, Wanted
 from litemono.data.packing.sources import Origin
 from litemono.data.stores import packed, packed_index
+from litemono.data.stores.drive_maps import pictures_file
 from litemono.data.stores.packed_index import Drive, PackedFit, PackIndex
-from litemono.data.stores.packed_pictures import pictures_file
 from litemono.utils.atomic_files import NoLocks, remove_leftovers, try_lock, writable
 from litemono.utils.errors import UserError
 from litemono.utils.progress import progress_bar

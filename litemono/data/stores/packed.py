@@ -26,8 +26,8 @@ import numpy as np
 from litemono.data.datasets.base import PackableDataset
 from litemono.data.fit import Fit
 from litemono.data.stores.arrays import picture_of, read_picture
+from litemono.data.stores.drive_maps import PictureReader, pictures_file
 from litemono.data.stores.packed_index import INDEX_FILE, Camera, frames_file, read_index
-from litemono.data.stores.packed_pictures import PictureReader, pictures_file
 from litemono.data.stores.staging import Part, Staging
 from litemono.utils.archives import DAMAGED
 from litemono.utils.errors import UserError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from litemono.data.datasets.base import PackableDataset
-from litemono.data.stores.packed_pictures import Pictures
+from litemono.data.stores.drive_maps import Pictures
 from litemono.utils.atomic_files import may_pass, replacing
 from litemono.utils.errors import UserError
 

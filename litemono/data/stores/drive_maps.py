@@ -4,7 +4,7 @@
     image_02.depth.bin     little-endian uint16 (frames, height, width) at the images' original size, in the order of the index;
                            of a pack with --fit kb_crop, of the crop
 
-Nothing is resized or compressed, so a pack answers with the same numbers as the files, for 0.9 MB a frame of KITTI.
+Nothing is resized or compressed, so a pack gives the same numbers as the files, for 0.9 MB a frame of KITTI.
 """
 
 from __future__ import annotations

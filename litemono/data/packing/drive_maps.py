@@ -1,4 +1,4 @@
-"""Packing a camera's depth and masks beside its frames (stores/packed_pictures.py)."""
+"""Packing a camera's depth and masks beside its frames (stores/drive_maps.py); picture_pack.py packs single pictures."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from litemono.data.datasets.base import PackableDataset
 from litemono.data.fit import fit
 from litemono.data.packing.sources import Member, Source
 from litemono.data.stores.arrays import check_png
+from litemono.data.stores.drive_maps import TYPES, Pictures, pictures_file
 from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, unreadable
 from litemono.data.stores.packed import frames_are_whole
 from litemono.data.stores.packed_index import Camera, PackIndex
-from litemono.data.stores.packed_pictures import TYPES, Pictures, pictures_file
 from litemono.utils.errors import UserError
 
 OTHER_BYTES = "the disk gives back other bytes than were written; is it failing?"
