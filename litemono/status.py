@@ -91,7 +91,7 @@ def show_cost(config: StatusConfig, console: Console) -> None:
 
 
 def unwell(run: Run) -> bool:
-    """Somebody should look at it."""
+    """Whether the run needs its user."""
     return run.state not in (*COLOURS, "stopped", "cancelled")
 
 

@@ -57,7 +57,7 @@ class Submission(Generic[Config]):
 def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"]) -> int:
     """Queue a training run as a Slurm job that survives time limits, preemption and broken nodes until it is finished.
 
-    The word after litemono.submit says what is trained: train (the default, self-supervised) or finetune.
+    The word after litemono.submit is the training command: train (the default), finetune, segment or refine.
 
     Example: python -m litemono.submit --partition gpu --data_path kitti_data --model_name mytrain --setup "module load cuda"
     """
@@ -101,7 +101,7 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
 
 
 def find_cluster(settings: SlurmConfig) -> Cluster | None:
-    """What the cluster offers; None for a dry run where there is no Slurm."""
+    """What the cluster has; None for a dry run where there is no Slurm."""
     if not slurm.available():
         if not settings.dry_run:
             raise UserError(

@@ -13,9 +13,23 @@ from conftest import ROOT
 PACKAGES = ("litemono", "networks", "evaluate", "export_gt")
 COMMANDS = [
     f"litemono.{n}"
-    for n in ("train", "finetune", "segment", "submit", "status", "compare", "prepare", "predict", "doctor", "demo")
+    for n in (
+        "train",
+        "finetune",
+        "segment",
+        "segment_apply",
+        "refine",
+        "submit",
+        "status",
+        "compare",
+        "prepare",
+        "predict",
+    )
 ]
 COMMANDS += [
+    "litemono.export",
+    "litemono.doctor",
+    "litemono.demo",
     "evaluate.__main__",
     "evaluate.tables.__main__",
     "evaluate.evaluation",

@@ -94,8 +94,8 @@ def run_refined(config: PredictConfig, source: Source) -> None:
 
     with ThreadPoolExecutor(config.num_workers) as threads:
         writing = ordered_map(threads, files.write, predictions(), config.num_workers)
-        frames = len(list(islice(source.frames(0), config.max_frames)))  # they are read later
-        written = sum(1 for _ in track(writing, frames, "depth pictures"))
+        total = min(len(source.files), config.max_frames or len(source.files))
+        written = sum(1 for _ in track(writing, total, "depth pictures"))
     print(f"{written} depth picture{'s' * (written > 1)} in {folder}")
     for note in files.notes():
         print(note)
