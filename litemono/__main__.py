@@ -43,7 +43,7 @@ COMMANDS = {
     "evaluate": Entry(f"{evaluation()}.__main__", "measure depth errors on a test split"),
     "tables": Entry(f"{evaluation()}.tables.__main__", "set the results of all runs among published ones"),
     "export": Entry("litemono.export", "write a network as one ONNX, torch.export or AOTInductor file"),
-    "predict": Entry("litemono.predict", "turn images into depth pictures"),
+    "predict": Entry("litemono.predict", "turn images, videos or a camera into depth pictures"),
     "completion": Entry("litemono.completion", "write a script that completes litemono's flags in your shell"),
 }
 

@@ -10,30 +10,11 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from litemono.__main__ import COMMANDS
+
 PACKAGES = ("litemono", "networks", "evaluate", "export_gt")
-COMMANDS = [
-    f"litemono.{n}"
-    for n in (
-        "train",
-        "finetune",
-        "segment",
-        "segment_apply",
-        "refine",
-        "submit",
-        "status",
-        "compare",
-        "prepare",
-        "predict",
-    )
-]
-COMMANDS += [
-    "litemono.export",
-    "litemono.doctor",
-    "litemono.demo",
-    "evaluate.__main__",
-    "evaluate.tables.__main__",
-    "evaluate.evaluation",
-]  # predictions in files are judged without torch
+# predictions in files are judged without torch: evaluate.evaluation too
+WITHOUT_TORCH = [*(entry.module for entry in COMMANDS.values()), "evaluate.evaluation"]
 
 
 def modules() -> dict[str, Path]:
@@ -101,7 +82,7 @@ def test_no_module_imports_itself_through_others():
 def test_the_help_of_a_command_needs_no_torch():
     code = f"""
 import sys, importlib
-for name in {COMMANDS}:
+for name in {WITHOUT_TORCH}:
     importlib.import_module(name)
 assert "torch" not in sys.modules, "torch was imported before the flags are right"
 """
