@@ -24,7 +24,10 @@ def import_av(path: object) -> Any:
         import av
     except ImportError:
         raise UserError(f"{path}: videos need PyAV; pip install 'litemono[video]'") from None
-    av.logging.set_level(av.logging.PANIC)  # what is wrong with a frame is counted here
+    # FFmpeg's own log function: PyAV's waits for Python's lock in a decoder's thread, and whoever closes that decoder holds the
+    # lock until the thread ends
+    av.logging.restore_default_callback()
+    av.logging.set_libav_level(av.logging.PANIC)  # what is wrong with a frame is counted here
     return av
 
 

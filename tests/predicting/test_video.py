@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from PIL import Image
 from tiny_kitti import assert_refused, invoke, snapshot, write_weights
 
@@ -135,6 +137,23 @@ def test_without_a_film_each_frame_has_its_files(run, film, tmp_path):
     assert snapshot(tmp_path / "drive") == {
         f"00000{index}{end}" for index in (0, 1) for end in ("_disp.jpeg", "_depth.png")
     }
+
+
+CLOSE_EARLY = """
+import sys
+from pathlib import Path
+from litemono.predicting.video import Video
+for _ in range(200):
+    frames = Video(Path(sys.argv[1])).frames(0)
+    next(frames).read(), next(frames).read()
+    frames.close()
+"""
+
+
+def test_a_film_that_is_closed_early_does_not_hang(tmp_path):
+    """A decoder's threads are at work when it is closed. In a process of its own, which a hang cannot keep."""
+    film = write_film(tmp_path / "noise.mp4", frames=24, picture=noise)
+    subprocess.run([sys.executable, "-c", CLOSE_EARLY, film], cwd=ROOT, check=True, timeout=120)
 
 
 # ---------------------------------------------------------------- interruptions
