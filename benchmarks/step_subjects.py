@@ -141,7 +141,7 @@ def task_and_model(inputs: Inputs, name: str) -> tuple[Monodepth, DepthPoseModel
     loss = LossConfig(compile_parts=get_args(CompiledPart)) if WHOLLY in name else LossConfig()
     task = Monodepth(replace(inputs.settings, loss=loss))
     model = task.build(inputs.device, precision_of(name))
-    if COMPILED in name:  # build() would keep the code in a run folder
+    if COMPILED in name:  # accelerate() would keep the code in a run folder
         task.compile(model, inputs.device, precision_of(name))
     return task, model
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -111,11 +111,23 @@ def _by_order(config: EvaluateConfig, pred: Path, images: Images, gt: Truth, pro
     return Inputs(protocol, gt, Predictions(jobs, len(gt), kind, path=pred))
 
 
+def _ambiguous(found: Sequence[tuple[int, int]], truths: Sequence[str], predictions: Sequence[str]) -> str:
+    """What the first of the names fits, when that is more than one."""
+    truth, prediction = found[0]
+    names = [predictions[one] for other, one in found if other == truth]
+    if len(names) > 1:
+        return f"ambiguous names: {' and '.join(names[:3])} fit {truths[truth]}; give the folder that has one of them"
+    names = [truths[other] for other, one in found if one == prediction]
+    return f"ambiguous names: {predictions[prediction]} fits {' and '.join(names[:3])}; put it into a folder of such a name"
+
+
 def _by_name(config: EvaluateConfig, pred: Path, gt: Truth, protocol: Protocol) -> Inputs:
     flags = config.predictions
     named = prediction_files.open_named(pred, flags.pred_is, flags.png_factor)
     pairs = match(gt.keys, named.keys, named.names)
     missing = [name for name, pair in zip(gt.names, pairs.predictions, strict=True) if pair is None]
+    if pairs.ambiguous and (len(missing) == len(gt) or not config.truth.allow_missing):
+        raise UserError(f"--pred {pred}: {_ambiguous(pairs.ambiguous, gt.names, named.names)}")
     if len(missing) == len(gt):
         raise UserError(
             f"--pred {pred}: no name fits the ground truth: it has {named.names[0] if named.names else 'nothing'}, "

@@ -137,23 +137,25 @@ def check_not_queued(runs: list[TrainingConfig]) -> None:
 
 
 def check_data_and_weights(command: TrainingCommand, runs: list[TrainingConfig]) -> None:
-    """Open the data and the weights to start from, as the job will; the same data is opened once."""
+    """Open the data and the weights to start from, as the job will; the same ones once."""
     import torch  # not before the flags are right
 
     from litemono.engine import early_stop
     from litemono.engine.distributed import Processes
     from litemono.engine.trackers import check_tracker
 
-    seen = set()
+    seen, newly = set(), set()
     for run in runs:
         task = tasks.resolve(command.task)(run)
         early_stop.check_metric(run, task)
         check_tracker(run)
         key = repr(replace(run, optim=OptimConfig(), run=RunConfig()))
-        if key not in seen:
+        starts = not newest_step(run.folder) and key not in newly
+        if starts or key not in seen:
             seen.add(key)
-            task.data(Processes("cpu"))
-        if not newest_step(run.folder):
+            task.data(Processes("cpu"))  # some weights are fitted to it
+        if starts:
+            newly.add(key)
             task.initialise(task.build(torch.device("cpu"), "fp32"))
 
 

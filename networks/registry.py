@@ -178,6 +178,11 @@ def names(output: Output | None = None) -> list[str]:
 
 def get(name: str) -> NetworkSpec:
     """The entry of a network. Raises NetworkError for a name that is not in the registry."""
+    if name in REFINERS:
+        raise NetworkError(
+            f"{name} refines the depth of another network (litemono refine), so it is none alone; use litemono predict with "
+            "--frozen_depth"
+        )
     if name not in SPECS:
         raise NetworkError(f"there is no depth network {repr(name)[:80]}; choose from {', '.join(SPECS)}")
     return SPECS[name]

@@ -176,6 +176,11 @@ def test_changed_and_foreign_files_are_refused(run, ready, tmp_path):
         litemono.load("lite-mono", weights=tmp_path / "net.onnx")
 
 
+def test_weights_of_a_refiner_are_named_as_such(tmp_path):
+    with pytest.raises(UserError, match="affine refines the depth of another network.*--frozen_depth"):
+        litemono.load("affine", weights=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

@@ -22,6 +22,7 @@ from export_gt.__main__ import main as export_main
 from litemono import submit, tasks
 from litemono.engine.checkpoint_paths import checkpoints
 from litemono.finetune import main
+from litemono.jobs import slurm
 from litemono.synthetic.writer import write_world
 from litemono.tasks.recipes import RECIPES
 from litemono.tasks.supervised_settings import RecipeName, check
@@ -199,6 +200,15 @@ def test_a_dpt_learns_relative_depth(world, tmp_path, capsys):
     )
     settings = json.loads((tmp_path / "run/models/last/network.json").read_text())
     assert settings["metric_head"] is None
+
+
+def test_a_sweep_with_an_estimated_head_is_checked_before_the_queue(world, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(slurm, "available", lambda: False)
+    more = ("--model", "dpt-tiny", "--loss", "l1", "--estimate_scale_shift", "2", "--sweep", "lr=1e-4,5e-5")
+    args = ("finetune", "--dry_run", "--partition", "gpu", *flags(world, tmp_path), *more)
+    done = invoke(submit.main, capsys, *args)
+    assert done.code == 0 and "--array=0-1" in done.out
+    assert done.err.count("--estimate_scale_shift: depth =") == 1, "the same data and weights are looked at once"
 
 
 def test_a_dpt_predicts_metres_by_an_estimated_head_that_is_resumed_and_evaluated(world, tmp_path, capsys):

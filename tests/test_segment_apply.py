@@ -109,3 +109,12 @@ def test_bad_input_is_one_sentence(rooms, weights, tmp_path, capsys):
     assert_refused(apply(capsys, bare, "--data_path", rooms, "--part", "val"), "--part val", "leave it out")
     (bare / "config.json").write_text('{"data": {"data_path": 5}}')
     assert_refused(apply(capsys, bare), "config.json is damaged")
+
+
+def test_predictions_never_land_among_the_pictures_that_are_read(rooms, weights, capsys):
+    before = {*rooms.rglob("*")}
+    for folder in (rooms / "fgbg", rooms / "mask/new"):
+        assert_refused(apply(capsys, weights, "--output", folder), f"--output {folder}", "choose another folder")
+    file = next((rooms / "bg").iterdir())
+    assert_refused(apply(capsys, weights, "--output", file), f"--output {file}: is a file")
+    assert {*rooms.rglob("*")} == before

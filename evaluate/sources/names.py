@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from litemono.data.splits import SplitLine
@@ -60,6 +60,8 @@ class Matches(NamedTuple):
     """For each ground truth the index of its prediction."""
     unused: list[int]
     """Predictions without ground truth."""
+    ambiguous: list[tuple[int, int]]
+    """Ground truth and a prediction whose name fits it, but not it alone."""
 
 
 def match(truths: Sequence[Key], predictions: Sequence[Key], names: Sequence[str]) -> Matches:
@@ -78,25 +80,28 @@ def match(truths: Sequence[Key], predictions: Sequence[Key], names: Sequence[str
     rest_truths = [index for index, pair in enumerate(pairs) if pair is None]
     used = set(pairs)
     rest = [index for index in range(len(predictions)) if index not in used]
-    for truth, prediction in _by_end(rest_truths, truths, rest, predictions):
-        pairs[truth] = prediction
+    ambiguous = []
+    for truth, fitting, alone in _by_end(rest_truths, truths, rest, predictions):
+        if alone:
+            pairs[truth] = fitting[0]
+        ambiguous += [] if alone else [(truth, prediction) for prediction in fitting]
     used = set(pairs)
-    return Matches(pairs, [index for index in rest if index not in used])
+    return Matches(pairs, [index for index in rest if index not in used], ambiguous)
 
 
 def _by_end(
     rest_truths: list[int], truths: Sequence[Key], rest: list[int], predictions: Sequence[Key]
-) -> list[tuple[int, int]]:
+) -> Iterator[tuple[int, list[int], bool]]:
+    """Each ground truth with predictions that fit it, and whether there is one that fits nothing else."""
     truth_ends, prediction_ends = _ends(rest_truths, truths), _ends(rest, predictions)
-    pairs = []
     for truth in rest_truths:
         key = truths[truth]
         longer = prediction_ends.get(key, [])
         shorter = [i for n in range(1, len(key)) for i in prediction_ends.get(key[n:], []) if predictions[i] == key[n:]]
-        shorter = [i for i in shorter if len(truth_ends[predictions[i]]) == 1]
-        if len(longer) + len(shorter) == 1:
-            pairs.append((truth, (longer + shorter)[0]))
-    return pairs
+        of_it_alone = [i for i in shorter if len(truth_ends[predictions[i]]) == 1]
+        alone = len(longer) + len(of_it_alone) == 1
+        if fitting := longer + (of_it_alone if alone else shorter):
+            yield truth, fitting, alone
 
 
 def _ends(indices: list[int], keys: Sequence[Key]) -> dict[Key, list[int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -139,3 +139,11 @@ class Task(Protocol[Networks]):
 
     def advice(self, device: torch.device, precision: Precision) -> Advice:
         """For --profile, with the settings in use."""
+
+
+@runtime_checkable
+class Accelerates(Protocol):
+    """A task that may compile parts of its networks."""
+
+    def accelerate(self, networks: Any, device: torch.device, precision: Precision) -> None:
+        """Replace their code, not their weights, which are there already. UserError where the machine cannot."""

@@ -26,7 +26,7 @@ from litemono.engine.run_folder import RunFolder, ignore_transient_errors
 from litemono.engine.settings import Precision, TrainingConfig, to_json
 from litemono.engine.step import Numbers, StepResult, TaskModule, train_step
 from litemono.engine.step_log import StepLog, StepMark
-from litemono.engine.task import Batch, ParameterGroup, Task, TaskData
+from litemono.engine.task import Accelerates, Batch, ParameterGroup, Task, TaskData
 from litemono.engine.trackers import check_tracker, open_tracker
 from litemono.utils.device import cpu_features
 from litemono.utils.errors import UserError
@@ -166,6 +166,8 @@ def open_training(task: Task, config: TrainingConfig, processes: Processes) -> I
     networks = task.build(processes.device, precision)
     if not has_checkpoints(config.folder):
         task.initialise(networks)
+    if isinstance(task, Accelerates):
+        task.accelerate(networks, processes.device, precision)
     run = processes.on_main(lambda: RunFolder(config.folder, to_json(config)))
     report = Reporter(run, open_tracker(config, run))
     try:

@@ -58,6 +58,7 @@ class CompositeSettings:
         require(
             min(self.height, self.width) >= 32, f"--height {self.height} --width {self.width}: at least 32 pixels each"
         )
+        require(self.seed >= 0, f"--seed {self.seed}: must not be negative")
 
     @property
     def count(self) -> int:

@@ -34,5 +34,7 @@ class Settings:
             raise UserError(f"--frames_per_drive {self.frames_per_drive}: at least 3, a frame and its two neighbours")
         if min(self.height, self.width) < 16:
             raise UserError(f"--height {self.height} --width {self.width}: at least 16 pixels each")
+        if self.seed < 0:
+            raise UserError(f"--seed {self.seed}: must not be negative")
         if self.ext not in ("png", "jpg"):
             raise UserError(f"--ext {self.ext}: png or jpg")

@@ -3,6 +3,7 @@
     data(processes)            loaders for training and validation, fingerprints of their sample lists
     build(device, precision)   the networks with random weights
     initialise(networks)       first weights of a new run
+    accelerate(networks, ...)  optional: compiled code in place of plain
     parameter_groups(networks) named groups, each with its AdamW settings and its learning-rate schedule
     forward(networks, batch)   total loss, named parts of it, what pictures are made of; augmentation is in here
     validate(networks, batch)  named metrics of a batch, as parts of means; `best` says which of them choose weights

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from litemono.data.datasets.composites import SPLIT_SEED, VAL_SHARE
+from litemono.data.datasets.composites import KINDS, SPLIT_SEED, VAL_SHARE
 from litemono.data.settings import default_workers
 from litemono.tasks.depth_mask_settings import AccuracyConfig, check_accuracy
 from litemono.utils.atomic_files import read_json
@@ -45,6 +45,18 @@ class RunData(NamedTuple):
     split_seed: int
 
 
+def check_output(output: Path | None, data_path: Path) -> None:
+    """UserError for a file, and for a folder that is read as pictures."""
+    if output is None:
+        return
+    require(not output.is_file(), f"--output {output}: is a file; give a folder")
+    read = {(data_path / kind).resolve() for kind in KINDS}
+    require(
+        not read & {output.resolve(), *output.resolve().parents},
+        f"--output {output}: predictions there would be read as pictures of --data_path {data_path}; choose another folder",
+    )
+
+
 def run_data(config: ApplyConfig) -> RunData:
     """The flags completed by config.json beside the weights. UserError for impossible flags."""
     for name, least in (("batch_size", 1), ("num_workers", 0)):
@@ -65,6 +77,7 @@ def run_data(config: ApplyConfig) -> RunData:
     if path is None:
         raise UserError(f"{file} does not say what was trained on; give --data_path")
     require(path.exists(), f"--data_path {path}: there is no such folder or zip")
+    check_output(config.output, path)
     is_own = own is not None and path.resolve() == own.resolve()
     require(
         own is not None or config.part in (None, "all"),

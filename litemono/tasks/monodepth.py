@@ -74,10 +74,13 @@ class Monodepth:
             head.requires_grad_(scale in loss.scales)
         model = DepthPoseModel(depth, pose, loss, batched_pose=m.batched_pose).train().to(device)
         lay_out(model, precision, device)
-        if loss.compile:
+        return model
+
+    def accelerate(self, model: DepthPoseModel, device: torch.device, precision: Precision) -> None:
+        """--compile, with the code kept in the run folder."""
+        if self.config.loss.compile:
             with kept_in(self.config.folder / "compiled"):
                 self.compile(model, device, precision)
-        return model
 
     def compile(self, model: DepthPoseModel, device: torch.device, precision: Precision) -> None:
         """Replace the --compile_parts of the step by compiled code."""

@@ -14,6 +14,7 @@ from litemono.losses.photometric_fused import EAGER
 from litemono.train import train
 from litemono.utils import compiling
 from litemono.utils.errors import UserError
+from networks.errors import NetworkError
 
 CPU = torch.device("cpu")
 SHAPE = (2, 2, 3, 64, 96)  # as in test_benchmark_train_step.py: compiling takes half a minute
@@ -68,6 +69,15 @@ def test_kernels_that_compute_something_else_are_refused(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda function, dynamic: lambda *tensors: 1.001 * function(*tensors))
     with pytest.raises(UserError, match="differs from the plain one"):
         compiled.fused_kernels((1, 2, 3, 32, 32), CPU)
+
+
+def test_wrong_weights_are_told_before_anything_is_compiled(street, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("compiled"))
+    (tmp_path / "empty").mkdir()
+    config = settings(street, tmp_path, loss={"compile": True}, model={"load_weights": tmp_path / "empty"})
+    with pytest.raises(NetworkError, match=r"empty has no encoder\.pth"):
+        train(config)
+    assert not config.folder.exists()
 
 
 def test_a_machine_that_cannot_compile_gets_a_sentence_before_the_run_folder_exists(street, tmp_path, monkeypatch):

@@ -194,7 +194,9 @@ def test_the_command_renders_jpg_without_the_right_camera(tmp_path, command):
     assert not list((tmp_path / "world").rglob("image_03"))
 
 
-@pytest.mark.parametrize("wrong", [{"drives": 2}, {"frames_per_drive": 2}, {"height": 4}, {"num_workers": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"drives": 2}, {"frames_per_drive": 2}, {"height": 4}, {"num_workers": 0}, {"seed": -1}]
+)
 def test_impossible_worlds_are_refused(tmp_path, wrong):
     with pytest.raises(UserError, match=f"--{next(iter(wrong))}"):
         writer.write_world(tmp_path / "world", **{**SMALL, **wrong})

@@ -60,7 +60,7 @@ def test_the_files_fit_each_other_and_a_seed_gives_the_same_again(tmp_path):
         write_composites(tmp_path / "a", replace(SMALL, seed=5))
 
 
-@pytest.mark.parametrize("wrong", [{"backgrounds": 0}, {"height": 20}])
+@pytest.mark.parametrize("wrong", [{"backgrounds": 0}, {"height": 20}, {"seed": -1}])
 def test_settings_that_make_no_pictures_are_refused(tmp_path, wrong):
     with pytest.raises(UserError, match=f"--{[*wrong][0]}"):
         write_composites(tmp_path / "a", replace(CompositeSettings(), **wrong))

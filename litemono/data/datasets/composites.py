@@ -71,7 +71,9 @@ def backgrounds(files: Mapping[str, str], where: str) -> dict[int, str]:
     for stem, name in files.items():
         match = LAST_NUMBER.search(stem)
         if match is None:
-            raise UserError(f"{where}/{name}: a background has a number in its name, such as img_012.jpg; rename it")
+            raise UserError(
+                f"{where}: the background {name.rpartition('/')[2]} has no number in its name, such as img_012.jpg; rename it"
+            )
         other = found.setdefault(int(match[1]), name)
         if other != name:
             raise UserError(f"{where}: {other} and {name} are both background {int(match[1])}; rename one of them")

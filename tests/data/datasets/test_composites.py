@@ -44,8 +44,8 @@ def test_two_files_of_one_sample_are_refused():
 def test_the_number_of_a_background_is_the_last_in_its_name():
     files = {"img_300": "img_300.jpg", "room2_007": "room2_007.png"}
     assert backgrounds(files, "bg") == {300: "img_300.jpg", 7: "room2_007.png"}
-    with pytest.raises(UserError, match="bg/street.jpg: a background has a number in its name"):
-        backgrounds({"street": "street.jpg"}, "bg")
+    with pytest.raises(UserError, match="^DATA/bg: the background street.jpg has no number in its name"):
+        backgrounds({"street": "bg/street.jpg"}, "DATA/bg")
     with pytest.raises(UserError, match="img_7.jpg and img_007.jpg are both background 7"):
         backgrounds({"img_7": "img_7.jpg", "img_007": "img_007.jpg"}, "bg")
 

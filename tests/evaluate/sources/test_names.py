@@ -49,9 +49,9 @@ def test_the_video_of_an_image():
 
 def test_a_folder_more_or_less_does_not_matter_where_it_is_unambiguous():
     truths = [("a", "1"), ("a", "2"), ("b", "3")]
-    assert match(truths, [("2",), ("x", "a", "1"), ("c", "9")], list("pqr")) == ([1, 0, None], [2])
-    assert match([("a", "1"), ("b", "1")], [("1",)], ["p"]) == ([None, None], [0])
-    assert match([("a", "1")], [("x", "a", "1"), ("y", "a", "1")], ["p", "q"]) == ([None], [0, 1])
+    assert match(truths, [("2",), ("x", "a", "1"), ("c", "9")], list("pqr")) == ([1, 0, None], [2], [])
+    assert match([("a", "1"), ("b", "1")], [("1",)], ["p"]) == ([None, None], [0], [(0, 0), (1, 0)])
+    assert match([("a", "1")], [("x", "a", "1"), ("y", "a", "1")], ["p", "q"]) == ([None], [0, 1], [(0, 0), (0, 1)])
 
 
 def test_order_does_not_matter():

@@ -352,6 +352,17 @@ def test_flags_that_do_not_fit_the_data_are_refused(pair, run, midas, tmp_path):
         assert_refused(run(*args)[0], *words)
 
 
+def test_names_that_fit_more_than_one_image_are_called_ambiguous(pair, run, tmp_path):
+    for name in "ab":
+        shutil.copytree(pair / "png", tmp_path / "copies" / name)
+    words = ["--pred", "ambiguous names: a/0.png and b/0.png fit 0.npy"]
+    assert_refused(run("--pred", tmp_path / "copies", "--gt_path", pair / "gt")[0], *words)
+    for name in "ab":
+        shutil.copytree(pair / "gt", tmp_path / "truths" / name)
+    words = ["ambiguous names: 0.png fits a/0.npy and b/0.npy"]
+    assert_refused(run("--pred", pair / "png", "--gt_path", tmp_path / "truths")[0], *words)
+
+
 def test_disparities_given_as_depths_are_recognised_and_the_advice_works(pair, run):
     for frame in range(2):
         change(pair / f"npy/{frame}.npy", lambda d: 1 / d)
