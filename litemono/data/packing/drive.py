@@ -23,6 +23,7 @@ from litemono.data.fit import fit
 from litemono.data.packing.drive_maps import OTHER_BYTES, add_pictures, cut_pictures
 from litemono.data.packing.requirements import FrameKey
 from litemono.data.packing.sources import Member, Origin, Source, find_frame, find_scan
+from litemono.data.stores import packed_jpeg
 from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, to_rgb, unreadable
 from litemono.data.stores.packed import frames_are_whole, zip_is_whole
 from litemono.data.stores.packed_index import Camera, Drive, PackIndex, frames_file
@@ -97,12 +98,12 @@ def _append_frames(job: Job, side: str, members: dict[int, Member], tick: Tick) 
     """Add frames to a camera's file behind those the index has, make sure of the disk's copy, and list them."""
     path = frames_file(job.root, job.origin.dataset, job.folder, side)
     camera = copy.deepcopy(job.done.cameras.get(side))
-    kept = len(camera.frames) if camera else 0
+    kept, start = len(camera.frames) if camera else 0, job.index.file_bytes(camera)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab") as file:
-        file.truncate(kept * job.index.frame_bytes)
+        file.truncate(start)
         for frame, member in sorted(members.items(), key=lambda item: (item[1].order, item[0])):
-            pixels, size = _read_image(member, job.index)
+            content, size = _read_image(member, job.index)
             if camera is None:
                 camera = Camera(size)
             elif size != tuple(camera.native_size):
@@ -110,20 +111,21 @@ def _append_frames(job: Job, side: str, members: dict[int, Member], tick: Tick) 
                     f"{member.where}: {size[1]}x{size[0]} pixels, but other frames of this camera have "
                     f"{camera.native_size[1]}x{camera.native_size[0]}; a drive has one camera"
                 )
-            file.write(pixels)
+            file.write(content)
             camera.frames.append(frame)
-            camera.crc32.append(zlib.crc32(pixels))
+            camera.crc32.append(zlib.crc32(content))
+            camera.jpeg_bytes += [] if job.index.jpeg is None else [len(content)]
             tick()
         file.flush()
         os.fsync(file.fileno())
     assert camera is not None, "members has at least one frame"
-    if not frames_are_whole(path, kept * job.index.frame_bytes, camera.crc32[kept:], job.index.frame_bytes):
+    if not frames_are_whole(path, start, camera.crc32[kept:], job.index.lengths(camera)[kept:]):
         raise UserError(f"{path}: {OTHER_BYTES}")
     return camera
 
 
 def _read_image(member: Member, index: PackIndex) -> tuple[bytes, tuple[int, int]]:
-    """The resized frame as (3, height, width) bytes, and the original (height, width)."""
+    """The resized frame as the pack stores it, and the original (height, width)."""
     content = member.read()
     try:
         with Image.open(io.BytesIO(content)) as image:
@@ -132,6 +134,8 @@ def _read_image(member: Member, index: PackIndex) -> tuple[bytes, tuple[int, int
             pixels = fit(index.fit, size, (index.height, index.width)).image(to_rgb(image))
     except NOT_AN_IMAGE as error:
         raise unreadable(member.where, error, member.source.remedy) from None
+    if index.jpeg is not None:
+        return packed_jpeg.encode(pixels, index.jpeg), size
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes(), size
 
 
@@ -139,7 +143,7 @@ def _cut(job: Job, side: str) -> None:
     """A camera's file back to what the index knows of it."""
     path = frames_file(job.root, job.origin.dataset, job.folder, side)
     if side in job.done.cameras:
-        os.truncate(path, len(job.done.cameras[side].frames) * job.index.frame_bytes)
+        os.truncate(path, job.index.file_bytes(job.done.cameras[side]))
     else:
         path.unlink(missing_ok=True)
 

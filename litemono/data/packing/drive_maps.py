@@ -90,7 +90,7 @@ def _append(
             tick()
         file.flush()
         os.fsync(file.fileno())
-    if not frames_are_whole(path, kept * pictures.picture_bytes, pictures.crc32[kept:], pictures.picture_bytes):
+    if not frames_are_whole(path, kept * pictures.picture_bytes, pictures.crc32[kept:], pictures.lengths[kept:]):
         raise UserError(f"{path}: {OTHER_BYTES}")
     return pictures
 

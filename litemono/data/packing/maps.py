@@ -110,7 +110,7 @@ def append(
         file.flush()
         os.fsync(file.fileno())
     assert pictures is not None, "lines has at least one frame"
-    if not frames_are_whole(path, kept * pictures.picture_bytes, pictures.crc32[kept:], pictures.picture_bytes):
+    if not frames_are_whole(path, kept * pictures.picture_bytes, pictures.crc32[kept:], pictures.lengths[kept:]):
         raise UserError(f"{path}: {OTHER_BYTES}")
     return pictures
 

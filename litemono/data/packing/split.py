@@ -21,6 +21,7 @@ from litemono.data.packing.sources import Origin
 from litemono.data.stores import packed, packed_index
 from litemono.data.stores.drive_maps import pictures_file
 from litemono.data.stores.packed_index import Drive, PackedFit, PackIndex
+from litemono.data.stores.packed_jpeg import SHARE
 from litemono.utils.atomic_files import NoLocks, remove_leftovers, try_lock, writable
 from litemono.utils.errors import UserError
 from litemono.utils.progress import progress_bar
@@ -126,21 +127,31 @@ def locked(root: Path, what: str) -> Iterator[None]:
         yield
 
 
-def open_index(root: Path, dataset: PackableDataset, height: int, width: int, how: PackedFit = "stretch") -> PackIndex:
+def open_index(
+    root: Path,
+    dataset: PackableDataset,
+    height: int,
+    width: int,
+    how: PackedFit = "stretch",
+    jpeg: int | None = None,
+) -> PackIndex:
     """The index of an earlier run, without drives whose files were damaged or deleted since; or a new one."""
     if not packed_index.is_pack(root):
-        return PackIndex(dataset.name, height, width, fit=how)
+        return PackIndex(dataset.name, height, width, fit=how, jpeg=jpeg)
     index = packed_index.read_index(root)
     if (index.dataset, index.height, index.width, index.fit) != (dataset.name, height, width, how):
         raise UserError(
             f"--output {root}: holds frames of --dataset {index.dataset} at --size {index.size} --fit {index.fit}, not "
             f"{dataset.name} at {width}x{height} {how}; choose another --output"
         )
+    if index.jpeg != jpeg:
+        kinds = [f"with --jpeg {quality}" if quality else "without --jpeg" for quality in (index.jpeg, jpeg)]
+        raise UserError(f"--output {root}: was packed {kinds[0]}, not {kinds[1]}; choose another --output")
     scans = dataset.scans
     for folder, drive in index.drives.items():
         for side, camera in list(drive.cameras.items()):
             path = packed_index.frames_file(root, dataset, folder, side)
-            if not _whole(path, len(camera.frames) * index.frame_bytes):
+            if not _whole(path, index.file_bytes(camera)):
                 del drive.cameras[side]
             for kind, pictures in list(camera.pictures.items()):
                 path = pictures_file(root, dataset, kind, folder, side)
@@ -190,12 +201,17 @@ def packed_pictures(drive: Drive, kinds: Sequence[str]) -> set[FrameKey]:
 def check_room(root: Path, jobs: list[Job]) -> None:
     """Raise UserError if the disk has less room than the frames will take."""
     need = sum(
-        len(job.frames) * job.index.frame_bytes + len(job.scans) * SCAN_BYTES + len(job.pictures) * PICTURE_BYTES
+        len(job.frames) * _frame_bytes(job.index) + len(job.scans) * SCAN_BYTES + len(job.pictures) * PICTURE_BYTES
         for job in jobs
     )
     free = shutil.disk_usage(root).free
     if need > free:
         raise UserError(f"--output {root}: {need / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
+
+
+def _frame_bytes(index: PackIndex) -> int:
+    """What a frame takes on the disk, at most."""
+    return index.frame_bytes if index.jpeg is None else int(SHARE * index.frame_bytes)
 
 
 def _with_archive(jobs: list[Job], skip_missing: bool, console: Console) -> list[Job]:
@@ -235,12 +251,12 @@ def _forget_damaged(
         cameras = index.drives[folder].cameras
         for side, camera in list(cameras.items()):
             path = packed_index.frames_file(root, dataset, folder, side)
-            if not packed.frames_are_whole(path, 0, camera.crc32, index.frame_bytes):
+            if not packed.frames_are_whole(path, 0, camera.crc32, index.lengths(camera)):
                 console.print(f"{path}: damaged since it was packed; packing it again", markup=False, soft_wrap=True)
                 del cameras[side]
             for kind, pictures in list(camera.pictures.items()):
                 path = pictures_file(root, dataset, kind, folder, side)
-                if not packed.frames_are_whole(path, 0, pictures.crc32, pictures.picture_bytes):
+                if not packed.frames_are_whole(path, 0, pictures.crc32, pictures.lengths):
                     console.print(
                         f"{path}: damaged since it was packed; packing it again", markup=False, soft_wrap=True
                     )

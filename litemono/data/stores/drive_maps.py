@@ -36,6 +36,11 @@ class Pictures:
     def picture_bytes(self) -> int:
         return self.size[0] * self.size[1] * self.bits // 8
 
+    @property
+    def lengths(self) -> list[int]:
+        """Bytes of each picture in the file."""
+        return [self.picture_bytes] * len(self.frames)
+
 
 def pictures_file(root: Path, dataset: PackableDataset, kind: str, folder: str, side: str) -> Path:
     return Path(root) / f"{dataset.camera_place(folder, side)}.{kind}.bin"

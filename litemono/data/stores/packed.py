@@ -3,7 +3,8 @@
     DIR/packed.json                                       the index, written last: what it does not name does not exist
     DIR/2011_09_26/calib_cam_to_cam.txt ...               calibration, as KITTI ships it
     DIR/2011_09_26/2011_09_26_drive_0001_sync/
-        image_02.bin                                      uint8 (frames, 3, height, width), in the order of the index
+        image_02.bin                                      uint8 (frames, 3, height, width), in the order of the index;
+                                                          with --jpeg the frames' JPEGs, one behind the other
         velodyne_points.zip                               scans of validation and test frames (kitti.paths.scan_path)
 
 A frame is stored as planes, the layout that training reads, so a triplet is three plain copies from the page cache into
@@ -17,14 +18,17 @@ import os
 import shlex
 import zipfile
 import zlib
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
 from litemono.data.datasets.base import PackableDataset
 from litemono.data.fit import Fit
+from litemono.data.stores import packed_jpeg
 from litemono.data.stores.arrays import picture_of, read_picture
 from litemono.data.stores.drive_maps import PictureReader, pictures_file
 from litemono.data.stores.packed_index import INDEX_FILE, Camera, frames_file, read_index
@@ -33,13 +37,13 @@ from litemono.utils.archives import DAMAGED
 from litemono.utils.errors import UserError
 
 
-def frames_are_whole(path: Path, start: int, crcs: list[int], frame_bytes: int) -> bool:
-    """Whether the frames from byte `start` on have these checksums, on the disk where the system lets us ask it."""
+def frames_are_whole(path: Path, start: int, crcs: list[int], lengths: list[int]) -> bool:
+    """Whether the frames from byte `start` on have these lengths and checksums, on the disk where the system lets us ask it."""
     with open(path, "rb") as file:
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(file.fileno(), start, 0, os.POSIX_FADV_DONTNEED)
         file.seek(start)
-        return all(zlib.crc32(file.read(frame_bytes)) == crc for crc in crcs)
+        return all(zlib.crc32(file.read(length)) == crc for length, crc in zip(lengths, crcs, strict=True))
 
 
 def zip_is_whole(path: Path) -> bool:
@@ -67,6 +71,7 @@ class PackedStore:
         if self.index.dataset != dataset.name:
             raise UserError(f"--data_path {root}: packed from --dataset {self.index.dataset[:100]}, not {dataset.name}")
         self._rows: dict[tuple[str, str], dict[int, int]] = {}  # row in the file by frame number
+        self._starts: dict[tuple[str, str], Sequence[int]] = {}  # first bytes of a file's rows, and its end
         self._files: dict[tuple[str, str], int] = {}
         self._replaced: list[int] = []  # descriptors that other threads may still read from
         self._staging: Staging | None = None
@@ -83,9 +88,9 @@ class PackedStore:
         for folder, drive in self.index.drives.items():
             for side, camera in drive.cameras.items():
                 path = frames_file(self.root, self.dataset, folder, side)
-                yield Part(path, self.index.frame_bytes, camera.crc32, partial(self._use_copy, folder, side))
+                yield Part(path, self.index.lengths(camera), camera.crc32, partial(self._use_copy, folder, side))
         for reader in self._pictures.values():
-            yield Part(reader.path, reader.pictures.picture_bytes, reader.pictures.crc32, reader.use_copy)
+            yield Part(reader.path, reader.pictures.lengths, reader.pictures.crc32, reader.use_copy)
 
     def _use_copy(self, folder: str, side: str, path: Path) -> None:
         key = self._name(folder), side
@@ -99,12 +104,21 @@ class PackedStore:
         return np.ascontiguousarray(planes.transpose(1, 2, 0))
 
     def read_planes(self, folder: str, frame: int, side: str, planes: np.ndarray) -> None:
-        row = self._row(folder, frame, side)
-        if row < 0:
-            raise self._not_packed(folder, frame, side)
-        file = self._file(folder, side)
-        if os.preadv(file, [planes.data], row * self.index.frame_bytes) != self.index.frame_bytes:
+        if self.index.jpeg is None:
+            self._read_into(planes.data, folder, frame, side)
+        else:
             path = frames_file(self.root, self.dataset, folder, side)
+            packed_jpeg.decode(self._stored(folder, frame, side), planes, f"{path}: frame {frame}")
+
+    def _stored(self, folder: str, frame: int, side: str) -> bytearray:
+        """A frame as it is in its file."""
+        content = bytearray(self.place(folder, frame, side)[2])
+        self._read_into(memoryview(content), folder, frame, side)
+        return content
+
+    def _read_into(self, target: memoryview, folder: str, frame: int, side: str) -> None:
+        path, start, length = self.place(folder, frame, side)
+        if os.preadv(self._file(folder, side), [target], start) != length:
             raise UserError(f"{path}: ends before frame {frame}; was it changed while it is in use?")
 
     def read_original(self, folder: str, frame: int, side: str) -> np.ndarray:
@@ -164,16 +178,17 @@ class PackedStore:
 
     def place(self, folder: str, frame: int, side: str) -> tuple[Path, int, int]:
         """(file, first byte, number of bytes) of a packed frame."""
-        path = frames_file(self.root, self.dataset, folder, side)
-        return path, self._row(folder, frame, side) * self.index.frame_bytes, self.index.frame_bytes
+        row = self._row(folder, frame, side)
+        if row < 0:
+            raise self._not_packed(folder, frame, side)
+        path, starts = frames_file(self.root, self.dataset, folder, side), self._starts[self._name(folder), side]
+        return path, starts[row], starts[row + 1] - starts[row]
 
     def check(self, folder: str, frame: int, side: str) -> str | None:
         """What is wrong with a packed frame's bytes, if anything."""
         row = self._row(folder, frame, side)
         stored = self.index.drives[self._name(folder)].cameras[side].crc32[row]
-        planes = np.empty((3, self.height, self.width), np.uint8)
-        self.read_planes(folder, frame, side, planes)
-        if zlib.crc32(planes.data) != stored:
+        if zlib.crc32(self._stored(folder, frame, side)) != stored:
             path = frames_file(self.root, self.dataset, folder, side)
             return f"{path}: frame {frame} (row {row}) is damaged; delete this file and pack again"
         return None
@@ -196,7 +211,8 @@ class PackedStore:
 
     def _add_camera(self, folder: str, side: str, camera: Camera) -> None:
         path = frames_file(self.root, self.dataset, folder, side)
-        needed = len(camera.frames) * self.index.frame_bytes
+        starts = array("Q", accumulate(self.index.lengths(camera), initial=0))
+        needed = starts[-1]
         there = path.stat().st_size if "\0" not in str(path) and path.is_file() else 0
         if there < needed:
             raise UserError(
@@ -206,6 +222,7 @@ class PackedStore:
         for kind, pictures in camera.pictures.items():
             path = pictures_file(self.root, self.dataset, kind, folder, side)
             self._pictures[kind, self._name(folder), side] = PictureReader(path, pictures)
+        self._starts[self._name(folder), side] = starts
         self._rows[self._name(folder), side] = {frame: row for row, frame in enumerate(camera.frames)}
 
     def _name(self, folder: str) -> str:

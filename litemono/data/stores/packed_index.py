@@ -27,6 +27,7 @@ class Camera:
     frames: list[int] = field(default_factory=list)
     crc32: list[int] = field(default_factory=list)
     pictures: dict[str, Pictures] = field(default_factory=dict)  # by kind, "depth" or "mask"
+    jpeg_bytes: list[int] = field(default_factory=list)  # of each frame; [] in a lossless pack
 
 
 @dataclass
@@ -48,10 +49,21 @@ class PackIndex:
     drives: dict[str, Drive] = field(default_factory=dict)
     fit: PackedFit = "stretch"
     """How the frames came to this size, see data/fit.py."""
+    jpeg: int | None = None
+    """Quality of frames that are stored as JPEGs; None: as they are."""
 
     @property
     def frame_bytes(self) -> int:
+        """Of a frame that is decoded."""
         return 3 * self.height * self.width
+
+    def lengths(self, camera: Camera) -> list[int]:
+        """Bytes of each frame in the camera's file."""
+        return [self.frame_bytes] * len(camera.frames) if self.jpeg is None else camera.jpeg_bytes
+
+    def file_bytes(self, camera: Camera | None) -> int:
+        """Of all frames in the camera's file."""
+        return 0 if camera is None else sum(self.lengths(camera))
 
     @property
     def size(self) -> str:
@@ -78,6 +90,12 @@ def read_index(root: Path | str) -> PackIndex:
         index = PackIndex(drives=drives, **content)
         if not (isinstance(index.dataset, str) and _all_counts([index.height, index.width], least=1)):
             raise ValueError("its size or data set is not one")
+        if not (index.jpeg is None or type(index.jpeg) is int and 1 <= index.jpeg <= 100):
+            raise ValueError("its JPEG quality is not one")
+        for drive in index.drives.values():
+            for camera in drive.cameras.values():
+                if len(camera.jpeg_bytes) != (0 if index.jpeg is None else len(camera.frames)):
+                    raise ValueError("frames and lengths of JPEGs differ in number")
         return index
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if may_pass(error):
@@ -102,7 +120,7 @@ def _drive(entry: dict) -> Drive:
             raise ValueError("frames and checksums differ in number")
         if len(camera.native_size) != 2 or not _all_counts(camera.native_size, least=1):
             raise ValueError("the size of the original images is not one")
-        lists += [camera.frames, camera.crc32]
+        lists += [camera.frames, camera.crc32, camera.jpeg_bytes]
     if not all(isinstance(numbers, list) and _all_counts(numbers) for numbers in lists):
         raise ValueError("its frames, scans or checksums are not lists of numbers")
     return Drive(cameras, entry["scans"], entry["no_scans"])

@@ -33,17 +33,18 @@ POLL_SECONDS = 1.0  # between two looks at what another process copies
 
 
 class Part(NamedTuple):
-    """A file of a pack, made of pieces of one size with a checksum each."""
+    """A file of a pack, made of pieces with a checksum each."""
 
     path: Path
-    piece_bytes: int
+    lengths: list[int]
+    """Bytes of each piece."""
     crc32: list[int]
     use: Callable[[Path], None]
     """Lets the store read a copy instead."""
 
     @property
     def bytes(self) -> int:
-        return self.piece_bytes * len(self.crc32)
+        return sum(self.lengths)
 
 
 def staging_folder(flag: str) -> Path:
@@ -156,10 +157,10 @@ class Staging:
         fresh = copy.with_name(f".{copy.name}.tmp")
         try:
             with open(part.path, "rb") as source, open(fresh, "w+b") as file:
-                for number, crc in enumerate(part.crc32):
+                for number, (length, crc) in enumerate(zip(part.lengths, part.crc32, strict=True)):
                     if self._stop.is_set():
                         return
-                    piece = source.read(part.piece_bytes)
+                    piece = source.read(length)
                     if zlib.crc32(piece) != crc:
                         raise ValueError(f"{part.path}: frame {number} is damaged (python -m litemono.prepare verify)")
                     file.write(piece)
@@ -175,8 +176,8 @@ def check_written(file: IO[bytes], part: Part) -> None:
     """ValueError where the disk gives back other bytes than were written."""
     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     file.seek(0)
-    for number, crc in enumerate(part.crc32):
-        if zlib.crc32(file.read(part.piece_bytes)) != crc:
+    for number, (length, crc) in enumerate(zip(part.lengths, part.crc32, strict=True)):
+        if zlib.crc32(file.read(length)) != crc:
             raise ValueError(f"{file.name}: frame {number} was not written as it was read; the disk is damaged")
 
 
