@@ -14,6 +14,8 @@ from typing import Any, Literal
 from networks.errors import NetworkError
 from networks.lite_mono_variants import VARIANTS
 
+LARGEST = 2**24  # pixels of an input, 4096x4096: more is a slip, and asks for hundreds of gigabytes
+
 Output = Literal["disparity", "relative", "metric", "mask-and-depth"]
 
 
@@ -38,9 +40,13 @@ class InputRule:
         return max(self.smallest, (length + self.multiple // 2) // self.multiple * self.multiple)
 
     def check(self, height: int, width: int) -> None:
-        """Raises NetworkError for an image size that is too small for the network."""
+        """Raises NetworkError for an image size that is too small for the network, or above LARGEST."""
         if min(height, width) < self.smallest:
             raise NetworkError(f"input size {width}x{height}: width and height must be at least {self.smallest}")
+        if height * width > LARGEST:
+            raise NetworkError(
+                f"input size {width}x{height}: more than {LARGEST // 10**6} million pixels; give a smaller one"
+            )
 
 
 @dataclass(frozen=True)

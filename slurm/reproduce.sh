@@ -21,6 +21,10 @@ models=${MODELS:-"lite-mono lite-mono-small lite-mono-tiny lite-mono-8m"}
 seeds=${SEEDS:-3}
 runs=${LOG_DIR:-runs/reproduce}
 split=${TEST_SPLIT:-eigen}
+for entry in ${IMG_PER_S:-}; do
+  [[ ${entry#*=} =~ ^[0-9]*\.?[0-9]+$ && ${entry#*=} =~ [1-9] ]] ||
+    { echo "IMG_PER_S: $entry: give images per second as a number above 0, or MODEL=NUMBER" >&2; exit 2; }
+done
 case $seeds in '' | *[!0-9]* | 0) echo "SEEDS=$seeds: give a number of seeds, such as 3" >&2; exit 2 ;; esac
 
 plan= data= epochs=30 train_split=

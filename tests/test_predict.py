@@ -230,7 +230,11 @@ def test_wrong_flags_are_refused_and_leave_nothing_behind(run, tmp_path):
     assert_refused(run("--input", photo, "--model", "lite-mono", *out), "--model lite-mono-tiny")
     assert_refused(run("--input", photo, "--load_weights", tmp_path / "empty", *out), "encoder.pth")
     assert_refused(run("--input", photo, "--width", 16, *out), "at least 32")
+    assert_refused(run("--input", photo, "--width", 99968, "--height", 99968, *out), "more than 16 million pixels")
     assert_refused(run("--input", photo, "--batch_size", 0, *out), "--batch_size 0")
+    assert_refused(run("--input", photo, "--depth_factor", 1000, *out), "--depth_factor: belongs to --depth_png")
+    assert_refused(run("--input", photo, "--frozen_factor", 1000, *out), "--frozen_factor: belongs to --frozen_depth")
+    assert_refused(run("--input", photo, "--fps", 5, *out), "--fps: is for a film that is made of images")
     assert_refused(run("--input", photo, "--output", photo), "a.png", "cannot be written")
     assert snapshot(tmp_path) == before
 

@@ -65,4 +65,4 @@ def override(config: TrainingConfig, flag: str, value: str) -> TrainingConfig:
         group = next(f.name for f in dataclasses.fields(config) if hasattr(getattr(config, f.name), flag))
         changed = dataclasses.replace(getattr(config, group), **{flag: value.lower() == "true"})
         return dataclasses.replace(config, **{group: changed})
-    return cli.parse(type(config), "litemono.submit --sweep", "", [f"--{flag}", value], default=config)
+    return cli.parse(type(config), "litemono.submit", "", [f"--{flag}", value], default=config)

@@ -62,6 +62,11 @@ class Work:
         self.config, self.source = config, source
         self.folder = config.output or source.folder
         self.film = config.video or ("none" if isinstance(source, Images) else "side-by-side")
+        of_images = isinstance(source, Images) and self.film != "none"
+        require(
+            config.fps is None or of_images,
+            "--fps: is for a film that is made of images: --video side-by-side or depth",
+        )
         self.files = FrameFiles(config, trained, self.folder, self.film)
         self.partial = self.folder / f"{source.name}{PARTIAL}"
         self.progress = resume.begin(self.partial, resume.digest(config, source.files))

@@ -83,6 +83,9 @@ def check(config: PredictConfig) -> None:
         metric_head(config.metric_head)
     for name in ("depth_factor", "frozen_factor"):
         require(0 < getattr(config, name) < float("inf"), f"--{name} {getattr(config, name):g}: must be above 0")
+    for factor, needs in (("depth_factor", "depth_png"), ("frozen_factor", "frozen_depth")):
+        given = getattr(config, factor) != PredictConfig.__dataclass_fields__[factor].default
+        require(not given or getattr(config, needs), f"--{factor}: belongs to --{needs}, which is not given")
     folder = config.frozen_depth
     require(folder is None or folder.is_dir(), f"--frozen_depth {folder}: no such folder")
     require(config.fps is None or 0 < config.fps <= 1000, f"--fps {config.fps}: must be above 0, and 1000 at most")

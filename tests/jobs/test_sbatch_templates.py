@@ -260,6 +260,8 @@ def test_a_plan_counts_jobs_hours_and_disk_and_submits_nothing(reproduce, tmp_pa
         ([], {}, "--data_path FOLDER"),
         (["--data_path", "k", "--seed", "3"], {}, "--seed is set by this script"),
         (["--data_path", "k"], {"SEEDS": "many"}, "SEEDS=many"),
+        (["--data_path", "k"], {"IMG_PER_S": "lite-mono=9 abc"}, "IMG_PER_S: abc: give images per second"),
+        (["--data_path", "k"], {"IMG_PER_S": "0.0"}, "IMG_PER_S: 0.0: give images per second"),
         (["--data_path", "k"], {"MODELS": "lite-mono dpt-large"}, "MODELS: dpt-large: choose from lite-mono, "),
         (["--data_path", "k", "--num_epochs", "x"], {}, "--num_epochs x: give a number"),
         (["--data_path", "k"], {"PRETRAIN": "/nowhere"}, "there is no lite-mono-pretrain.pth"),
