@@ -61,8 +61,9 @@ def chained(motions: np.ndarray) -> np.ndarray:
     (evo) refuse matrices that are no rotations to 1e-6.
     """
     exact = motions.astype(np.float64)
-    U, _, Vt = np.linalg.svd(exact[:, :3, :3])
-    exact[:, :3, :3] = U @ Vt
+    if motions.dtype == np.float32:
+        U, _, Vt = np.linalg.svd(exact[:, :3, :3])
+        exact[:, :3, :3] = U @ Vt
     poses = [np.eye(4)]
     for motion in exact:
         poses.append(poses[-1] @ np.linalg.inv(motion))

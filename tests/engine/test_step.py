@@ -335,7 +335,7 @@ def test_nothing_in_a_step_asks_the_device_for_a_number(untrained, monkeypatch):
     model = TaskModule(Monodepth(TrainConfig(loss=LossConfig(use_stereo=True))), copy.deepcopy(untrained).to(meta))
 
     class Steps:
-        taken = 0
+        taken, param_groups = 0, ({"fused": True},)
 
         def zero_grad(self, set_to_none):
             assert set_to_none

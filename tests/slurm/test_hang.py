@@ -13,7 +13,7 @@ from slurm.conftest import read_status
 from slurm.test_many_ranks import process_of
 
 HANG = ("--hang_minutes", 0.2, "--checkpoint_minutes", 0)
-EPOCHS = 2
+EPOCHS = 6
 STARTED = 4  # steps after which the limit is --hang_minutes
 ON_CPU = ("--partition", "compute", "--gpus_per_node", 0, "--mem", "4G")
 ON_TWO = ("--partition", "gpu", "--gpus_per_node", 2, "--cpus_per_task", 1, "--mem", "6G")
@@ -44,18 +44,18 @@ def test_a_stopped_process_and_a_read_that_never_returns_are_ended_and_finished_
     slurm, training, world, tmp_path, log_of
 ):
     data = shutil.copytree(world, tmp_path / "data")
-    slurm.submit(*training("calm", EPOCHS), *ON_CPU)
-    stopped = slurm.submit(*training("stopped", EPOCHS, *HANG), *ON_CPU)
     flags = [str(data) if flag == str(world) else flag for flag in training("reads", EPOCHS, *HANG)]
-    reads = slurm.submit(*flags, *ON_CPU)
-    runs, logs = tmp_path / "runs", {"stopped": log_of("stopped", stopped), "reads": log_of("reads", reads)}
+    runs, logs = tmp_path / "runs", {}
+    logs["stopped"] = log_of("stopped", slurm.submit(*training("stopped", EPOCHS, *HANG), *ON_CPU))
     slurm.wait_step(runs / "stopped", STARTED, logs["stopped"])
     os.kill(read_status(runs / "stopped")["pid"], signal.SIGSTOP)  # the nodes of the test cluster are this machine
+    logs["reads"] = log_of("reads", slurm.submit(*flags, *ON_CPU))
     slurm.wait_step(runs / "reads", STARTED, logs["reads"])
     frames = [*data.rglob("*.png")]
     for path in frames:  # as on a file server that no longer answers
         path.rename(path.with_suffix(".kept"))
         os.mkfifo(path)
+    slurm.submit(*training("calm", EPOCHS), *ON_CPU)
     slurm.wait_for("the end of the read", lambda: "watchdog: hung: " in logs["reads"].read_text(), logs["reads"])
     for path in frames:
         path.with_suffix(".kept").rename(path)
