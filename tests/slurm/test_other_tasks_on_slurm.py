@@ -12,17 +12,18 @@ from test_refine import write_frozen
 
 from slurm.conftest import read_status
 
-SMALL = "--batch_size 4 --num_epochs 40 --num_workers 0 --device cpu --checkpoint_minutes 0"
+SMALL = "--batch_size 4 --num_workers 0 --device cpu --checkpoint_minutes 0"
 
 
 def refine(world: Path, folder: Path) -> str:
     frozen = write_frozen(world, folder / "frozen")
-    return f"refine --data_path {world} --dataset street --frozen_depth {frozen} --weights_init scratch --height 32 --width 64"
+    data = f"--data_path {world} --dataset street --frozen_depth {frozen} --height 32 --width 64"
+    return f"refine {data} --weights_init scratch --num_epochs 6"
 
 
 def segment(world: Path, folder: Path) -> str:
     height, width = SIZE
-    return f"segment --data_path {write_small(folder / 'composites')} --height {height} --width {width}"
+    return f"segment --data_path {write_small(folder / 'composites')} --height {height} --width {width} --num_epochs 60"
 
 
 @pytest.mark.parametrize("task", [refine, segment])
