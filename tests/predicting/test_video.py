@@ -316,11 +316,12 @@ def test_a_camera_films_until_it_is_interrupted(run, tmp_path, monkeypatch):
             pass
 
     monkeypatch.setattr("cv2.VideoCapture", FakeCapture)
+    before = signal.getsignal(signal.SIGINT)
     outcome = run("--input", 0, "--output", tmp_path)
     assert outcome.code == 0 and "camera0_disp.mp4: 5 frames" in outcome.out, outcome
     shown, _ = read_film(tmp_path / "camera0_disp.mp4")
     assert len(shown) == 5 and np.abs(shown[4][:, :96] - pixels(4)).mean() < 6
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_camera_that_is_not_there_is_refused(run, tmp_path, monkeypatch):
