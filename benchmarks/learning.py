@@ -24,8 +24,9 @@ from benchmarks.published_step import (
     published_step,
     use_torch_defaults,
 )
-from litemono.demos.monodepth import MonodepthDemo, render, training_flags
+from litemono.demos.monodepth import MonodepthDemo, training_flags
 from litemono.demos.monodepth_results import errors_in
+from litemono.demos.street import render
 from litemono.engine.distributed import Processes
 from litemono.engine.lr_schedule import schedule
 from litemono.engine.settings import Precision

@@ -16,8 +16,9 @@ from rich.table import Table
 
 from benchmarks.machine import machine
 from litemono.demos.commands import Stopped, run
-from litemono.demos.monodepth import MonodepthDemo, render, run_folder, training_flags
+from litemono.demos.monodepth import MonodepthDemo, run_folder, training_flags
 from litemono.demos.monodepth_results import errors_in
+from litemono.demos.street import render
 from litemono.engine.settings import Precision
 from litemono.synthetic.writer import RenderedWorld
 from litemono.utils import cli

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import networks.registry
 from litemono.demos import monodepth_results as results
-from litemono.demos.commands import DemoConfig, make_folder, run_all, say, say_done
-from litemono.synthetic.writer import RenderedWorld, write_world
+from litemono.demos.commands import run_all, say_done
+from litemono.demos.street import StreetDemo, render
+from litemono.synthetic.writer import RenderedWorld
 from litemono.tasks.monodepth_settings import Model
 from litemono.utils.packages import evaluation
 
@@ -17,19 +18,11 @@ RUN = "street"
 
 
 @dataclass(frozen=True)
-class MonodepthDemo(DemoConfig):
+class MonodepthDemo(StreetDemo):
     """How much is rendered and trained."""
 
-    drives: int = 10
-    """Streets to render: the last is for testing, the one before for validation."""
-    frames_per_drive: int = 40
-    """Frames of each street."""
     model: Model = "lite-mono"
     """Depth network."""
-    height: int = 64
-    """Network input height; the world is rendered at twice that size."""
-    width: int = 192
-    """Network input width."""
     batch_size: int = 4
     """Samples per training step."""
     num_epochs: int = 6
@@ -46,7 +39,6 @@ def monodepth(config: MonodepthDemo) -> int:
     """
     start = time.monotonic()
     networks.registry.get(config.model).input.check(config.height, config.width)  # before rendering
-    say(f"Rendering {config.drives} streets of {config.frames_per_drive} frames into {config.output / 'world'}")
     world = render(config)
     if status := run_all(story(config, world)):
         return status
@@ -67,21 +59,6 @@ def monodepth(config: MonodepthDemo) -> int:
         },
     )
     return 0
-
-
-def render(config: MonodepthDemo) -> RenderedWorld:
-    """The world of these settings, new or as it is there."""
-    make_folder(config.output)
-    return write_world(
-        config.output / "world",
-        height=2 * config.height,
-        width=2 * config.width,
-        drives=config.drives,
-        frames_per_drive=config.frames_per_drive,
-        seed=config.seed,
-        num_workers=config.num_workers,
-        left_only=True,
-    )
 
 
 def run_folder(config: MonodepthDemo) -> Path:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from litemono.demos import TaskName
 from litemono.demos import refine_results as results
-from litemono.demos.commands import DemoConfig, make_folder, run_all, say, say_done
+from litemono.demos.commands import run_all, say_done
+from litemono.demos.street import StreetDemo, render
 from litemono.synthetic.frozen_depth import write_frozen_depth
-from litemono.synthetic.writer import RenderedWorld, write_world
+from litemono.synthetic.writer import RenderedWorld
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import require
 
@@ -19,19 +20,13 @@ RUN = "refined"
 
 
 @dataclass(frozen=True)
-class RefineDemo(DemoConfig):
+class RefineDemo(StreetDemo):
     """How much is rendered and trained."""
 
     task: TaskName = "refine"
     output: Path = Path("demo_refine")
     drives: int = 8
-    """Streets to render: the last is for testing, the one before for validation."""
     frames_per_drive: int = 30
-    """Frames of each street."""
-    height: int = 64
-    """Height that images and depth are brought to; the world is rendered at twice that size."""
-    width: int = 192
-    """Width that they are brought to."""
     batch_size: int = 8
     """Samples per training step."""
     num_epochs: int = 8
@@ -54,6 +49,7 @@ def refine(config: RefineDemo) -> int:
         min(config.height, config.width) >= least, f"--height {config.height} --width {config.width}: at least {least}"
     )
     world = render(config)
+    write_frozen_depth(world)
     if status := run_all(story(config, world)):
         return status
     picture = config.output / "demo.png"
@@ -74,24 +70,6 @@ def refine(config: RefineDemo) -> int:
         },
     )
     return 0
-
-
-def render(config: RefineDemo) -> RenderedWorld:
-    """The world of these settings with the depth to refine, new or as it is there."""
-    make_folder(config.output)
-    say(f"Rendering {config.drives} streets of {config.frames_per_drive} frames into {config.output / 'world'}")
-    world = write_world(
-        config.output / "world",
-        height=2 * config.height,
-        width=2 * config.width,
-        drives=config.drives,
-        frames_per_drive=config.frames_per_drive,
-        seed=config.seed,
-        num_workers=config.num_workers,
-        left_only=True,
-    )
-    write_frozen_depth(world)
-    return world
 
 
 def trained_weights(config: RefineDemo) -> Path:
