@@ -1,4 +1,4 @@
-"""The depth errors that training and evaluate share, of numpy arrays and of tensors; for arrays torch is not imported."""
+"""The errors of depth and masks that training and evaluate share, of numpy arrays and of tensors; for arrays torch is not imported."""
 
 from __future__ import annotations
 
@@ -99,3 +99,9 @@ def _library(gt: Any) -> Any:
     import torch
 
     return torch
+
+
+def intersection_over_union(mask: np.ndarray, truth: np.ndarray) -> float:
+    """Of two masks, bool of one shape; 1 where both are empty."""
+    union = (mask | truth).sum()
+    return float((mask & truth).sum() / union) if union else 1.0

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from litemono.synthetic.composite_baselines import best_masks, compensated_difference, difference, iou
+from litemono.metrics import intersection_over_union
+from litemono.synthetic.composite_baselines import best_masks, compensated_difference, difference
 
 TINY = ("--task=segment", "--backgrounds=4", "--figures=2", "--variants=1", "--height=32", "--width=48", "--num_epochs=1",
         "--batch_size=4", "--num_workers=1")  # fmt: skip
@@ -45,5 +46,5 @@ def test_the_difference_finds_what_is_there_and_survives_another_exposure():
     assert np.array_equal(mask, truth) and 4 <= threshold <= 120
     brighter = np.where(truth, 255, background * 1.2).astype(np.uint8)
     _, (mask,) = best_masks([(background, brighter)], [truth], compensated_difference)
-    assert iou(mask, truth) > 0.9
+    assert intersection_over_union(mask, truth) > 0.9
     assert compensated_difference(background, brighter)[~truth].max() < difference(background, brighter)[~truth].max()

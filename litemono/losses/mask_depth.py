@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from litemono.losses.silog import root_or_zero
+
 Criterion = Callable[[Tensor, Tensor], Tensor]
 C1, C2 = 0.01**2, 0.03**2  # of SSIM, for images in [0, 1]
 SIGMA = 1.5  # of SSIM's Gaussian window, pixels
@@ -61,12 +63,7 @@ def _gaussian_window(size: int) -> Tensor:
 
 def sum_of_roots(mask_loss: Tensor, depth_loss: Tensor) -> Tensor:
     """sqrt(l_m) + sqrt(l_d). At a loss of 0 the root has no slope: its gradient there is taken as 0, not as nan."""
-    return _root(mask_loss) + _root(depth_loss)
-
-
-def _root(x: Tensor) -> Tensor:
-    positive = x > 0
-    return torch.where(positive, torch.where(positive, x, 1).sqrt(), 0)
+    return root_or_zero(mask_loss) + root_or_zero(depth_loss)
 
 
 def weighted_sum(mask_loss: Tensor, depth_loss: Tensor, weights: tuple[float, float]) -> Tensor:

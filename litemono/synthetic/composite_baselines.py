@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
+from litemono.metrics import intersection_over_union
+
 THRESHOLDS = range(4, 124, 4)  # 8-bit steps
 Difference = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -33,13 +35,7 @@ def best_masks(
 
     def mean_iou(threshold: int) -> float:
         masks = [values > threshold for values in differences]
-        return float(np.mean([iou(mask, truth) for mask, truth in zip(masks, truths, strict=True)]))
+        return float(np.mean([intersection_over_union(mask, truth) for mask, truth in zip(masks, truths, strict=True)]))
 
     best = max(THRESHOLDS, key=mean_iou)
     return best, [values > best for values in differences]
-
-
-def iou(mask: np.ndarray, truth: np.ndarray) -> float:
-    """Intersection over union; 1 where both are empty."""
-    union = (mask | truth).sum()
-    return float((mask & truth).sum() / union) if union else 1.0

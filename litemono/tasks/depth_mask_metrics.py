@@ -9,6 +9,7 @@ import numpy as np
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
+from litemono.metrics import intersection_over_union
 from litemono.tasks.depth_mask_settings import AccuracyConfig
 
 METRICS = ("mask_accuracy", "depth_accuracy", "mask_ssim", "depth_ssim", "mask_iou", "depth_mae")
@@ -46,12 +47,10 @@ def scores(prediction: Tensor, mask: Tensor, depth: Tensor) -> list[Scores]:
 
 def score_picture(prediction: np.ndarray, mask: np.ndarray, depth: np.ndarray) -> Scores:
     """Of 8-bit pictures: prediction (2, H, W), mask (1, H, W) 0 or 255, depth (1, H, W)."""
-    predicted, there = prediction[0] > 127, mask[0] > 127
-    union = (predicted | there).sum()
     return Scores(
         similarity(prediction[0], mask[0]),
         similarity(prediction[1], depth[0]),
-        float((predicted & there).sum() / union) if union else 1.0,
+        intersection_over_union(prediction[0] > 127, mask[0] > 127),
         float(np.abs(prediction[1].astype(float) - depth[0]).mean() / 255),
     )
 

@@ -22,8 +22,9 @@ from litemono.engine.settings import Precision
 from litemono.engine.task import Advice, Best, Forward, Mean, ParameterGroup, TaskData, Validated
 from litemono.losses.object_weighted import object_weights
 from litemono.losses.registry import object_weighted
+from litemono.losses.scale_shift import scale_and_shift
 from litemono.tasks.frames import advice, frame_data, parameter_groups
-from litemono.tasks.refine_metrics import AFFINE, INPUT, OBJECTS, least_squares, means
+from litemono.tasks.refine_metrics import AFFINE, INPUT, OBJECTS, means
 from litemono.tasks.refine_settings import RefineConfig
 from litemono.utils.errors import UserError, require
 from networks import weights
@@ -90,8 +91,7 @@ class Refine:
         m = self.config.model
         if m.load_weights is not None:
             start = load_refiner(m.load_weights)
-            for name, wanted in (("model", m.model), ("predict", m.predict)):
-                there = {"model": start.name, "predict": start.predict}[name]
+            for name, there, wanted in (("model", start.name, m.model), ("predict", start.predict, m.predict)):
                 require(
                     there == wanted, f"--load_weights {m.load_weights}: was trained with --{name} {there}, not {wanted}"
                 )
@@ -114,7 +114,9 @@ class Refine:
             truth.append(batch.target[valid])
         depth = torch.cat(truth)
         require(len(depth), f"none of {len(places)} training images has ground truth; give --min_depth and --max_depth")
-        scale, shift = least_squares(torch.cat(given), 1 / depth if inverse else depth)
+        pixels, wanted = torch.cat(given).double()[None, None], depth.double()[None, None]
+        fit = scale_and_shift(pixels, 1 / wanted if inverse else wanted, torch.ones_like(pixels, dtype=torch.bool))
+        scale, shift = (number.item() for number in fit)
         if not scale > 0:
             other = "depth" if inverse else "inverse"
             raise UserError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from litemono.engine.task import Mean
@@ -43,12 +42,3 @@ def means(rows: Mapping[str, Tensor], truth: Tensor, valid: Tensor, objects: Ten
             for name in ERRORS:
                 found[row + group + name] = Mean(sum(error[name] for error in errors), len(errors))
     return found
-
-
-@torch.no_grad()
-def least_squares(given: Tensor, wanted: Tensor) -> tuple[float, float]:
-    """(scale, shift) with the least squared error of scale * given + shift, (N,) each; NaN where `given` is constant."""
-    given, wanted = given.double(), wanted.double()
-    centred = given - given.mean()
-    scale = (centred * (wanted - wanted.mean())).sum() / centred.square().sum()
-    return scale.item(), (wanted.mean() - scale * given.mean()).item()
