@@ -1,4 +1,4 @@
-"""The errors of depth and masks that training and evaluate share, of numpy arrays and of tensors; for arrays torch is not imported."""
+"""The errors of depth and masks that training and evaluate share, of arrays and of tensors; for arrays torch is not imported."""
 
 from __future__ import annotations
 

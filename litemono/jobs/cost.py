@@ -90,8 +90,8 @@ class Bill:
 def bill(log_dir: Path) -> Bill:
     """Costs of every run below `log_dir`, of each folder with several runs, and of each month; one call of sacct."""
     folders = find_folders(log_dir)
-    jobs = {folder: jobs_of(folder) for folder in folders}
     tries = {folder: read_attempts(folder) for folder in folders}
+    jobs = {folder: jobs_of(folder, tries[folder]) for folder in folders}
     missing = []
     found: list[Allocation] | None = None
     try:
@@ -114,10 +114,10 @@ def bill(log_dir: Path) -> Bill:
     return Bill(costs, sweeps, [months[month] for month in sorted(months)], total_of(costs, "total"), missing)
 
 
-def jobs_of(folder: Path) -> set[str]:
+def jobs_of(folder: Path, tries: Sequence[dict[str, Any]]) -> set[str]:
     """Every job that worked on the run. A task of an array may be there under both of its names."""
     known = job_ids(read_heartbeat(folder), well_typed(read_json(folder / "job.json"), NOTE))
-    return {*known, *(attempt["job_id"] for attempt in read_attempts(folder) if "job_id" in attempt)}
+    return {*known, *(attempt["job_id"] for attempt in tries if "job_id" in attempt)}
 
 
 def count_jobs(found: Sequence[Allocation] | None, tries: Sequence[dict[str, Any]], known: set[str]) -> int:

@@ -68,8 +68,9 @@ def end_or_requeue(status: int, folder: Path) -> int:
     if preempted(job):
         reason = f"preempted ({reason})"
     elif status != PREEMPTED:  # preemption is no failure, however often it happens
-        tries = count_try(folder, job_id, step)
-        note_bad_node(folder, job, started, status)
+        node = blamed_node(job, status)
+        tries, on_node = count_try(folder, job_id, step, node)
+        report_node(folder, job_id, node, started, on_node)
         if tries >= MAX_TRIES:
             log(
                 f"stopped: {tries} tries in a row ended at step {step} ({reason}). Fix the cause and submit "
@@ -92,20 +93,19 @@ def training_started() -> bool:
     return file is None or Path(file).exists()
 
 
-def note_bad_node(folder: Path, job: dict[str, str], started: bool, status: int) -> None:
-    """Report the node to the run folder where it is to blame: the only one of the job, and it failed without progress again."""
-    node, job_id = job.get("NodeList", ""), os.environ["SLURM_JOB_ID"]
-    if job.get("NumNodes") != "1" or status == TIME_LIMIT_NEAR:
-        return
-    path = folder / "tries.json"
-    last = read_json(path)
-    failed = [*(last.get("nodes") or []), node]
-    with contextlib.suppress(OSError):
-        write_atomically(path, (json.dumps({**last, "nodes": failed}) + "\n").encode())
-        if not started:
-            node_health.report(folder, job_id, node, "srun could not start the training")
-        elif failed.count(node) >= bad_nodes.FAILURES:
-            node_health.report(folder, job_id, node, f"{failed.count(node)} failures without progress")
+def blamed_node(job: dict[str, str], status: int) -> str:
+    """The node on which the job failed, where it had only one; "" where that says nothing about the node."""
+    return job.get("NodeList", "") if job.get("NumNodes") == "1" and status != TIME_LIMIT_NEAR else ""
+
+
+def report_node(folder: Path, job_id: str, node: str, started: bool, failures: int) -> None:
+    """Report a node to the run folder that could not start the training, or failed without progress again."""
+    reason = "" if started else "srun could not start the training"
+    if started and failures >= bad_nodes.FAILURES:
+        reason = f"{failures} failures without progress"
+    if node and reason:
+        with contextlib.suppress(OSError):
+            node_health.report(folder, job_id, node, reason)
 
 
 def task_id() -> str:
@@ -151,18 +151,19 @@ def training_report(folder: Path, job_id: str) -> dict[str, Any]:
     return report if report.get("job_id") == job_id else {}
 
 
-def count_try(folder: Path, job_id: str, step: int) -> int:
-    """How often in a row this job has ended with `step` as its newest checkpoint, this time included."""
+def count_try(folder: Path, job_id: str, step: int, node: str = "") -> tuple[int, int]:
+    """How often in a row this job has ended with `step` as its newest checkpoint, and how often of these on `node` ("": on none
+    that is to blame), this time included."""
     path = folder / "tries.json"
     last = read_json(path)
     same = last.get("job_id") == job_id and last.get("step") == step
     before = last.get("count") if same else 0
     count = before + 1 if type(before) is int else 1
-    nodes = last.get("nodes") if same and isinstance(last.get("nodes"), list) else []
-    write_atomically(
-        path, (json.dumps({"job_id": job_id, "step": step, "count": count, "nodes": nodes}) + "\n").encode()
-    )
-    return count
+    failed = last.get("nodes") if same else None
+    nodes = [*(failed if isinstance(failed, list) else []), *([node] if node else [])]
+    content = {"job_id": job_id, "step": step, "count": count, "nodes": nodes}
+    write_atomically(path, (json.dumps(content) + "\n").encode())
+    return count, nodes.count(node)
 
 
 def describe_exit(status: int, message: str = "") -> str:
