@@ -11,7 +11,7 @@ from pathlib import Path
 
 import huggingface_hub
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from networks import identify, state_files
 from networks.depth_net import DepthNet
@@ -70,23 +70,13 @@ def load_pose_imagenet(pose: PoseNet, source: Path | None) -> None:
     `prepare weights` or timm has left on this machine.
     """
     file = _resnet_file(pose.num_layers, source, "pose encoder")
-    pose.encoder.encoder.load_state_dict(_six_channel_state(pose, file))
+    pose.encoder.encoder.load_state_dict(_resnet_state(pose.encoder.encoder, file, pose.num_layers))
 
 
 def load_unet_imagenet(net: UNetResNet18, source: Path | None) -> None:
-    """Start the encoder of a U-Net from an ImageNet ResNet-18; source as in load_pose_imagenet.
-
-    The features begin as ImageNet's: of two images the first convolution sees each with half the weight; where there is one, it
-    keeps its weights, and those of other channels begin as 0.
-    """
+    """Start the encoder of a U-Net from an ImageNet ResNet-18; source as in load_pose_imagenet."""
     file = _resnet_file(18, source, "encoder")
-    wanted = net.encoder.state_dict()
-    image_only = {**wanted, "conv1.weight": wanted["conv1.weight"][:, :3]}
-    tensors = _resnet_state(image_only, file, 18, unused=("fc.weight", "fc.bias"))
-    first, channels = tensors["conv1.weight"], wanted["conv1.weight"].shape[1]
-    images, others = divmod(channels, 3)
-    tensors["conv1.weight"] = torch.cat([first / images] * images + [torch.zeros_like(first[:, :others])], dim=1)
-    net.encoder.load_state_dict(tensors)
+    net.encoder.load_state_dict(_resnet_state(net.encoder, file, 18, unused=("fc.weight", "fc.bias")))
 
 
 def _resnet_file(num_layers: int, source: Path | None, what: str) -> Path:
@@ -122,7 +112,7 @@ def fetch_pose_imagenet(num_layers: int, folder: Path = WEIGHTS_FOLDER) -> Path:
     folder = Path(folder)
     target = folder / f"{name}.safetensors"
     if target.exists():
-        _six_channel_state(pose, target)
+        _resnet_state(pose.encoder.encoder, target, pose.num_layers)
         return target
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +122,7 @@ def fetch_pose_imagenet(num_layers: int, folder: Path = WEIGHTS_FOLDER) -> Path:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as partial:
         try:
             got = huggingface_hub.hf_hub_download(f"timm/{name}", HUB_FILES[0], local_dir=partial)
-            _six_channel_state(pose, Path(got))
+            _resnet_state(pose.encoder.encoder, Path(got), pose.num_layers)
         except Exception as error:  # no connection, proxy, HTTP status, full disk: each library has its own class
             raise NetworkError(
                 f"cannot download timm/{name} from the Hugging Face hub ({_first_line(error)}); run this where there is "
@@ -142,18 +132,15 @@ def fetch_pose_imagenet(num_layers: int, folder: Path = WEIGHTS_FOLDER) -> Path:
     return target
 
 
-def _six_channel_state(pose: PoseNet, file: Path) -> dict[str, Tensor]:
-    """An ImageNet ResNet's state for two images: conv1 sees each with half the weight, so its output keeps its size."""
-    wanted = pose.encoder.encoder.state_dict()
-    one_image = {**wanted, "conv1.weight": wanted["conv1.weight"][:, :3]}
-    tensors = _resnet_state(one_image, file, pose.num_layers)
-    return {**tensors, "conv1.weight": torch.cat([tensors["conv1.weight"]] * 2, dim=1) / 2}
+def _resnet_state(encoder: nn.Module, file: Path, num_layers: int, unused: Sequence[str] = ()) -> dict[str, Tensor]:
+    """An ImageNet ResNet's state for an encoder of more than three channels. The file may have `unused` tensors.
 
-
-def _resnet_state(
-    wanted: Mapping[str, Tensor], file: Path, num_layers: int, unused: Sequence[str] = ()
-) -> dict[str, Tensor]:
-    """The tensors of an ImageNet ResNet's file, which has those of `wanted` and, perhaps, `unused` ones."""
+    The features begin as ImageNet's: of several images conv1 sees each with its share of the weight, so that its output keeps its
+    size. The weights of channels beyond whole images begin as 0.
+    """
+    own = encoder.state_dict()
+    channels = own["conv1.weight"].shape[1]
+    wanted = {**own, "conv1.weight": own["conv1.weight"][:, :3]}
     state = state_files.plain_names(state_files.unwrapped(state_files.read(file)))
     # torchvision's files are older than this counter.
     counters = {name: value for name, value in wanted.items() if name.endswith("num_batches_tracked")}
@@ -161,7 +148,10 @@ def _resnet_state(
     difference = state_files.compare(wanted, state)
     if difference:
         raise NetworkError(f"{file} is not an ImageNet ResNet-{num_layers}: {difference}")
-    return {name: value for name, value in state.items() if isinstance(value, Tensor)}  # all, as `compare` says
+    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}  # all, as `compare` says
+    first, (images, others) = tensors["conv1.weight"], divmod(channels, 3)
+    tensors["conv1.weight"] = torch.cat([first / images] * images + [torch.zeros_like(first[:, :others])], dim=1)
+    return tensors
 
 
 def _first_line(error: Exception) -> str:
