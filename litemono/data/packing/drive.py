@@ -10,8 +10,7 @@ import copy
 import io
 import os
 import zipfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +19,13 @@ from PIL import Image
 
 from litemono.data.datasets.scans import Scans
 from litemono.data.fit import fit
-from litemono.data.packing.drive_maps import OTHER_BYTES, add_pictures, cut_pictures
+from litemono.data.packing.appending import OTHER_BYTES, append
+from litemono.data.packing.drive_maps import add_pictures, cut_pictures
 from litemono.data.packing.requirements import FrameKey
 from litemono.data.packing.sources import Member, Origin, Source, find_frame, find_scan
 from litemono.data.stores import packed_jpeg
 from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, to_rgb, unreadable
-from litemono.data.stores.packed import frames_are_whole, zip_is_whole
+from litemono.data.stores.packed import zip_is_whole
 from litemono.data.stores.packed_index import Camera, Drive, PackIndex, frames_file
 from litemono.utils.atomic_files import replacing
 from litemono.utils.errors import UserError
@@ -98,10 +98,11 @@ def _append_frames(job: Job, side: str, members: dict[int, Member], tick: Tick) 
     """Add frames to a camera's file behind those the index has, make sure of the disk's copy, and list them."""
     path = frames_file(job.root, job.origin.dataset, job.folder, side)
     camera = copy.deepcopy(job.done.cameras.get(side))
-    kept, start = len(camera.frames) if camera else 0, job.index.file_bytes(camera)
+    start = job.index.file_bytes(camera)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as file:
-        file.truncate(start)
+
+    def contents() -> Iterator[bytes]:
+        nonlocal camera
         for frame, member in sorted(members.items(), key=lambda item: (item[1].order, item[0])):
             content, size = _read_image(member, job.index)
             if camera is None:
@@ -111,16 +112,14 @@ def _append_frames(job: Job, side: str, members: dict[int, Member], tick: Tick) 
                     f"{member.where}: {size[1]}x{size[0]} pixels, but other frames of this camera have "
                     f"{camera.native_size[1]}x{camera.native_size[0]}; a drive has one camera"
                 )
-            file.write(content)
             camera.frames.append(frame)
-            camera.crc32.append(zlib.crc32(content))
             camera.jpeg_bytes += [] if job.index.jpeg is None else [len(content)]
+            yield content
             tick()
-        file.flush()
-        os.fsync(file.fileno())
+
+    crcs = append(path, start, contents())
     assert camera is not None, "members has at least one frame"
-    if not frames_are_whole(path, start, camera.crc32[kept:], job.index.lengths(camera)[kept:]):
-        raise UserError(f"{path}: {OTHER_BYTES}")
+    camera.crc32 += crcs
     return camera
 
 

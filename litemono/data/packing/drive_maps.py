@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import os
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +13,13 @@ from PIL import Image
 
 from litemono.data.datasets.base import PackableDataset
 from litemono.data.fit import fit
+from litemono.data.packing.appending import append
 from litemono.data.packing.sources import Member, Source
 from litemono.data.stores.arrays import check_png
 from litemono.data.stores.drive_maps import TYPES, Pictures, pictures_file
 from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, unreadable
-from litemono.data.stores.packed import frames_are_whole
 from litemono.data.stores.packed_index import Camera, PackIndex
 from litemono.utils.errors import UserError
-
-OTHER_BYTES = "the disk gives back other bytes than were written; is it failing?"
 
 
 def add_pictures(
@@ -78,20 +75,15 @@ def _append(
         height, width = camera.native_size
         size = fit("kb_crop", (height, width), (0, 0)).size if index.fit == "kb_crop" else (height, width)
         pictures = Pictures(dataset.pictures[kind].bits, size)
-    kept = len(pictures.frames)
-    with open(path, "ab") as file:
-        file.truncate(kept * pictures.picture_bytes)
+
+    def contents() -> Iterator[bytes]:
         for frame, member in sorted(members.items(), key=lambda item: (item[1].order, item[0])):
             values = _read(member, index, dataset, kind, camera)
-            content = values.astype(TYPES[pictures.bits]).tobytes()
-            file.write(content)
             pictures.frames.append(frame)
-            pictures.crc32.append(zlib.crc32(content))
+            yield values.astype(TYPES[pictures.bits]).tobytes()
             tick()
-        file.flush()
-        os.fsync(file.fileno())
-    if not frames_are_whole(path, kept * pictures.picture_bytes, pictures.crc32[kept:], pictures.lengths[kept:]):
-        raise UserError(f"{path}: {OTHER_BYTES}")
+
+    pictures.crc32 += append(path, len(pictures.frames) * pictures.picture_bytes, contents())
     return pictures
 
 

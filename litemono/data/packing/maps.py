@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +12,12 @@ from rich.console import Console
 from litemono.data.datasets import registry
 from litemono.data.fit import fit
 from litemono.data.mirrored import FROZEN, MASK, Kind, MirroredMaps, check_binary, check_size
-from litemono.data.packing.drive_maps import OTHER_BYTES
+from litemono.data.packing.appending import append
 from litemono.data.packing.split import locked
 from litemono.data.splits import SplitLine
 from litemono.data.stores import packed_index
 from litemono.data.stores.drive_maps import TYPES, Pictures, pictures_file
-from litemono.data.stores.packed import PackedStore, frames_are_whole
+from litemono.data.stores.packed import PackedStore
 from litemono.utils.errors import UserError, require
 from litemono.utils.progress import progress_bar
 
@@ -73,12 +71,12 @@ def pack_kind(root: Path, kind: Kind, folder: Path) -> int:
             frames = [frame for frame in camera.frames if frame not in done]
             if frames:
                 chosen = [SplitLine(name, frame, side) for frame in frames]
-                camera.pictures[kind.name] = append(path, there, maps, chosen, index.fit, tick)
+                camera.pictures[kind.name] = add_maps(path, there, maps, chosen, index.fit, tick)
                 packed_index.write_index(root, index)
     return sum(len(camera.pictures[kind.name].frames) for _, _, camera in cameras)
 
 
-def append(
+def add_maps(
     path: Path,
     pictures: Pictures | None,
     maps: MirroredMaps,
@@ -87,31 +85,27 @@ def append(
     tick: Callable[[], None],
 ) -> Pictures:
     """Write the maps of these frames behind those that the index has, and make sure of the disk's copy."""
-    kept = 0 if pictures is None else len(pictures.frames)
-    with open(path, "ab") as file:
-        if pictures is not None:
-            file.truncate(kept * pictures.picture_bytes)
+    start = 0 if pictures is None else len(pictures.frames) * pictures.picture_bytes
+
+    def contents() -> Iterator[bytes]:
+        nonlocal pictures
         for line in lines:
             values = fitted(maps, line, how)
             if pictures is None:
                 pictures = Pictures(8 * values.dtype.itemsize, (values.shape[0], values.shape[1]))
-                file.truncate(0)
-            content = values.tobytes()
             if values.dtype != TYPES[pictures.bits] or values.shape != pictures.size:
                 here = f"{8 * values.dtype.itemsize} bits and {values.shape[1]}x{values.shape[0]} pixels"
                 others = f"{pictures.bits} bits and {pictures.size[1]}x{pictures.size[0]}"
                 raise UserError(
                     f"{maps.place(line)}: {here}, others of this camera have {others}; give all of one kind"
                 )
-            file.write(content)
             pictures.frames.append(line.frame)
-            pictures.crc32.append(zlib.crc32(content))
+            yield values.tobytes()
             tick()
-        file.flush()
-        os.fsync(file.fileno())
+
+    crcs = append(path, start, contents())
     assert pictures is not None, "lines has at least one frame"
-    if not frames_are_whole(path, kept * pictures.picture_bytes, pictures.crc32[kept:], pictures.lengths[kept:]):
-        raise UserError(f"{path}: {OTHER_BYTES}")
+    pictures.crc32 += crcs
     return pictures
 
 
