@@ -9,7 +9,6 @@ Nothing is resized or compressed, so a pack gives the same numbers as the files,
 
 from __future__ import annotations
 
-import os
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from litemono.data.datasets.base import PackableDataset
+from litemono.data.stores.shared_file import SharedFile
 from litemono.utils.errors import UserError
 
 TYPES: dict[int, str] = {8: "u1", 16: "<u2", 32: "<f4"}  # numpy's names
@@ -51,20 +51,8 @@ class PictureReader:
 
     def __init__(self, path: Path, pictures: Pictures) -> None:
         """UserError where the file is shorter than the index says."""
-        self.path, self.pictures = path, pictures
+        self.file, self.pictures = SharedFile(path, len(pictures.frames) * pictures.picture_bytes), pictures
         self._rows = {frame: row for row, frame in enumerate(pictures.frames)}
-        self._file = self._replaced = -1
-        there, needed = path.stat().st_size if path.is_file() else 0, len(pictures.frames) * pictures.picture_bytes
-        if there < needed:
-            raise UserError(
-                f"{path}: {there} of {needed} bytes are there; the pack is damaged. Run the same "
-                "python -m litemono.prepare pack again: it packs what is incomplete anew"
-            )
-
-    def use_copy(self, path: Path) -> None:
-        """Read from a copy of the file from now on."""
-        self._replaced = self._file  # other threads may still read from it
-        self._file = os.open(path, os.O_RDONLY)
 
     def has(self, frame: int) -> bool:
         return frame in self._rows
@@ -73,32 +61,15 @@ class PictureReader:
         """(h, w) uint8, uint16 or float32."""
         if not self.has(frame):
             raise UserError(
-                f"frame {frame} has no picture in {self.path}; pack the split that needs it into the same folder"
+                f"frame {frame} has no picture in {self.file.path}; pack the split that needs it into the same folder"
             )
         pictures = self.pictures
         values = np.empty(pictures.size, dtype=TYPES[pictures.bits])
-        place = self._rows[frame] * pictures.picture_bytes
-        if os.preadv(self._descriptor(), [values.data], place) != pictures.picture_bytes:
-            raise UserError(f"{self.path}: ends before frame {frame}; was it changed while it is in use?")
+        self.file.read_into(values.data, self._rows[frame] * pictures.picture_bytes, frame)
         return values
 
     def check(self, frame: int) -> str | None:
         """What is wrong with a picture's bytes, if anything."""
         if zlib.crc32(self.read(frame).data) != self.pictures.crc32[self._rows[frame]]:
-            return f"{self.path}: frame {frame} is damaged; delete this file and pack again"
+            return f"{self.file.path}: frame {frame} is damaged; delete this file and pack again"
         return None
-
-    def _descriptor(self) -> int:
-        """Opened when it is first read, and closed with this object."""
-        if self._file < 0:
-            opened = os.open(self.path, os.O_RDONLY)
-            if self._file < 0:
-                self._file = opened
-            else:  # another thread was faster
-                os.close(opened)
-        return self._file
-
-    def __del__(self) -> None:
-        for file in (self.__dict__.get("_file", -1), self.__dict__.get("_replaced", -1)):
-            if file >= 0:
-                os.close(file)

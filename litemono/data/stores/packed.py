@@ -20,7 +20,6 @@ import zipfile
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import accumulate
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from litemono.data.stores import packed_jpeg
 from litemono.data.stores.arrays import picture_of, read_picture
 from litemono.data.stores.drive_maps import PictureReader, pictures_file
 from litemono.data.stores.packed_index import INDEX_FILE, Camera, frames_file, read_index
+from litemono.data.stores.shared_file import SharedFile
 from litemono.data.stores.staging import Part, Staging
 from litemono.utils.archives import DAMAGED
 from litemono.utils.errors import UserError
@@ -72,8 +72,7 @@ class PackedStore:
             raise UserError(f"--data_path {root}: packed from --dataset {self.index.dataset[:100]}, not {dataset.name}")
         self._rows: dict[tuple[str, str], dict[int, int]] = {}  # row in the file by frame number
         self._starts: dict[tuple[str, str], Sequence[int]] = {}  # first bytes of a file's rows, and its end
-        self._files: dict[tuple[str, str], int] = {}
-        self._replaced: list[int] = []  # descriptors that other threads may still read from
+        self._files: dict[tuple[str, str], SharedFile] = {}
         self._staging: Staging | None = None
         self._pictures: dict[tuple[str, str, str], PictureReader] = {}  # by kind, folder, side
         for folder, drive in self.index.drives.items():
@@ -87,15 +86,10 @@ class PackedStore:
     def _parts(self) -> Iterator[Part]:
         for folder, drive in self.index.drives.items():
             for side, camera in drive.cameras.items():
-                path = frames_file(self.root, self.dataset, folder, side)
-                yield Part(path, self.index.lengths(camera), camera.crc32, partial(self._use_copy, folder, side))
+                file = self._files[self._name(folder), side]
+                yield Part(file.path, self.index.lengths(camera), camera.crc32, file.use_copy)
         for reader in self._pictures.values():
-            yield Part(reader.path, reader.pictures.lengths, reader.pictures.crc32, reader.use_copy)
-
-    def _use_copy(self, folder: str, side: str, path: Path) -> None:
-        key = self._name(folder), side
-        before, self._files[key] = self._files.get(key), os.open(path, os.O_RDONLY)
-        self._replaced += [] if before is None else [before]
+            yield Part(reader.file.path, reader.pictures.lengths, reader.pictures.crc32, reader.file.use_copy)
 
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
         planes = np.empty((3, self.height, self.width), np.uint8)
@@ -112,14 +106,18 @@ class PackedStore:
 
     def _stored(self, folder: str, frame: int, side: str) -> bytearray:
         """A frame as it is in its file."""
-        content = bytearray(self.place(folder, frame, side)[2])
+        row, key = self._row(folder, frame, side), (self._name(folder), side)
+        content = bytearray(self._starts[key][row + 1] - self._starts[key][row] if row >= 0 else 0)
         self._read_into(memoryview(content), folder, frame, side)
         return content
 
     def _read_into(self, target: memoryview, folder: str, frame: int, side: str) -> None:
-        path, start, length = self.place(folder, frame, side)
-        if os.preadv(self._file(folder, side), [target], start) != length:
-            raise UserError(f"{path}: ends before frame {frame}; was it changed while it is in use?")
+        row, key = self._row(folder, frame, side), (self._name(folder), side)
+        if row < 0:
+            raise self._not_packed(folder, frame, side)
+        if self._staging:
+            self._staging.start()
+        self._files[key].read_into(target, self._starts[key][row], frame)
 
     def read_original(self, folder: str, frame: int, side: str) -> np.ndarray:
         return self.read(folder, frame, side)  # what the pack was made from is not in it
@@ -147,7 +145,9 @@ class PackedStore:
 
     def array_place(self, kind: str, folder: str, frame: int, side: str) -> str:
         reader = self.packed_pictures(kind, folder, side)
-        return str(self.array_path(kind, folder, frame, side) if reader is None else f"{reader.path}, frame {frame}")
+        return str(
+            self.array_path(kind, folder, frame, side) if reader is None else f"{reader.file.path}, frame {frame}"
+        )
 
     def stem(self, folder: str, frame: int, side: str) -> str:
         return "/".join(self.dataset.frame_place(folder, frame, side))
@@ -176,14 +176,6 @@ class PackedStore:
     def missing(self, folder: str, frame: int, side: str) -> str:
         return f"frame {frame} is not packed in {frames_file(self.root, self.dataset, folder, side)}"
 
-    def place(self, folder: str, frame: int, side: str) -> tuple[Path, int, int]:
-        """(file, first byte, number of bytes) of a packed frame."""
-        row = self._row(folder, frame, side)
-        if row < 0:
-            raise self._not_packed(folder, frame, side)
-        path, starts = frames_file(self.root, self.dataset, folder, side), self._starts[self._name(folder), side]
-        return path, starts[row], starts[row + 1] - starts[row]
-
     def check(self, folder: str, frame: int, side: str) -> str | None:
         """What is wrong with a packed frame's bytes, if anything."""
         row = self._row(folder, frame, side)
@@ -210,18 +202,12 @@ class PackedStore:
             )
 
     def _add_camera(self, folder: str, side: str, camera: Camera) -> None:
-        path = frames_file(self.root, self.dataset, folder, side)
         starts = array("Q", accumulate(self.index.lengths(camera), initial=0))
-        needed = starts[-1]
-        there = path.stat().st_size if "\0" not in str(path) and path.is_file() else 0
-        if there < needed:
-            raise UserError(
-                f"{path}: {there} of {needed} bytes are there; the pack is damaged. Run the same "
-                "python -m litemono.prepare pack again: it packs what is incomplete anew"
-            )
+        file = SharedFile(frames_file(self.root, self.dataset, folder, side), starts[-1])
         for kind, pictures in camera.pictures.items():
             path = pictures_file(self.root, self.dataset, kind, folder, side)
             self._pictures[kind, self._name(folder), side] = PictureReader(path, pictures)
+        self._files[self._name(folder), side] = file
         self._starts[self._name(folder), side] = starts
         self._rows[self._name(folder), side] = {frame: row for row, frame in enumerate(camera.frames)}
 
@@ -232,18 +218,3 @@ class PackedStore:
     def _row(self, folder: str, frame: int, side: str) -> int:
         """-1: not packed."""
         return self._rows.get((self._name(folder), side), {}).get(frame, -1)
-
-    def _file(self, folder: str, side: str) -> int:
-        """Descriptor of a camera's file, opened when it is first read."""
-        key = self._name(folder), side
-        if self._staging:
-            self._staging.start()
-        if key not in self._files:
-            opened = os.open(frames_file(self.root, self.dataset, folder, side), os.O_RDONLY)
-            if self._files.setdefault(key, opened) != opened:  # another thread was faster
-                os.close(opened)
-        return self._files[key]
-
-    def __del__(self) -> None:
-        for file in (*self.__dict__.get("_files", {}).values(), *self.__dict__.get("_replaced", ())):
-            os.close(file)

@@ -12,15 +12,25 @@ import os
 import shlex
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from litemono.data.datasets.base import Dataset
 from litemono.data.fit import Fit, FitName
 from litemono.data.stores.picture_index import images_file, map_places, maps_file, read_index
+from litemono.data.stores.shared_file import SharedFile
 from litemono.utils.errors import UserError
 
-AGAIN = "Run the same python -m litemono.prepare pack again: it packs what is incomplete anew"
+
+class PackedMap(NamedTuple):
+    """Where a picture's depth or mask is."""
+
+    file: SharedFile
+    start: int
+    numbers: str
+    """numpy's name of their type."""
+    crc32: int
 
 
 class PicturePack:
@@ -39,17 +49,18 @@ class PicturePack:
         self.height, self.width = self.index.height, self.index.width
         if self.index.dataset != dataset.name:
             raise UserError(f"--data_path {root}: packed from --dataset {self.index.dataset[:100]}, not {dataset.name}")
+        self._images: dict[str, SharedFile] = {}  # by folder
         self._rows: dict[tuple[str, int], int] = {}
-        self._maps: dict[tuple[str, str, int], tuple[Path, int, int, str, int]] = {}
+        self._maps: dict[tuple[str, str, int], PackedMap] = {}  # by kind, folder, frame
         for folder, entry in self.index.folders.items():
             self._rows.update({(folder, frame): row for row, frame in enumerate(entry.frames)})
-            _check_length(images_file(self.root, folder), len(entry.frames) * self.index.picture_bytes)
+            needed = len(entry.frames) * self.index.picture_bytes
+            self._images[folder] = SharedFile(images_file(self.root, folder), needed)
             for kind, maps in entry.maps.items():
-                path, places = maps_file(self.root, folder, kind), map_places(entry, maps)
-                _check_length(path, sum(length for _, length in places.values()))
+                places = map_places(entry, maps)
+                file = SharedFile(maps_file(self.root, folder, kind), sum(length for _, length in places.values()))
                 for frame, numbers, crc in zip(maps.frames, maps.types, maps.crc32, strict=True):
-                    self._maps[kind, folder, frame] = path, *places[frame], numbers, crc
-        self._files: dict[Path, int] = {}
+                    self._maps[kind, folder, frame] = PackedMap(file, places[frame][0], numbers, crc)
 
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
         planes = np.empty((3, self.height, self.width), np.uint8)
@@ -59,7 +70,8 @@ class PicturePack:
     def read_planes(self, folder: str, frame: int, side: str, planes: np.ndarray) -> None:
         if not self.has(folder, frame, side):
             raise UserError(f"{self.missing(folder, frame, side)}; pack it into the same folder")
-        self._read_into(images_file(self.root, folder), self._rows[folder, frame] * self.index.picture_bytes, planes)
+        start = self._rows[folder, frame] * self.index.picture_bytes
+        self._images[folder].read_into(planes.data, start, frame)
 
     def read_original(self, folder: str, frame: int, side: str) -> np.ndarray:
         return self.read(folder, frame, side)  # what the pack was made from is not in it
@@ -71,9 +83,9 @@ class PicturePack:
         """(h, w) uint8, uint16 or float32 at the picture's original size."""
         if not self.has_array(kind, folder, frame, side):
             raise UserError(f"{maps_file(self.root, folder, kind)}: has no {kind} of frame {frame}")
-        path, start, _, numbers, _ = self._maps[kind, folder, frame]
-        values = np.empty(self.native_size(folder, frame, side), numbers)
-        self._read_into(path, start, values)
+        packed = self._maps[kind, folder, frame]
+        values = np.empty(self.native_size(folder, frame, side), packed.numbers)
+        packed.file.read_into(values.data, packed.start, frame)
         return values
 
     def has_array(self, kind: str, folder: str, frame: int, side: str) -> bool:
@@ -81,7 +93,7 @@ class PicturePack:
 
     def map_bits(self, kind: str, folder: str, frame: int) -> int:
         """Of a map's numbers: 8, 16 or 32."""
-        return 8 * np.dtype(self._maps[kind, folder, frame][3]).itemsize
+        return 8 * np.dtype(self._maps[kind, folder, frame].numbers).itemsize
 
     def array_path(self, kind: str, folder: str, frame: int, side: str) -> Path | None:
         return None
@@ -123,31 +135,10 @@ class PicturePack:
         entry, row = self.index.folders[folder], self._rows[folder, frame]
         planes = np.empty((3, self.height, self.width), np.uint8)
         self.read_planes(folder, frame, "l", planes)
-        found = [images_file(self.root, folder)] if zlib.crc32(planes.data) != entry.crc32[row] else []
+        found = [self._images[folder].path] if zlib.crc32(planes.data) != entry.crc32[row] else []
         for kind in entry.maps:
             if self.has_array(kind, folder, frame, "l"):
-                path, *_, crc = self._maps[kind, folder, frame]
-                found += [path] if zlib.crc32(self.read_array(kind, folder, frame, "l").data) != crc else []
+                packed = self._maps[kind, folder, frame]
+                wrong = zlib.crc32(self.read_array(kind, folder, frame, "l").data) != packed.crc32
+                found += [packed.file.path] if wrong else []
         return [f"{path}: frame {frame} is damaged; delete this file and pack again" for path in found]
-
-    def _read_into(self, path: Path, start: int, values: np.ndarray) -> None:
-        if os.preadv(self._file(path), [values.reshape(-1).view(np.uint8).data], start) != values.nbytes:
-            raise UserError(f"{path}: ends too early; was it changed while it is in use?")
-
-    def _file(self, path: Path) -> int:
-        """Descriptor, opened when it is first read."""
-        if path not in self._files:
-            opened = os.open(path, os.O_RDONLY)
-            if self._files.setdefault(path, opened) != opened:  # another thread was faster
-                os.close(opened)
-        return self._files[path]
-
-    def __del__(self) -> None:
-        for file in self.__dict__.get("_files", {}).values():
-            os.close(file)
-
-
-def _check_length(path: Path, needed: int) -> None:
-    there = path.stat().st_size if path.is_file() else 0
-    if there < needed:
-        raise UserError(f"{path}: {there} of {needed} bytes are there; the pack is damaged. {AGAIN}")

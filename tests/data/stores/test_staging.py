@@ -66,7 +66,7 @@ def copies(local: Path) -> list[Path]:
 
 
 def reads_from(store) -> str:
-    return os.readlink(f"/proc/self/fd/{store._file(DRIVE, 'l')}")
+    return os.readlink(f"/proc/self/fd/{store._files[DRIVE, 'l']._descriptor()}")
 
 
 def test_nothing_is_copied_before_the_first_read_and_then_the_same_frames_come_from_the_copy(pack, local, staged):
