@@ -16,6 +16,7 @@ dpt_layouts.py         the two layouts of names in DPT's files
 pose.py                two frames -> camera motion
 layers.py              what several of them share
 weights.py             the published file formats, read strictly; save_weights.py writes them
+replaced_folders.py    folders that are there whole or not at all
 refiner_weights.py     folders of refiners; mask_depth_weights.py: of networks of masks and depth
 weight_files.py        names of the files in them
 state_files.py         files of named tensors; identify.py: which network they are from

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
-import shutil
 from pathlib import Path
 
 import torch
@@ -19,6 +17,7 @@ from networks.errors import NetworkError, may_pass
 from networks.mask_depth import MaskDepthNet
 from networks.pose import PoseNet
 from networks.refine import RefineNet
+from networks.replaced_folders import replacing_folder
 from networks.weight_files import FIRST_FILES, POSE_DECODER, POSE_ENCODER
 
 
@@ -44,24 +43,14 @@ def save_folder(
         contents[POSE_ENCODER] = {**_plain_tensors(pose.encoder)}
         contents[POSE_DECODER] = {**_plain_tensors(pose.decoder)}
 
-    partial, replaced = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "replaced"))
     try:
-        _remove(partial)
-        partial.mkdir(parents=True)
-        for name, content in contents.items():
-            _write(partial / name, content)
-        # A kill between the two renames leaves both copies, each of them whole.
-        _remove(replaced)
-        if os.path.lexists(folder):
-            folder.rename(replaced)
-        partial.rename(folder)
+        with replacing_folder(folder) as fresh:
+            for name, content in contents.items():
+                _write(fresh / name, content)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         if may_pass(error):
             raise
         raise NetworkError(f"cannot write weights to {folder}: {error.strerror or error}") from error
-    with contextlib.suppress(OSError):  # a reader on a network drive may hold it; the next save tries again
-        _remove(replaced)
 
 
 def _published_tensors(depth: DepthNet | RefineNet | MaskDepthNet, part: str) -> dict[str, object]:
@@ -100,10 +89,3 @@ def _may_be_replaced(folder: Path) -> bool:
         return True
     holds_weights = any((folder / file).is_file() for _, file in FIRST_FILES)
     return folder.is_dir() and (holds_weights or not any(folder.iterdir()))
-
-
-def _remove(path: Path) -> None:
-    if path.is_symlink():
-        path.unlink()
-    elif path.exists():
-        shutil.rmtree(path)

@@ -184,6 +184,15 @@ def test_a_signal_in_the_last_validation_of_max_steps_leaves_it_to_the_next_star
     assert [step for step, _ in scalars(tmp_path / "run/val", "loss")] == [2]
 
 
+def test_a_finished_run_gets_its_last_weights_back_when_it_is_started_again(street, tmp_path):
+    config = settings(street, tmp_path, run={"max_steps": 1})
+    assert train(config) == 0
+    models = tmp_path / "run/models"
+    shutil.rmtree(models / "last")
+    assert train(config) == 0
+    assert (models / "last/depth.pth").read_bytes() == (models / "weights_0/depth.pth").read_bytes()
+
+
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(street, tmp_path, uninterrupted, capsys):
     train(settings(street, tmp_path, run={"max_steps": 3, "checkpoint_minutes": 0}))
     newest = checkpoint_paths.checkpoints(tmp_path / "run" / "checkpoints")[-1]

@@ -50,6 +50,7 @@ def run(task: Task, config: TrainingConfig) -> int:
             Profiler(training) as profiler,
         ):
             if training.finished:
+                restore_last(training)
                 training.report.say(f"{config.folder}: already finished")
                 training.report.end("finished", cli.FINISHED)
                 return cli.FINISHED
@@ -124,6 +125,16 @@ def close_epoch(t: Training, validation: Validation) -> None:
         progress.epoch, progress.samples = progress.epoch + 1, 0
     t.report.best(progress.best)
     t.save()
+
+
+def restore_last(t: Training) -> None:
+    """Write models/last of a finished run again where it was deleted since."""
+    if t.run and not (t.run.models / "last").is_dir():
+        epochs = [
+            folder for folder in t.run.models.glob("weights_*") if folder.name.removeprefix("weights_").isdecimal()
+        ]
+        if epochs:
+            t.run.copy_weights(max(epochs, key=lambda folder: int(folder.name.removeprefix("weights_"))), "last")
 
 
 def write_validation(t: Training, folder: Path, validation: Validation) -> None:

@@ -40,6 +40,9 @@ from litemono.utils.atomic_files import (
     listing,
     may_pass,
     read_json,
+    remove,
+    replacing_folder,
+    sweep,
     try_lock,
     writable,
     write_atomically,
@@ -90,7 +93,8 @@ class RunFolder:
             self._lock = self._take_lock()
             self._log = open(self.path / "log.txt", "a", buffering=1)
         for leftover in listing(self.path, ".*.tmp"):  # of a process that was killed while writing
-            _remove(leftover)
+            remove(leftover)
+        sweep(self.models)
         write_atomically(self.path / "config.json", config.encode())
 
     def _take_lock(self):
@@ -155,32 +159,12 @@ class RunFolder:
 
     def copy_weights(self, source: Path, name: str) -> None:
         """Make models/`name` hold the same weights as the folder `source`; readers never see half of it."""
-        target, fresh = self.models / name, self.models / f".{name}.tmp"
-        _remove(fresh)
-        try:
-            with writable(target):
-                fresh.mkdir(parents=True)
-                for file in source.iterdir():
-                    shutil.copy2(file, fresh)
-        except (OSError, UserError):
-            shutil.rmtree(fresh, ignore_errors=True)  # it may be what fills the disk
-            raise
-        old = self.models / f".{name}.old"
-        _remove(old)
-        if os.path.lexists(target):  # also a link whose target is gone
-            os.replace(target, old)
-        os.replace(fresh, target)
-        _remove(old)
+        target = self.models / name
+        with writable(target), replacing_folder(target) as fresh:
+            for file in source.iterdir():
+                shutil.copy2(file, fresh)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._log.close()
         self._lock.close()
-
-
-def _remove(path: Path) -> None:
-    """A folder with what is in it, or a link without it."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    else:
-        shutil.rmtree(path, ignore_errors=True)

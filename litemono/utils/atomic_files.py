@@ -1,4 +1,4 @@
-"""Files that are complete or absent: written under another name, then renamed. Also locks and folder listings."""
+"""Files and folders that are complete or absent: written under another name, then renamed. Also locks and listings."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from typing import IO, Any, BinaryIO
 
 from litemono.utils.errors import UserError
 from networks.errors import DISK_FULL, may_pass
+from networks.replaced_folders import remove as remove
+from networks.replaced_folders import replacing_folder as replacing_folder
+from networks.replaced_folders import sweep as sweep
 
 try:
     import fcntl

@@ -83,7 +83,7 @@ def stray_files(run: Path, rng: random.Random) -> bool:
     for name in (".status.json.99.tmp", ".config.json.99.tmp", "checkpoints/.step_00000001.pt.99.tmp"):
         if (run / name).parent.is_dir():
             (run / name).write_bytes(b"half")
-    for name in (".last.tmp", ".weights_1.partial", ".last.old"):
+    for name in (".last.partial", ".weights_1.partial", ".last.tmp"):
         if (run / "models").is_dir():
             (run / "models" / name).mkdir(exist_ok=True)
             (run / "models" / name / "encoder.pth").write_bytes(b"half")
@@ -123,7 +123,7 @@ def nonsense_status(run: Path, rng: random.Random) -> bool:
 
 
 def no_weights(run: Path, rng: random.Random) -> bool:
-    """models/last deleted: the next epoch writes it again."""
+    """models/last deleted: the next epoch writes it again, or the start of a run that is finished."""
     if not (run / "models/last").is_dir():
         return False
     shutil.rmtree((run / "models/last").resolve())

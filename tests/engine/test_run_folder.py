@@ -159,7 +159,7 @@ def test_weights_replace_whatever_has_their_name(street, tmp_path, there):
         last.mkdir()
     elif there != "nothing":
         last.symlink_to(other if there == "link" else "/nonexistent/place")
-    (folder.models / ".last.old").symlink_to("/nonexistent")  # of a killed process
+    (folder.models / ".last.replaced").symlink_to("/nonexistent")  # of a killed process
     for _ in range(2):
         folder.copy_weights(source, "last")
         assert (last / "encoder.pth").read_bytes() == b"new" and not last.is_symlink()
@@ -168,11 +168,28 @@ def test_weights_replace_whatever_has_their_name(street, tmp_path, there):
     folder.close()
 
 
+@pytest.mark.parametrize("successor", [True, False])
+def test_weights_whose_replacement_was_killed_between_the_renames_are_there_again(street, tmp_path, successor):
+    models = settings(street, tmp_path).folder / "models"
+    for name, content in (
+        {".last.replaced": b"old", "last": b"new"}.items() if successor else [(".last.replaced", b"old")]
+    ):
+        (models / name).mkdir(parents=True)
+        (models / name / "encoder.pth").write_bytes(content)
+    open_folder(settings(street, tmp_path)).close()
+    assert [path.name for path in models.iterdir()] == ["last"]
+    assert (models / "last/encoder.pth").read_bytes() == (b"new" if successor else b"old")
+
+
 def test_what_a_killed_process_left_half_written_in_the_folder_is_cleared_away(street, tmp_path):
     folder = settings(street, tmp_path).folder
     folder.mkdir()
     (folder / ".status.json.123.tmp").write_bytes(b"{")
+    for name in (".last.partial", ".weights_1.partial", ".best_abs_rel.tmp"):
+        (folder / "models" / name).mkdir(parents=True)
+        (folder / "models" / name / "encoder.pth").write_bytes(b"half")
     open_folder(settings(street, tmp_path)).close()
+    assert not any((folder / "models").iterdir())
     assert not list(folder.glob(".*.tmp")) and (folder / "config.json").is_file()
 
 
