@@ -32,8 +32,8 @@ from litemono.engine.lr_schedule import schedule
 from litemono.engine.settings import Precision
 from litemono.engine.step import seed_step
 from litemono.synthetic.writer import RenderedWorld
-from litemono.tasks.monodepth import Monodepth
-from litemono.tasks.monodepth_settings import TrainConfig
+from litemono.tasks.monodepth.settings import TrainConfig
+from litemono.tasks.monodepth.task import Monodepth
 from litemono.train import train
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically

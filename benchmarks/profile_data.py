@@ -28,8 +28,8 @@ from litemono.engine.precision import apply_precision, choose_precision
 from litemono.engine.settings import OptimConfig, RunConfig
 from litemono.engine.step import TaskModule, train_step
 from litemono.engine.training import adamw
-from litemono.tasks.monodepth import Monodepth, open_dataset
-from litemono.tasks.monodepth_settings import Model, ModelConfig, TrainConfig, check
+from litemono.tasks.monodepth.settings import Model, ModelConfig, TrainConfig, check
+from litemono.tasks.monodepth.task import Monodepth, open_dataset
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device

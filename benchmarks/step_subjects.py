@@ -35,9 +35,9 @@ from litemono.engine.precision import apply_precision, autocast
 from litemono.engine.settings import OptimConfig, Precision
 from litemono.engine.step import Numbers, TaskModule, train_step, update
 from litemono.engine.training import adamw
-from litemono.tasks.monodepth import Monodepth
-from litemono.tasks.monodepth_model import DepthPoseModel
-from litemono.tasks.monodepth_settings import CompiledPart, LossConfig, ModelConfig, TrainConfig
+from litemono.tasks.monodepth.model import DepthPoseModel
+from litemono.tasks.monodepth.settings import CompiledPart, LossConfig, ModelConfig, TrainConfig
+from litemono.tasks.monodepth.task import Monodepth
 
 PUBLISHED = "published"
 # In the names of subjects of ours that train with --compile and --cuda_graph.

@@ -22,7 +22,7 @@ from benchmarks.step_subjects import COMPILED, GRAPHED, PUBLISHED, WHOLLY, Case
 from litemono.engine.graphed_step import check_graph
 from litemono.engine.precision import PRECISIONS, choose_precision, slow_precision
 from litemono.engine.settings import Precision
-from litemono.tasks.monodepth_settings import Model
+from litemono.tasks.monodepth.settings import Model
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device, cpu_features

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from litemono.data.settings import default_workers
-from litemono.tasks.monodepth_settings import MODEL_HELP
+from litemono.tasks.monodepth.settings import MODEL_HELP
 from litemono.utils.errors import UserError, require
 from networks.metric_head import METRIC_HEAD_HELP, metric_head
 

@@ -2,6 +2,6 @@
 
 from litemono.data.settings import DataConfig
 from litemono.engine.settings import OptimConfig, RunConfig
-from litemono.tasks.monodepth_settings import LossConfig, ModelConfig, TrainConfig
+from litemono.tasks.monodepth.settings import LossConfig, ModelConfig, TrainConfig
 
 __all__ = ["DataConfig", "LossConfig", "ModelConfig", "OptimConfig", "RunConfig", "TrainConfig"]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from litemono.tasks.monodepth_settings import MODEL_HELP
+from litemono.tasks.monodepth.settings import MODEL_HELP
 from litemono.utils import cli
 from litemono.utils.errors import require
 

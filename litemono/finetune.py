@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from litemono.engine.settings import to_json
-from litemono.tasks.supervised_settings import FinetuneConfig, check
+from litemono.tasks.supervised.settings import FinetuneConfig, check
 from litemono.utils import cli
 
 
@@ -21,7 +21,7 @@ def finetune(config: FinetuneConfig) -> int:
         print(f"--recipe {config.recipe} with the flags given:\n{to_json(config)}", end="", file=sys.stderr)
     # torch is imported after the flags are right, so that a wrong one is answered at once
     from litemono.engine.loop import run
-    from litemono.tasks.supervised import SupervisedDepth
+    from litemono.tasks.supervised.task import SupervisedDepth
 
     return run(SupervisedDepth(config), config)
 

@@ -18,7 +18,7 @@ from litemono.engine.precision import apply_precision
 from litemono.geometry import disp_to_depth
 from litemono.hub.reading import is_hub_folder, load_network
 from litemono.losses.registry import LOSSES
-from litemono.tasks.monodepth_settings import LossConfig, ModelConfig
+from litemono.tasks.monodepth.settings import LossConfig, ModelConfig
 from litemono.utils.errors import UserError, require
 from networks import weights
 from networks.depth_net import DepthNet

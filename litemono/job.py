@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from litemono.jobs import requeue, train_job
-from litemono.tasks.monodepth_settings import TrainConfig
+from litemono.tasks.monodepth.settings import TrainConfig
 from litemono.train import train
 
 

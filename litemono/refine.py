@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
-from litemono.tasks.refine_settings import RefineConfig, check
+from litemono.tasks.refine.settings import RefineConfig, check
 from litemono.utils import cli
 
 ROWS = {"": "refined", "affine/": "given, best scale and shift", "input/": "given as it is"}
@@ -26,7 +26,7 @@ def refine(config: RefineConfig) -> int:
     check(config)
     # torch is imported after the flags are right, so that a wrong one is answered at once
     from litemono.engine.loop import run
-    from litemono.tasks.refine import Refine
+    from litemono.tasks.refine.task import Refine
 
     status = run(Refine(config), config)
     if status == cli.FINISHED:

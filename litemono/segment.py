@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litemono.tasks.depth_mask_settings import SegmentConfig, check
+from litemono.tasks.depth_mask.settings import SegmentConfig, check
 from litemono.utils import cli
 
 
@@ -16,7 +16,7 @@ def segment(config: SegmentConfig) -> int:
     check(config)
     # torch is imported after the flags are right, so that a wrong one is answered at once
     from litemono.engine.loop import run
-    from litemono.tasks.depth_mask import DepthMask
+    from litemono.tasks.depth_mask.task import DepthMask
 
     return run(DepthMask(config), config)
 

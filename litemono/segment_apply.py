@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from litemono.tasks.depth_mask_apply_settings import ApplyConfig, run_data
+from litemono.tasks.depth_mask.apply_settings import ApplyConfig, run_data
 from litemono.utils import cli
 
 
@@ -17,7 +17,7 @@ def segment_apply(config: ApplyConfig) -> None:
     Example: python -m litemono.segment_apply --load_weights runs/masks/models/best_mask_iou --output predictions
     """
     run = run_data(config)
-    from litemono.tasks.depth_mask_apply import apply  # imports torch
+    from litemono.tasks.depth_mask.apply import apply  # imports torch
 
     outcome = apply(config, run)
     what = {"val": "held out", "train": "trained on", "all": "all"}[run.part]

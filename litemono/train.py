@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litemono.tasks.monodepth_settings import TrainConfig, check
+from litemono.tasks.monodepth.settings import TrainConfig, check
 from litemono.utils import cli
 
 
@@ -16,7 +16,7 @@ def train(config: TrainConfig) -> int:
     check(config)
     # torch is imported after the flags are right, so that a wrong one is answered at once
     from litemono.engine.loop import run
-    from litemono.tasks.monodepth import Monodepth
+    from litemono.tasks.monodepth.task import Monodepth
 
     return run(Monodepth(config), config)
 

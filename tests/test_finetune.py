@@ -24,8 +24,8 @@ from litemono.engine.checkpoint_paths import checkpoints
 from litemono.finetune import main
 from litemono.jobs import slurm
 from litemono.synthetic.writer import write_world
-from litemono.tasks.recipes import RECIPES
-from litemono.tasks.supervised_settings import RecipeName, check
+from litemono.tasks.supervised.recipes import RECIPES
+from litemono.tasks.supervised.settings import RecipeName, check
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

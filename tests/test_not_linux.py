@@ -43,7 +43,7 @@ COMMANDS = (
         "litemono.demo",
         "litemono.synthetic.writer",
         "litemono.engine.loop",
-        "litemono.tasks.monodepth",
+        "litemono.tasks.monodepth.task",
     ),
     *("evaluate.__main__", "evaluate.tables.__main__", "export_gt.__main__", "networks", "litemono.data.stores.packed"),
 )

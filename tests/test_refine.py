@@ -19,7 +19,7 @@ from litemono import submit
 from litemono.prepare import main as prepare_main
 from litemono.refine import main
 from litemono.synthetic.writer import write_world
-from litemono.tasks.refine_metrics import ERRORS
+from litemono.tasks.refine.metrics import ERRORS
 from networks.refiner_weights import load_refiner
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -17,7 +17,7 @@ from litemono.data.composite_samples import CompositeSamples
 from litemono.data.datasets.composites import split_by_background
 from litemono.data.stores.composites import open_composites
 from litemono.segment_apply import main
-from litemono.tasks.depth_mask_metrics import METRICS
+from litemono.tasks.depth_mask.metrics import METRICS
 from networks import mask_depth_weights
 from networks.mask_depth import create_mask_network
 

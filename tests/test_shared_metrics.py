@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from litemono.geometry import disp_to_depth
 from litemono.metrics import METRIC_NAMES, Errors, compute_errors
-from litemono.tasks.train_metrics import train_depth_errors
+from litemono.tasks.monodepth.metrics import train_depth_errors
 
 
 @pytest.fixture(scope="module")

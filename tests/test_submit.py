@@ -19,7 +19,7 @@ from litemono.engine.settings import OptimConfig, RunConfig
 from litemono.jobs import preflight, slurm, sweep, train_job
 from litemono.jobs.batch_script import SlurmConfig
 from litemono.submit import Submission
-from litemono.tasks.monodepth_settings import LossConfig, ModelConfig, TrainConfig
+from litemono.tasks.monodepth.settings import LossConfig, ModelConfig, TrainConfig
 from litemono.train import train
 from litemono.utils.errors import UserError
 

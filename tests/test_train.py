@@ -22,7 +22,7 @@ from litemono.data.settings import DataConfig
 from litemono.engine import checkpoint, checkpoint_paths
 from litemono.engine.settings import OptimConfig, RunConfig, to_json
 from litemono.engine.tensorboard import events_in
-from litemono.tasks.monodepth_settings import LossConfig, ModelConfig, TrainConfig
+from litemono.tasks.monodepth.settings import LossConfig, ModelConfig, TrainConfig
 from litemono.train import main, train
 from litemono.utils.cli import TOO_MANY_BAD_STEPS
 from litemono.utils.errors import UserError
@@ -290,7 +290,7 @@ def test_too_little_memory_for_the_networks_alone_is_told_in_the_same_words(stre
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
 
-    monkeypatch.setattr("litemono.tasks.monodepth.Monodepth.build", full)
+    monkeypatch.setattr("litemono.tasks.monodepth.task.Monodepth.build", full)
     with pytest.raises(UserError, match="out of memory; the same command with --accumulate 2"):
         train(settings(street, tmp_path))
     assert not (tmp_path / "run").exists()

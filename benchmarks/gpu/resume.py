@@ -20,7 +20,7 @@ from litemono.data.settings import DataConfig
 from litemono.engine import checkpoint
 from litemono.engine.checkpoint_paths import checkpoint_folder, checkpoint_path
 from litemono.engine.settings import OptimConfig, RunConfig
-from litemono.tasks.monodepth_settings import ModelConfig, TrainConfig
+from litemono.tasks.monodepth.settings import ModelConfig, TrainConfig
 from litemono.train import train
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically

@@ -11,7 +11,7 @@ from litemono.demos import monodepth_results as results
 from litemono.demos.commands import run_all, say_done
 from litemono.demos.street import StreetDemo, render
 from litemono.synthetic.writer import RenderedWorld
-from litemono.tasks.monodepth_settings import Model
+from litemono.tasks.monodepth.settings import Model
 from litemono.utils.packages import evaluation
 
 RUN = "street"

@@ -15,8 +15,8 @@ from litemono.data.datasets.composites import split_by_background
 from litemono.data.stores.composites import Composite, PackedComposites
 from litemono.demos.grid import new_grid, save_grid
 from litemono.synthetic.composite_baselines import best_masks, compensated_difference, difference
-from litemono.tasks.depth_mask_metrics import METRICS, Scores, means, score_picture
-from litemono.tasks.depth_mask_settings import AccuracyConfig
+from litemono.tasks.depth_mask.metrics import METRICS, Scores, means, score_picture
+from litemono.tasks.depth_mask.settings import AccuracyConfig
 
 SHOWN = 5  # test pictures in the closing picture
 BRIGHT = 0.5  # depth value (255 x 1 m / depth, / 255) in the brightest colour

@@ -1,6 +1,6 @@
 """The settings that every training has. Each field is a command-line flag of the same name.
 
-A command's own settings extend `TrainingConfig` beside its task, such as tasks/monodepth_settings.py. Nothing here
+A command's own settings extend `TrainingConfig` beside its task, such as tasks/monodepth/settings.py. Nothing here
 imports torch, so that a wrong flag is answered at once.
 """
 

@@ -10,7 +10,7 @@ import tyro
 
 from litemono.data.intrinsics import Intrinsics, parse_intrinsics
 from litemono.data.settings import default_workers
-from litemono.tasks.monodepth_settings import MODEL_HELP
+from litemono.tasks.monodepth.settings import MODEL_HELP
 from litemono.utils.errors import UserError, require
 from networks.metric_head import METRIC_HEAD_HELP, metric_head
 

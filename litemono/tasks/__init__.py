@@ -1,7 +1,14 @@
 """What can be trained: a command with its settings, and the task it gives to the engine.
 
-A new task is one file here, its settings beside it, a command such as litemono/train.py, and one entry in `COMMANDS`.
-Nothing here imports torch.
+    monodepth/    litemono train: self-supervised depth and motion
+    supervised/   litemono finetune
+    refine/       litemono refine
+    depth_mask/   litemono segment, segment-apply
+    base.py       what the engine asks of a task; common.py: loaders, parameter groups and advice that the tasks share
+
+In each folder: task.py (the Task), settings.py (its flags), metrics.py, and model.py where the networks need more than a few
+lines. A new task is a file or a folder here, its settings beside it, a command such as litemono/train.py, and one entry in
+`COMMANDS`. Nothing in this file imports torch.
 """
 
 from __future__ import annotations
@@ -27,27 +34,27 @@ class TrainingCommand(NamedTuple):
 
 COMMANDS = {
     "train": TrainingCommand(
-        settings="litemono.tasks.monodepth_settings:TrainConfig",
-        check="litemono.tasks.monodepth_settings:check",
-        task="litemono.tasks.monodepth:Monodepth",
+        settings="litemono.tasks.monodepth.settings:TrainConfig",
+        check="litemono.tasks.monodepth.settings:check",
+        task="litemono.tasks.monodepth.task:Monodepth",
         run="litemono.train:train",
     ),
     "finetune": TrainingCommand(
-        settings="litemono.tasks.supervised_settings:FinetuneConfig",
-        check="litemono.tasks.supervised_settings:check",
-        task="litemono.tasks.supervised:SupervisedDepth",
+        settings="litemono.tasks.supervised.settings:FinetuneConfig",
+        check="litemono.tasks.supervised.settings:check",
+        task="litemono.tasks.supervised.task:SupervisedDepth",
         run="litemono.finetune:finetune",
     ),
     "segment": TrainingCommand(
-        settings="litemono.tasks.depth_mask_settings:SegmentConfig",
-        check="litemono.tasks.depth_mask_settings:check",
-        task="litemono.tasks.depth_mask:DepthMask",
+        settings="litemono.tasks.depth_mask.settings:SegmentConfig",
+        check="litemono.tasks.depth_mask.settings:check",
+        task="litemono.tasks.depth_mask.task:DepthMask",
         run="litemono.segment:segment",
     ),
     "refine": TrainingCommand(
-        settings="litemono.tasks.refine_settings:RefineConfig",
-        check="litemono.tasks.refine_settings:check",
-        task="litemono.tasks.refine:Refine",
+        settings="litemono.tasks.refine.settings:RefineConfig",
+        check="litemono.tasks.refine.settings:check",
+        task="litemono.tasks.refine.task:Refine",
         run="litemono.refine:refine",
     ),
 }

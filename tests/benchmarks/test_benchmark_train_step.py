@@ -27,8 +27,8 @@ from benchmarks.step_subjects import (
     with_known_networks,
 )
 from litemono.data.augment import Views
-from litemono.tasks.monodepth_model import DepthPoseModel
-from litemono.tasks.monodepth_settings import LossConfig
+from litemono.tasks.monodepth.model import DepthPoseModel
+from litemono.tasks.monodepth.settings import LossConfig
 from networks.lite_mono import VARIANTS
 
 pytestmark = pytest.mark.usefixtures("one_thread")

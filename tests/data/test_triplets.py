@@ -19,8 +19,8 @@ from litemono.data.settings import DataConfig
 from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import open_store
 from litemono.data.triplets import TripletDataset, draw_augmentation
-from litemono.tasks.monodepth import open_dataset
-from litemono.tasks.monodepth_settings import LossConfig, ModelConfig, TrainConfig
+from litemono.tasks.monodepth.settings import LossConfig, ModelConfig, TrainConfig
+from litemono.tasks.monodepth.task import open_dataset
 from litemono.utils.errors import UserError
 
 # ---------------------------------------------------------------- one sample

@@ -22,8 +22,8 @@ from litemono.engine.reporter import Reporter
 from litemono.engine.resume import newest_checkpoint
 from litemono.engine.step import TaskModule, seed_step, train_step
 from litemono.engine.training import adamw
-from litemono.tasks.monodepth import Monodepth
-from litemono.tasks.monodepth_settings import TrainConfig
+from litemono.tasks.monodepth.settings import TrainConfig
+from litemono.tasks.monodepth.task import Monodepth
 from litemono.utils.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # as the processes it is compared with: sums have one order

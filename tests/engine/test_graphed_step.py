@@ -16,8 +16,8 @@ from torch.utils._pytree import tree_leaves
 from litemono.engine.graphed_step import WARM_UP, GraphedStep, check_graph, optimizer_settings
 from litemono.engine.resume import load_optimizer
 from litemono.engine.step import StepResult, TaskModule, seed_step, train_step
-from litemono.tasks.monodepth import Monodepth
-from litemono.tasks.monodepth_settings import LossConfig, TrainConfig
+from litemono.tasks.monodepth.settings import LossConfig, TrainConfig
+from litemono.tasks.monodepth.task import Monodepth
 from litemono.utils.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from litemono.engine.lr_schedule import SCHEDULES, Rate, group_rates, schedule
-from litemono.tasks.monodepth_settings import DEFAULT_RATES, PUBLISHED_LR
+from litemono.tasks.monodepth.settings import DEFAULT_RATES, PUBLISHED_LR
 from litemono.utils.errors import UserError
 
 

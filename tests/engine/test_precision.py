@@ -9,9 +9,9 @@ from torch import nn
 
 import networks
 from litemono.engine.precision import autocast, choose_precision, slow_precision
-from litemono.tasks.monodepth import lay_out
-from litemono.tasks.monodepth_model import DepthPoseModel
-from litemono.tasks.monodepth_settings import LossConfig
+from litemono.tasks.monodepth.model import DepthPoseModel
+from litemono.tasks.monodepth.settings import LossConfig
+from litemono.tasks.monodepth.task import lay_out
 from litemono.train import train
 from litemono.utils.errors import UserError
 from networks.lite_mono import CrossCovarianceAttention

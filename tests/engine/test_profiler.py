@@ -18,7 +18,7 @@ from torch.autograd.profiler_util import EventList, FunctionEvent
 from litemono.engine.profiler import STEP, WAITING, WARM_UP, Costs, Timing, costs, sentences
 from litemono.engine.step import seed_step
 from litemono.engine.task import Advice
-from litemono.tasks.monodepth import Monodepth
+from litemono.tasks.monodepth.task import Monodepth
 from litemono.train import main, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")

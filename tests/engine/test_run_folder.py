@@ -16,7 +16,7 @@ from tiny_kitti import assert_refused, invoke
 from litemono.engine import checkpoint_paths, run_folder
 from litemono.engine.resume import check_same_run, differences
 from litemono.engine.settings import to_json
-from litemono.tasks.monodepth_settings import PUBLISHED_LR, TrainConfig, check
+from litemono.tasks.monodepth.settings import PUBLISHED_LR, TrainConfig, check
 from litemono.train import main
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import UserError

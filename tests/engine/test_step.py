@@ -21,9 +21,9 @@ from litemono.engine.resume import load_optimizer, match_memory_layout
 from litemono.engine.step import Numbers, StepResult, TaskModule, clip, seed_step, split_batch, train_step, update
 from litemono.engine.task import ParameterGroup
 from litemono.engine.training import adamw, has_fused_updates
-from litemono.tasks.monodepth import Monodepth, lay_out
-from litemono.tasks.monodepth_model import DepthPoseModel
-from litemono.tasks.monodepth_settings import LossConfig, TrainConfig
+from litemono.tasks.monodepth.model import DepthPoseModel
+from litemono.tasks.monodepth.settings import LossConfig, TrainConfig
+from litemono.tasks.monodepth.task import Monodepth, lay_out
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,7 +11,7 @@ import pytest
 from litemono.data.settings import DataConfig
 from litemono.engine.settings import RunConfig
 from litemono.jobs import container
-from litemono.tasks.monodepth_settings import TrainConfig
+from litemono.tasks.monodepth.settings import TrainConfig
 from litemono.utils.errors import UserError
 
 

@@ -26,7 +26,7 @@ def test_a_signal_that_ends_the_compiler_is_a_signal(street, tmp_path, monkeypat
         signal.raise_signal(signal.SIGTERM)
         raise UserError("--compile: torch cannot compile here")
 
-    monkeypatch.setattr("litemono.tasks.monodepth.fused_kernels", killed)
+    monkeypatch.setattr("litemono.tasks.monodepth.task.fused_kernels", killed)
     assert train(settings(street, tmp_path, loss={"compile": True})) == 128 + signal.SIGTERM
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import networks
-from litemono.tasks.monodepth_settings import LossConfig, Model, TrainConfig
+from litemono.tasks.monodepth.settings import LossConfig, Model, TrainConfig
 from networks import registry
 from networks.registry import InputRule
 

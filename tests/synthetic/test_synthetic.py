@@ -17,7 +17,7 @@ from litemono.data.splits import read_split, split_file
 from litemono.synthetic import sensors, writer
 from litemono.synthetic.render import published_camera
 from litemono.synthetic.settings import Settings
-from litemono.tasks.monodepth_settings import TrainConfig
+from litemono.tasks.monodepth.settings import TrainConfig
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 

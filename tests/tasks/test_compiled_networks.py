@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import networks
-from litemono.tasks import compiled_networks
-from litemono.tasks.compiled_networks import compile_networks, parts_of
-from litemono.tasks.monodepth_model import DepthPoseModel
-from litemono.tasks.monodepth_settings import LossConfig
+from litemono.tasks.monodepth import compiled_networks
+from litemono.tasks.monodepth.compiled_networks import compile_networks, parts_of
+from litemono.tasks.monodepth.model import DepthPoseModel
+from litemono.tasks.monodepth.settings import LossConfig
 from litemono.utils.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from litemono.tasks.depth_mask_metrics import Scores, means, scores, similarity
-from litemono.tasks.depth_mask_settings import AccuracyConfig
+from litemono.tasks.depth_mask.metrics import Scores, means, scores, similarity
+from litemono.tasks.depth_mask.settings import AccuracyConfig
 
 
 @pytest.mark.parametrize("head", ["mask", "depth"])

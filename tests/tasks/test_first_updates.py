@@ -17,8 +17,8 @@ from torch import nn
 import networks
 from litemono.data.augment import Views
 from litemono.engine.lr_schedule import schedule
-from litemono.tasks.monodepth_model import DepthPoseModel
-from litemono.tasks.monodepth_settings import DEFAULT_RATES, LossConfig
+from litemono.tasks.monodepth.model import DepthPoseModel
+from litemono.tasks.monodepth.settings import DEFAULT_RATES, LossConfig
 
 HEIGHT, WIDTH = 192, 640
 LOSSES = ("loss/0", "loss/1", "loss/2", "loss")

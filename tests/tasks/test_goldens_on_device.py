@@ -21,7 +21,7 @@ import networks
 from litemono.data.augment import Views
 from litemono.engine.precision import apply_precision
 from litemono.losses.photometric import photometric_error
-from litemono.tasks.monodepth_settings import LossConfig
+from litemono.tasks.monodepth.settings import LossConfig
 
 DEVICE = TEST_DEVICE or torch.device("cuda")
 pytestmark = pytest.mark.skipif(

@@ -8,8 +8,8 @@ import torch
 import networks
 from litemono.data.augment import Views, prepare
 from litemono.data.triplets import Batch
-from litemono.tasks.monodepth_model import DepthPoseModel, scaled_to
-from litemono.tasks.monodepth_settings import LossConfig
+from litemono.tasks.monodepth.model import DepthPoseModel, scaled_to
+from litemono.tasks.monodepth.settings import LossConfig
 
 HEIGHT, WIDTH = 38, 122
 

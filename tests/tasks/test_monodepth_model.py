@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from litemono import geometry
 from litemono.data.augment import Views
 from litemono.losses.photometric_fused import EAGER
-from litemono.tasks.monodepth_model import DepthPoseModel, Synthesis
-from litemono.tasks.monodepth_settings import LossConfig
+from litemono.tasks.monodepth.model import DepthPoseModel, Synthesis
+from litemono.tasks.monodepth.settings import LossConfig
 from litemono.utils.errors import UserError
 
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -10,7 +10,7 @@ from torch import nn
 
 import networks
 from litemono.geometry import disp_to_depth
-from litemono.tasks.supervised_model import SupervisedModel, first_convolution, norms_of, robust_scale_and_shift
+from litemono.tasks.supervised.model import SupervisedModel, first_convolution, norms_of, robust_scale_and_shift
 from networks.metric_head import MetricHead
 
 pytestmark = pytest.mark.usefixtures("one_thread")

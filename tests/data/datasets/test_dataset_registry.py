@@ -102,5 +102,5 @@ def test_flags_and_help_name_every_data_set(command):
 
 
 def test_the_registry_is_read_without_torch():
-    code = "import sys, litemono.tasks.monodepth_settings, litemono.data.datasets.registry; sys.exit('torch' in sys.modules)"
+    code = "import sys, litemono.tasks.monodepth.settings, litemono.data.datasets.registry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -7,8 +7,8 @@ from pathlib import Path
 from litemono.data.depth_settings import DepthDataConfig
 from litemono.data.settings import DataConfig
 from litemono.data.stores.pack_size import packed_bytes
-from litemono.tasks.monodepth_settings import TrainConfig
-from litemono.tasks.supervised_settings import FinetuneConfig
+from litemono.tasks.monodepth.settings import TrainConfig
+from litemono.tasks.supervised.settings import FinetuneConfig
 
 
 def write_pack(folder: Path, index: str, size: int) -> Path:

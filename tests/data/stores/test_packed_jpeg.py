@@ -14,7 +14,7 @@ from litemono.data.settings import DataConfig
 from litemono.data.stores.folder import open_store
 from litemono.diagnosis.data import check_split
 from litemono.engine.settings import OptimConfig, RunConfig
-from litemono.tasks.monodepth_settings import ModelConfig, TrainConfig
+from litemono.tasks.monodepth.settings import ModelConfig, TrainConfig
 from litemono.train import train
 from litemono.utils.errors import UserError
 

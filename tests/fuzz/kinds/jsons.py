@@ -22,7 +22,7 @@ from litemono.jobs import slurm
 from litemono.jobs.requeue import count_try, training_report
 from litemono.jobs.runs import read_runs
 from litemono.status import make_table
-from litemono.tasks.monodepth_settings import ModelConfig, TrainConfig
+from litemono.tasks.monodepth.settings import ModelConfig, TrainConfig
 from networks import weights
 
 from ..mutations import damaged_json, json_bytes

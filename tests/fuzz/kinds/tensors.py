@@ -24,7 +24,7 @@ from litemono.engine.grad_guard import GradGuard
 from litemono.engine.resume import FORMAT, Progress
 from litemono.engine.settings import RunConfig, to_json
 from litemono.engine.tensorboard import Curves, events_in, trim
-from litemono.tasks.supervised_settings import FinetuneConfig
+from litemono.tasks.supervised.settings import FinetuneConfig
 from networks import weights
 
 from ..mutations import EDGES, ODD_VALUES, POSITIONS, damaged_bytes, damaged_tree

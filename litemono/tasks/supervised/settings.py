@@ -17,7 +17,7 @@ from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.lr_schedule import Rate
 from litemono.engine.settings import OptimConfig, TrainingConfig, check_not_negative, check_training
 from litemono.losses.registry import LOSSES
-from litemono.tasks.monodepth_settings import ModelConfig
+from litemono.tasks.monodepth.settings import ModelConfig
 from litemono.utils.errors import require
 from networks.metric_head import METRIC_HEADS
 
@@ -106,7 +106,7 @@ class FinetuneConfig(TrainingConfig):
 
     @classmethod
     def defaults(cls, args: Sequence[str]) -> FinetuneConfig:
-        from litemono.tasks.recipes import recipe_in  # it holds FinetuneConfigs
+        from litemono.tasks.supervised.recipes import recipe_in  # it holds FinetuneConfigs
 
         return recipe_in(args) or cls()
 

@@ -23,10 +23,10 @@ from litemono.engine.settings import Precision
 from litemono.engine.task import Advice, Best, Forward, Mean, ParameterGroup, TaskData, Validated
 from litemono.losses.registry import LOSSES, loss_function
 from litemono.metrics import NINE
-from litemono.tasks.frames import advice, depth_data, parameter_groups
-from litemono.tasks.supervised_metrics import SCALE_FREE, full_size, means, metric_errors, relative_errors
-from litemono.tasks.supervised_model import SupervisedModel, first_convolution, norms_of, robust_scale_and_shift
-from litemono.tasks.supervised_settings import FinetuneConfig
+from litemono.tasks.common import advice, depth_data, parameter_groups
+from litemono.tasks.supervised.metrics import SCALE_FREE, full_size, means, metric_errors, relative_errors
+from litemono.tasks.supervised.model import SupervisedModel, first_convolution, norms_of, robust_scale_and_shift
+from litemono.tasks.supervised.settings import FinetuneConfig
 from litemono.utils.colormap import magma
 from litemono.utils.errors import require
 from networks import weights

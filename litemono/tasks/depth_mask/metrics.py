@@ -10,7 +10,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from litemono.metrics import intersection_over_union
-from litemono.tasks.depth_mask_settings import AccuracyConfig
+from litemono.tasks.depth_mask.settings import AccuracyConfig
 
 METRICS = ("mask_accuracy", "depth_accuracy", "mask_ssim", "depth_ssim", "mask_iou", "depth_mae")
 

@@ -13,7 +13,7 @@ from litemono.data.augment import Views
 from litemono.losses import photometric_fused
 from litemono.losses.photometric import per_pixel_minimum, tie_break
 from litemono.losses.smoothness import smoothness
-from litemono.tasks.monodepth_settings import LossConfig, check_loss
+from litemono.tasks.monodepth.settings import LossConfig, check_loss
 from litemono.utils.errors import UserError
 from networks.depth_net import DepthNet
 from networks.pose import PoseNet

@@ -21,8 +21,8 @@ from litemono.data.sampler import EpochBatches
 from litemono.data.splits import SplitLine
 from litemono.data.stores.composites import CompositeStore, open_composites
 from litemono.engine.precision import apply_precision
-from litemono.tasks.depth_mask_apply_settings import ApplyConfig, RunData
-from litemono.tasks.depth_mask_metrics import METRICS, Scores, means, scores
+from litemono.tasks.depth_mask.apply_settings import ApplyConfig, RunData
+from litemono.tasks.depth_mask.metrics import METRICS, Scores, means, scores
 from litemono.utils.atomic_files import replacing, write_atomically
 from litemono.utils.bootstrap import PERCENT, resampled_sums
 from litemono.utils.device import choose_device

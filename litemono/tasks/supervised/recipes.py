@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from litemono.data.depth_settings import DepthDataConfig
 from litemono.engine.settings import OptimConfig
-from litemono.tasks.supervised_settings import (
+from litemono.tasks.supervised.settings import (
     DepthModelConfig,
     FinetuneConfig,
     SupervisedLossConfig,

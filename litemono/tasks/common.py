@@ -1,4 +1,4 @@
-"""What tasks on frames share: loaders, parameter groups, and what --profile suggests."""
+"""What the tasks share: loaders, parameter groups, and what --profile suggests."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from litemono.engine.precision import HALF, autocast
 from litemono.engine.settings import Precision
-from litemono.tasks.monodepth_model import DepthPoseModel
+from litemono.tasks.monodepth.model import DepthPoseModel
 from litemono.utils.compiling import compiler_errors, prepare_torch
 from litemono.utils.errors import UserError
 

@@ -15,7 +15,7 @@ from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.lr_schedule import Rate
 from litemono.engine.settings import OptimConfig, TrainingConfig, check_training
 from litemono.losses.registry import OBJECT_WEIGHTED
-from litemono.tasks.monodepth_settings import ModelConfig
+from litemono.tasks.monodepth.settings import ModelConfig
 from litemono.utils.errors import require
 
 if TYPE_CHECKING:  # a type checker cannot read the registries

@@ -23,9 +23,9 @@ from litemono.engine.task import Advice, Best, Forward, Mean, ParameterGroup, Ta
 from litemono.losses.object_weighted import object_weights
 from litemono.losses.registry import object_weighted
 from litemono.losses.scale_shift import scale_and_shift
-from litemono.tasks.frames import advice, frame_data, parameter_groups
-from litemono.tasks.refine_metrics import AFFINE, INPUT, OBJECTS, means
-from litemono.tasks.refine_settings import RefineConfig
+from litemono.tasks.common import advice, frame_data, parameter_groups
+from litemono.tasks.refine.metrics import AFFINE, INPUT, OBJECTS, means
+from litemono.tasks.refine.settings import RefineConfig
 from litemono.utils.errors import UserError, require
 from networks import weights
 from networks.alignment import Alignment

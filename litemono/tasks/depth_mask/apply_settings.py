@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from litemono.data.datasets.composites import KINDS, SPLIT_SEED, VAL_SHARE
 from litemono.data.settings import default_workers
-from litemono.tasks.depth_mask_settings import AccuracyConfig, check_accuracy
+from litemono.tasks.depth_mask.settings import AccuracyConfig, check_accuracy
 from litemono.utils.atomic_files import read_json
 from litemono.utils.errors import UserError, require
 

@@ -1,6 +1,6 @@
 """Self-supervised depth and camera motion from video: the photometric reprojection of Lite-Mono (CVPR 2023).
 
-The objective is in monodepth_model.py (the networks, the warp, the loss) and losses/photometric.py (the paper's terms).
+The objective is in model.py beside it (the networks, the warp, the loss) and losses/photometric.py (the paper's terms).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from litemono.engine.settings import Precision
 from litemono.engine.task import Advice, Best, Forward, Mean, ParameterGroup, TaskData, Validated
 from litemono.losses.compiled import fused_kernels
 from litemono.metrics import METRIC_NAMES
-from litemono.tasks.compiled_networks import compile_networks
-from litemono.tasks.frames import advice, frame_data, parameter_groups
-from litemono.tasks.monodepth_model import DepthPoseModel, Output
-from litemono.tasks.monodepth_settings import TrainConfig
-from litemono.tasks.train_metrics import train_depth_errors
+from litemono.tasks.common import advice, frame_data, parameter_groups
+from litemono.tasks.monodepth.compiled_networks import compile_networks
+from litemono.tasks.monodepth.metrics import train_depth_errors
+from litemono.tasks.monodepth.model import DepthPoseModel, Output
+from litemono.tasks.monodepth.settings import TrainConfig
 from litemono.utils.colormap import magma
 from litemono.utils.compiling import kept_in
 from networks import weights

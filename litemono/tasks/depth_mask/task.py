@@ -20,9 +20,9 @@ from litemono.engine.precision import HALF, choose_precision, to_channels_last
 from litemono.engine.settings import Precision
 from litemono.engine.task import Advice, Best, Forward, Mean, ParameterGroup, TaskData, Validated
 from litemono.losses.mask_depth import Uncertainty, criterion, sum_of_roots, weighted_sum
-from litemono.tasks.depth_mask_metrics import METRICS, scores
-from litemono.tasks.depth_mask_settings import SegmentConfig
-from litemono.tasks.frames import frame_data, parameter_groups
+from litemono.tasks.common import frame_data, parameter_groups
+from litemono.tasks.depth_mask.metrics import METRICS, scores
+from litemono.tasks.depth_mask.settings import SegmentConfig
 from litemono.utils.parallel import available_cores
 from networks import mask_depth_weights
 from networks.imagenet import load_unet_imagenet

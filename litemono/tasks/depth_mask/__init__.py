@@ -1,0 +1,1 @@
+"""`litemono segment`: mask and depth of a figure in front of a known background."""

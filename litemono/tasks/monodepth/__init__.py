@@ -1,0 +1,1 @@
+"""`litemono train`: self-supervised depth from video and stereo pairs."""

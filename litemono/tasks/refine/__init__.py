@@ -1,0 +1,1 @@
+"""`litemono refine`: another network's depth into metres."""

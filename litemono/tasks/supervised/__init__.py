@@ -1,0 +1,1 @@
+"""`litemono finetune`: depth networks trained on ground truth."""
