@@ -1,7 +1,7 @@
 """Depth predictions against ground truth: the protocols behind published numbers.
 
 __main__.py           the evaluate command
-settings.py           its flags
+settings.py           its flags; checks.py: which go together
 inputs.py             what they name: images, ground truth, predictions
 protocol.py           a protocol is data; the published ones by name
 evaluation.py         from checked flags to table and JSON

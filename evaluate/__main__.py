@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from litemono.utils import cli
 
+from .checks import check
 from .odometry.settings import check_odometry, sequence_of
-from .settings import EvaluateConfig, check
+from .settings import EvaluateConfig
 
 
 def evaluate(config: EvaluateConfig) -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from litemono.utils.errors import UserError
 
 from . import paired_difference, results
+from .checks import compared
 from .evaluation import Evaluation, evaluate_one, writable
 from .reports.report import write_report
-from .settings import EvaluateConfig, compared
+from .settings import EvaluateConfig
 
 
 def run(config: EvaluateConfig) -> None:

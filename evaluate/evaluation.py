@@ -55,11 +55,11 @@ def run(config: EvaluateConfig) -> None:
 
 def evaluate_one(config: EvaluateConfig) -> Evaluation:
     """Judge all predictions. Raises UserError before the work where its result could not be written or compared."""
+    images = images_of(config)
     if config.network.load_weights is not None:
         from .sources import network
 
         config = network.with_data_of_run(config, config.network.load_weights)
-    images = images_of(config)
     with predictions.saving(config.network.save_pred, len(images.listed)) as save:
         inputs = open_inputs(config, images, save)
         protocol, judged, gt = inputs.protocol, inputs.predictions, inputs.truth

@@ -68,7 +68,7 @@ class Result:
     protocol: dict[str, Any] = field(default_factory=dict)
     """Every part of it; {} in files of earlier versions."""
     all_metrics: dict[str, float] = field(default_factory=dict)
-    """Each of evaluate.metrics.METRICS that images have: those of edges with dense ground truth only."""
+    """Each of scoring.metrics.METRICS that images have: those of edges with dense ground truth only."""
     pred_is: str = "disparity"
     missing: list[str] = field(default_factory=list)
     """Images without prediction, left out by --allow_missing."""
@@ -81,11 +81,11 @@ class Result:
     intervals: dict[str, Any] = field(default_factory=dict)
     """95 % bootstrap intervals of all_metrics: {"images": {name: [low, high]}, "drives": ...}; None of fewer than two."""
     against: dict[str, Any] | None = None
-    """Paired differences to another result; see evaluate.compare."""
+    """Paired differences to another result; see paired_difference.against."""
     by_distance: dict[str, list] = field(default_factory=dict)
-    """Means over the pixels of each bin of true distance; see evaluate.distribution."""
+    """Means over the pixels of each bin of true distance; see scoring.distribution.Distribution."""
     code: dict[str, str] = field(default_factory=dict)
-    """Version, commit and changes of the code that evaluated, and the command; see evaluate.provenance."""
+    """Version, commit and changes of the code that evaluated, and the command; see provenance.py."""
     training: list[dict[str, str]] = field(default_factory=list)
     """The same of the code that trained the weights, as often as it changed; [] where that is not known."""
     per_image: dict[str, list] = field(default_factory=dict)

@@ -90,6 +90,27 @@ assert "torch" not in sys.modules, "torch was imported before the flags are righ
     assert done.returncode == 0, done.stderr
 
 
+def test_wrong_paths_of_evaluate_are_answered_without_torch(tmp_path):
+    code = """
+import sys
+from evaluate.__main__ import main
+try:
+    main()
+finally:
+    assert "torch" not in sys.modules, "torch was imported before the paths are right"
+"""
+    folder = str(tmp_path)
+    for flags, word in (
+        (["--load_weights", "nowhere"], "--load_weights nowhere"),
+        (["--load_weights", "nowhere", "--split", "odom_09"], "--load_weights nowhere"),
+        (["--load_weights", folder, "--against", "nowhere"], "--against nowhere"),
+        (["--load_weights", folder, "--split", "nowhere"], "--split nowhere"),
+        (["--compare", folder, "nowhere", "--report", "r.html"], "--compare nowhere"),
+    ):
+        done = subprocess.run([sys.executable, "-c", code, *flags], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 2 and word in done.stderr, done.stderr
+
+
 def test_data_sets_and_networks_are_compared_by_name_in_their_registries_only():
     from litemono.data.datasets.registry import DATASETS
     from networks import names

@@ -46,7 +46,7 @@ class OdometryResult:
     """Root mean square, from each frame to the next one."""
     rpe_rotation: float | None
     code: dict[str, str]
-    """Version, commit and changes of the code that evaluated, and the command; see evaluate.provenance."""
+    """Version, commit and changes of the code that evaluated, and the command; see provenance.py."""
     training: list[dict[str, str]]
     """The same of the code that trained the weights, as often as it changed; [] where that is not known."""
 

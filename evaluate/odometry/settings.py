@@ -9,6 +9,7 @@ from typing import Any
 
 from litemono.utils.errors import require
 
+from ..checks import check_paths
 from ..settings import EvaluateConfig
 
 LAST_WITH_POSES = 10  # KITTI keeps those of sequences 11 to 21
@@ -37,10 +38,9 @@ def check_odometry(config: EvaluateConfig) -> None:
     )
     other = [name for name in _changed(config, EvaluateConfig()) if name not in TAKEN]
     require(not other, f"--{other[0] if other else ''} does not go with --split {split}; leave it out")
-    folder = config.network.data_path
-    require(folder is None or folder.is_dir(), f"--data_path {folder}: there is no such folder")
+    check_paths(config)
     require(
-        pred is None or folder is not None or config.truth.gt_path is not None,
+        pred is None or config.network.data_path is not None or config.truth.gt_path is not None,
         f"--pred needs the true poses: --gt_path poses/{sequence_of(split)}.txt, or --data_path KITTI_ODOMETRY",
     )
     for name, value in (("batch_size", config.network.batch_size), ("num_workers", config.num_workers)):

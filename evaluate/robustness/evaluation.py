@@ -63,17 +63,17 @@ class RobustnessResult:
     severities: tuple[int, ...]
     protocol: dict[str, Any]
     clean: dict[str, float]
-    """Every metric of evaluate.metrics, of clean images."""
+    """Every metric of scoring/metrics.py, of clean images."""
     corruptions: dict[str, dict[int, dict[str, float]]]
     """The same by corruption and severity."""
     dee: dict[str, float]
-    """See corruption_scores.Robustness."""
+    """See scores.Robustness."""
     ce: dict[str, float] | None
     rr: dict[str, float] | None
     mce: float | None
     mrr: float | None
     code: dict[str, str]
-    """Version, commit and changes of the code that evaluated, and the command; see evaluate.provenance."""
+    """Version, commit and changes of the code that evaluated, and the command; see provenance.py."""
     training: list[dict[str, str]]
     """The same of the code that trained the weights, as often as it changed; [] where that is not known."""
 

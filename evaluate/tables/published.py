@@ -18,13 +18,13 @@ class PublishedRow(NamedTuple):
     model: str
     source: str
     protocol: str | None
-    """Preset of evaluate.protocol; None where no protocol here measures the same."""
+    """Preset of protocol.py; None where no protocol here measures the same."""
     images: int | None
     """None where the source does not say it."""
     data: str
     """kitti, nyu, tum ..."""
     metrics: dict[str, float]
-    """Those that were published, under the names of evaluate.metrics."""
+    """Those that were published, under the names of scoring/metrics.py."""
     size: str | None = None
     """WIDTHxHEIGHT of the network's input."""
     params_m: float | None = None
