@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from litemono.data.stores.images import NOT_AN_IMAGE, read_image, to_rgb, unreadable, upright
+from litemono.data.stores.images import NOT_AN_IMAGE, read_image, to_rgb, unreadable
 from litemono.depth_map import DepthMap, Kind
 from litemono.hub.reading import REPOSITORY, fetch
 from litemono.inference import TrainedDepth, fastest_batch, load_trained, require_finite
@@ -136,7 +136,7 @@ def as_rgb(image: ImageLike) -> Image.Image:
         return read_image(Path(image), "replace it or leave it out")
     if isinstance(image, Image.Image):
         try:
-            return to_rgb(upright(image))
+            return to_rgb(image)
         except NOT_AN_IMAGE as error:
             raise unreadable(image, error, "replace it or leave it out") from None
     if isinstance(image, Tensor):

@@ -135,7 +135,7 @@ def test_photographs_are_seen_upright(run, tmp_path):
 def test_every_orientation_is_pillows(orientation):
     image = Image.fromarray(np.arange(24, dtype=np.uint8).reshape(2, 4, 3))
     image.getexif()[0x0112] = orientation
-    assert np.array_equal(images.upright(image), ImageOps.exif_transpose(image))
+    assert np.array_equal(images.to_rgb(image), ImageOps.exif_transpose(image))
 
 
 def test_a_photograph_with_an_odd_note_is_seen_upright_too(run, tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 
 from litemono.data.datasets.base import Dataset, DepthIs, Size
 from litemono.data.splits import SplitLine
-from litemono.data.stores.arrays import picture_of
+from litemono.data.stores.arrays import other_size, picture_of
 from litemono.data.stores.base import FrameStore
 from litemono.data.stores.headers import PNG, BadFile, image_size
 from litemono.data.stores.picture_pack import PicturePack
@@ -109,10 +109,7 @@ def problem(store: FrameStore, line: SplitLine, unit: DepthUnit) -> str | None:
         return f"{path}: {EIGHT_BITS}"
     of_image = store.native_size(*line)
     if size != of_image:
-        return (
-            f"{path}: {size[1]}x{size[0]} pixels, its image has {of_image[1]}x{of_image[0]}; depth must be of the image's own "
-            "size"
-        )
+        return other_size(path, size, of_image, "depth")
     return None
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from litemono.data.datasets.base import Size
 from litemono.data.splits import SplitLine
-from litemono.data.stores.arrays import read_floats
+from litemono.data.stores.arrays import other_size, read_floats
 from litemono.data.stores.base import FrameStore
 from litemono.data.stores.headers import BadFile, image_size
 from litemono.data.stores.images import read_numbers
@@ -134,23 +134,11 @@ def as_depth(numbers: np.ndarray, factor: float, where: object) -> np.ndarray:
     return numbers
 
 
-def check_size(values: np.ndarray, of_image: Size, where: object, what: str) -> None:
-    """UserError for a map (h, w) of another size than its image."""
-    height, width = values.shape
-    if (height, width) != of_image:
-        raise UserError(other_size(where, (height, width), of_image, what))
-
-
 def png_size(path: Path) -> Size:
     try:
         return image_size(path, turned_by_exif=False)
     except BadFile as error:
         raise UserError(f"{path}: {error}; write it again") from None
-
-
-def other_size(where: object, size: Size, of_image: Size, what: str) -> str:
-    sizes = f"{size[1]}x{size[0]} pixels, its image has {of_image[1]}x{of_image[0]}"
-    return f"{where}: {sizes}; {what} must be of the image's own size"
 
 
 def read_grey(path: Path, what: str) -> np.ndarray:

@@ -23,12 +23,11 @@ from litemono.data.mirrored import (
     MirroredMaps,
     as_depth,
     check_binary,
-    check_size,
     has_packed,
-    other_size,
 )
 from litemono.data.refine_settings import RefineDataConfig
 from litemono.data.splits import SplitLine
+from litemono.data.stores.arrays import check_size, other_size
 from litemono.utils.errors import UserError
 
 

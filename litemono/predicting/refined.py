@@ -13,7 +13,8 @@ from torch import Tensor
 
 from litemono.data.datasets.base import Size
 from litemono.data.fit import fit
-from litemono.data.mirrored import FROZEN, as_depth, check_size, read_map
+from litemono.data.mirrored import FROZEN, as_depth, read_map
+from litemono.data.stores.arrays import check_size
 from litemono.depth_map import DepthMap, Kind
 from litemono.engine.precision import apply_precision
 from litemono.inference import at_image_size, require_finite

@@ -67,12 +67,17 @@ class Pairs(PictureDataset):
     depth_folders: ClassVar[tuple[str, ...]] = ("depth", "depths")
     mask_folders: ClassVar[tuple[str, ...]] = ("masks", "mask", "valid_masks")
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Names that the folders of images, depth and masks may have."""
+        return *self.image_folders, *self.depth_folders, *self.mask_folders
+
     def layout(self, root: Path, png: bool) -> PairLayout:
         return PairLayout(root, self)
 
     def pairs(self, root: Path) -> Mapping[PictureKey, Pair]:
         """Files by (folder, frame); UserError where there are no two such folders, or no images."""
-        folders = [root / name for name in (*self.image_folders, *self.depth_folders, *self.mask_folders)]
+        folders = [root / name for name in self.folders]
         changed = tuple(folder.stat().st_mtime_ns for folder in folders if folder.is_dir())
         return _pairs(self, root, changed)
 
@@ -118,13 +123,15 @@ class Pairs(PictureDataset):
 @lru_cache(maxsize=16)
 def _pairs(dataset: Pairs, root: Path, changed: tuple[int, ...]) -> dict[PictureKey, Pair]:
     """Read again when the folders have changed: paths are asked for with every sample."""
-    tops = [name for name in (*dataset.image_folders, *dataset.depth_folders, *dataset.mask_folders)]
+    there = [name for name in dataset.folders if (root / name).is_dir()]
     names: list[str] = []
-    for top in tops:
-        for entry in sorted(os.scandir(root / top), key=lambda entry: entry.name) if (root / top).is_dir() else ():
-            below = os.listdir(entry.path) if entry.is_dir() else ()
-            names += [f"{top}/{entry.name}/{name}" for name in below] if entry.is_dir() else [f"{top}/{entry.name}"]
-    return _paired(dataset, names, f"--data_path {root}:", {top for top in tops if (root / top).is_dir()})
+    for top in there:
+        for entry in sorted(os.scandir(root / top), key=lambda entry: entry.name):
+            if entry.is_dir():
+                names += [f"{top}/{entry.name}/{name}" for name in os.listdir(entry.path)]
+            else:
+                names.append(f"{top}/{entry.name}")
+    return _paired(dataset, names, f"--data_path {root}:", there)
 
 
 def _paired(

@@ -7,7 +7,6 @@ behind the end that the index knows is cut off when the drive is packed again.
 from __future__ import annotations
 
 import copy
-import io
 import os
 import zipfile
 from collections.abc import Callable, Iterator
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from litemono.data.datasets.scans import Scans
 from litemono.data.fit import fit
@@ -24,7 +22,7 @@ from litemono.data.packing.drive_maps import add_pictures, cut_pictures
 from litemono.data.packing.requirements import FrameKey
 from litemono.data.packing.sources import Member, Origin, Source, find_frame, find_scan
 from litemono.data.stores import packed_jpeg
-from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, to_rgb, unreadable
+from litemono.data.stores.images import decode_image
 from litemono.data.stores.packed import zip_is_whole
 from litemono.data.stores.packed_index import Camera, Drive, PackIndex, frames_file
 from litemono.utils.atomic_files import replacing
@@ -107,7 +105,7 @@ def _append_frames(job: Job, side: str, members: dict[int, Member], tick: Tick) 
             content, size = _read_image(member, job.index)
             if camera is None:
                 camera = Camera(size)
-            elif size != tuple(camera.native_size):
+            elif size != camera.native_size:
                 raise UserError(
                     f"{member.where}: {size[1]}x{size[0]} pixels, but other frames of this camera have "
                     f"{camera.native_size[1]}x{camera.native_size[0]}; a drive has one camera"
@@ -125,14 +123,9 @@ def _append_frames(job: Job, side: str, members: dict[int, Member], tick: Tick) 
 
 def _read_image(member: Member, index: PackIndex) -> tuple[bytes, tuple[int, int]]:
     """The resized frame as the pack stores it, and the original (height, width)."""
-    content = member.read()
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            check_pixels(image)
-            size = image.height, image.width
-            pixels = fit(index.fit, size, (index.height, index.width)).image(to_rgb(image))
-    except NOT_AN_IMAGE as error:
-        raise unreadable(member.where, error, member.source.remedy) from None
+    image = decode_image(member.read(), member.where, member.source.remedy, turned_by_exif=False)
+    size = image.height, image.width
+    pixels = fit(index.fit, size, (index.height, index.width)).image(image)
     if index.jpeg is not None:
         return packed_jpeg.encode(pixels, index.jpeg), size
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes(), size

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import copy
-import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from litemono.data.datasets.base import PackableDataset
 from litemono.data.fit import fit
 from litemono.data.packing.appending import append
+from litemono.data.packing.map_files import read_map
 from litemono.data.packing.sources import Member, Source
-from litemono.data.stores.arrays import check_png
 from litemono.data.stores.drive_maps import TYPES, Pictures, pictures_file
-from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, unreadable
 from litemono.data.stores.packed_index import Camera, PackIndex
-from litemono.utils.errors import UserError
 
 
 def add_pictures(
@@ -78,31 +72,15 @@ def _append(
 
     def contents() -> Iterator[bytes]:
         for frame, member in sorted(members.items(), key=lambda item: (item[1].order, item[0])):
-            values = _read(member, index, dataset, kind, camera)
+            values = read_map(member, kind, dataset.pictures[kind], camera.native_size)
+            if index.fit == "kb_crop":
+                values = fit("kb_crop", camera.native_size, (0, 0)).depth(values)
             pictures.frames.append(frame)
             yield values.astype(TYPES[pictures.bits]).tobytes()
             tick()
 
     pictures.crc32 += append(path, len(pictures.frames) * pictures.picture_bytes, contents())
     return pictures
-
-
-def _read(member: Member, index: PackIndex, dataset: PackableDataset, kind: str, camera: Camera) -> np.ndarray:
-    """(h, w) numbers of a picture; a picture of another size than its image does not belong to it."""
-    content = member.read()
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            check_pixels(image)
-            values = check_png(np.asarray(image), member.where, kind, dataset.pictures[kind])
-    except NOT_AN_IMAGE as error:
-        raise unreadable(member.where, error, member.source.remedy) from None
-    height, width = camera.native_size
-    if values.shape != (height, width):
-        raise UserError(
-            f"{member.where}: {values.shape[1]}x{values.shape[0]} pixels, its image has {width}x{height}; {kind} must be of the "
-            "image's own size"
-        )
-    return fit("kb_crop", (height, width), (0, 0)).depth(values) if index.fit == "kb_crop" else values
 
 
 def cut_pictures(

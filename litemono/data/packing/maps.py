@@ -11,11 +11,12 @@ from rich.console import Console
 
 from litemono.data.datasets import registry
 from litemono.data.fit import fit
-from litemono.data.mirrored import FROZEN, MASK, Kind, MirroredMaps, check_binary, check_size
+from litemono.data.mirrored import FROZEN, MASK, Kind, MirroredMaps, check_binary
 from litemono.data.packing.appending import append
 from litemono.data.packing.split import locked
 from litemono.data.splits import SplitLine
 from litemono.data.stores import packed_index
+from litemono.data.stores.arrays import check_size
 from litemono.data.stores.drive_maps import TYPES, Pictures, pictures_file
 from litemono.data.stores.packed import PackedStore
 from litemono.utils.errors import UserError, require

@@ -5,7 +5,6 @@ A folder's files appear whole, and count when the index names them: a killed run
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import zlib
@@ -17,16 +16,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from litemono.data.datasets.base import Picture, Size
+from litemono.data.datasets.base import Size
 from litemono.data.datasets.pictures import PictureDataset, PictureKey
+from litemono.data.packing.map_files import read_map
 from litemono.data.packing.sources import FolderSource, Member, Source, ZipSource
 from litemono.data.splits import split_file
 from litemono.data.stores import picture_index
-from litemono.data.stores.arrays import check_png, parse_floats
 from litemono.data.stores.folder import resized
-from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, to_rgb, unreadable, upright
+from litemono.data.stores.images import decode_image
 from litemono.data.stores.picture_index import Folder, Maps, PictureIndex, images_file, maps_file
 from litemono.utils.atomic_files import remove_leftovers, replacing
 from litemono.utils.errors import UserError
@@ -238,37 +236,12 @@ def _load_all(
 
 def _load(dataset: PictureDataset, files: Files, size: Size) -> Loaded:
     member = files.members["image"]
-    try:
-        with Image.open(io.BytesIO(member.read())) as image:
-            check_pixels(image)
-            rgb = upright(to_rgb(image)) if dataset.turned_by_exif else to_rgb(image)
-            native, pixels = (rgb.height, rgb.width), resized(rgb, *size)
-    except NOT_AN_IMAGE as error:
-        raise unreadable(member.where, error, member.source.remedy) from None
+    image = decode_image(member.read(), member.where, member.source.remedy, dataset.turned_by_exif)
+    native, pixels = (image.height, image.width), resized(image, *size)
     maps = {
-        kind: _read_map(other, kind, dataset.pictures[kind], native)
+        kind: read_map(other, kind, dataset.pictures[kind], native)
         for kind, other in files.members.items()
         if kind != "image"
     }
     stem = os.path.splitext(member.name)[0]
     return Loaded(files.frame, stem, native, np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes(), maps)
-
-
-def _read_map(member: Member, kind: str, picture: Picture, size: Size) -> np.ndarray:
-    """(h, w) uint8, uint16 or float32, little-endian: a file's numbers. UserError where it is not of its picture's size."""
-    suffix, content = os.path.splitext(member.name)[1].lower(), member.read()
-    if suffix in (".npy", ".pfm"):
-        values = parse_floats(content, suffix, member.where)
-    else:
-        try:
-            with Image.open(io.BytesIO(content)) as image:
-                check_pixels(image)
-                values = check_png(np.asarray(image), member.where, kind, picture)
-        except NOT_AN_IMAGE as error:
-            raise unreadable(member.where, error, member.source.remedy) from None
-    if values.shape != size:
-        raise UserError(
-            f"{member.where}: {values.shape[1]}x{values.shape[0]} pixels, its image has {size[1]}x{size[0]}; {kind} must be of "
-            "the image's own size"
-        )
-    return values.astype(values.dtype.newbyteorder("<"), copy=False)

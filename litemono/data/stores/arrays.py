@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from litemono.data.datasets.base import Dataset, Picture
+from litemono.data.datasets.base import Dataset, Picture, Size
 from litemono.data.stores.images import read_numbers
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError
@@ -53,6 +53,18 @@ def check_png(values: np.ndarray, where: object, kind: str, picture: Picture) ->
             f"{where}: not a {picture.bits}-bit {kind} picture (it has {there}); extract it again from {picture.archive}"
         )
     return values.astype(np.uint8 if values.dtype == np.uint8 else np.uint16)
+
+
+def check_size(values: np.ndarray, of_image: Size, where: object, what: str) -> None:
+    """UserError for a map (h, w) of another size than its image."""
+    height, width = values.shape
+    if (height, width) != of_image:
+        raise UserError(other_size(where, (height, width), of_image, what))
+
+
+def other_size(where: object, size: Size, of_image: Size, what: str) -> str:
+    sizes = f"{size[1]}x{size[0]} pixels, its image has {of_image[1]}x{of_image[0]}"
+    return f"{where}: {sizes}; {what} must be of the image's own size"
 
 
 def read_floats(path: Path) -> np.ndarray:

@@ -180,8 +180,8 @@ class CompositeFiles:
         if not self.has_truth:
             nothing = np.zeros(self.size, np.uint8)
             return Composite(self._planes(background), self._planes(picture), nothing, nothing)
-        grey = (self._like(background, behind.where(number), kind, stem).convert("L") for kind in (MASKS, DEPTHS))
-        mask, depth = grey
+        mask = self._like(background, behind.where(number), MASKS, stem).convert("L")
+        depth = self._like(background, behind.where(number), DEPTHS, stem).convert("L")
         figure = binary(np.asarray(mask), self.kinds[MASKS].where(stem), self.kinds[MASKS].lossy(stem))
         size = self.size[::-1]
         figure = np.asarray(Image.fromarray(figure).resize(size, Image.Resampling.NEAREST))

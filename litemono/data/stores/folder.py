@@ -16,7 +16,7 @@ from litemono.data.stores import packed, packed_index
 from litemono.data.stores.arrays import picture_of, read_picture
 from litemono.data.stores.base import FrameStore, SizedStore
 from litemono.data.stores.headers import BadFile, image_size
-from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, to_rgb, unreadable, upright
+from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, to_rgb, unreadable
 from litemono.data.stores.picture_index import is_picture_pack
 from litemono.data.stores.picture_pack import PicturePack
 from litemono.utils.atomic_files import may_pass
@@ -130,8 +130,7 @@ class FolderStore:
         try:
             image: Image.Image = Image.open(path)
             check_pixels(image)
-            image = to_rgb(image) if decode else image
-            return upright(image) if self.dataset.turned_by_exif else image
+            return to_rgb(image, self.dataset.turned_by_exif) if decode else image
         except FileNotFoundError:
             raise UserError(f"frame {frame} {side} of {folder}: {self.missing(folder, frame, side)}") from None
         except NOT_AN_IMAGE as error:

@@ -58,17 +58,17 @@ def read_image(path: Path, remedy: str) -> Image.Image:
     try:
         with Image.open(path) as file:
             check_pixels(file)
-            return to_rgb(upright(file))
+            return to_rgb(file)
     except NOT_AN_IMAGE as error:
         raise unreadable(path, error, remedy) from None
 
 
-def decode_image(content: bytes, where: object, remedy: str) -> Image.Image:
+def decode_image(content: bytes, where: object, remedy: str, turned_by_exif: bool = True) -> Image.Image:
     """The same of a file's bytes; `where` names it in messages."""
     try:
         with Image.open(io.BytesIO(content)) as file:
             check_pixels(file)
-            return to_rgb(upright(file))
+            return to_rgb(file, turned_by_exif)
     except NOT_AN_IMAGE as error:
         raise unreadable(where, error, remedy) from None
 
@@ -85,20 +85,35 @@ def read_numbers(path: Path, remedy: str) -> np.ndarray:
         raise UserError(f"{path}: not a complete image ({error}); {remedy}") from None
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """The image turned as its EXIF note says. (ImageOps.exif_transpose writes the note anew, and fails on odd ones.)"""
-    image.load()
-    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))  # 1: upright
-    return image if turn is None else image.transpose(turn)
+def decode_numbers(content: bytes, where: object, remedy: str) -> np.ndarray:
+    """The same of a file's bytes; `where` names it in messages."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            check_pixels(image)
+            return np.asarray(image)
+    except NOT_AN_IMAGE as error:
+        raise unreadable(where, error, remedy) from None
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """The image, decoded, in 8-bit RGB. Of 16 bits a channel the upper 8.
+def to_rgb(image: Image.Image, turned_by_exif: bool = True) -> Image.Image:
+    """The image, decoded, in 8-bit RGB, and turned as its EXIF note says. Of 16 bits a channel the upper 8.
 
     UnknownRange for numbers that could mean anything: 32 bits, or 16 bits that are not filled.
     """
-    wide = _has_16_bits(image)
+    wide = _has_16_bits(image)  # known before it is decoded
     image.load()
+    turn = orientation(image) if turned_by_exif else None  # known before it is converted
+    converted = _to_8_bits(image, wide)
+    return converted if turn is None else converted.transpose(turn)
+
+
+def orientation(image: Image.Image) -> Image.Transpose | None:
+    """The turn that makes an image upright, by its EXIF note. (ImageOps.exif_transpose writes the note anew, and fails on odd
+    ones.)"""
+    return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))  # 1: upright
+
+
+def _to_8_bits(image: Image.Image, wide: bool) -> Image.Image:
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
     if wide and 0 < (highest := _highest(image)) < LEAST_WHITE >> 8:

@@ -120,6 +120,7 @@ def _drive(entry: dict) -> Drive:
             raise ValueError("frames and checksums differ in number")
         if len(camera.native_size) != 2 or not _all_counts(camera.native_size, least=1):
             raise ValueError("the size of the original images is not one")
+        camera.native_size = (camera.native_size[0], camera.native_size[1])
         lists += [camera.frames, camera.crc32, camera.jpeg_bytes]
     if not all(isinstance(numbers, list) and _all_counts(numbers) for numbers in lists):
         raise ValueError("its frames, scans or checksums are not lists of numbers")

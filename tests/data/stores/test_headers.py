@@ -194,6 +194,8 @@ def test_so_are_colours_of_16_bits_of_which_only_8_are_handed_out(tmp_path):
     (tmp_path / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
     with pytest.raises(UserError, match="16-bit numbers .* do not fill"):
         open_store("frames", tmp_path, False, 32, 64).read(".", 0, "l")
+    with pytest.raises(UserError, match="16-bit numbers .* do not fill"):
+        read_image(tmp_path / "0.png", "replace it")  # as predict does
 
 
 # ---------------------------------------------------------------- more pixels than any camera's
