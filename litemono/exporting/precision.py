@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 def lowered(model: ModelProto, job: Job) -> ModelProto:
     """`model` in the precision of --precision; input and output stay as they are. Raises UserError."""
-    return {"fp32": lambda: model, "fp16": lambda: _half(model), "int8": lambda: _int8(model, job)}[
-        job.config.precision
-    ]()
+    match job.config.precision:
+        case "fp32":
+            return model
+        case "fp16":
+            return _half(model)
+        case "int8":
+            return _int8(model, job)
 
 
 def _half(model: ModelProto) -> ModelProto:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from litemono import __version__
 from litemono.hub.card import model_card
 from litemono.hub.reading import CARD, CONFIG, LIBRARY, TENSORS, is_hub_folder, load_network
 from litemono.inference import TrainedDepth, load_trained
-from litemono.utils.atomic_files import writable
+from litemono.utils.atomic_files import replacing_folder, writable
 from litemono.utils.commit import code_commit
 from litemono.utils.errors import require
 from networks.depth_net import DepthNet
@@ -41,20 +40,11 @@ def write_hub_folder(weights: Path, model: str | None, height: int | None, width
     )
     trained = load_trained(weights, model, torch.device("cpu"), height, width)
     config = settings(trained)
-    partial = folder.absolute().with_name(f".{folder.absolute().name}.{os.getpid()}.tmp")
-    try:
-        with writable(folder):
-            partial.mkdir(parents=True)
-            save_file(tensors(trained.net), partial / TENSORS, metadata={"format": "pt"})
-            (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
-            (partial / CARD).write_text(model_card(trained, config, weights))
+    with writable(folder), replacing_folder(folder.absolute()) as partial:
+        save_file(tensors(trained.net), partial / TENSORS, metadata={"format": "pt"})
+        (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        (partial / CARD).write_text(model_card(trained, config, weights))
         _compare(trained.net, load_network(partial, trained.net.name, None, None), weights)
-        with writable(folder):
-            if folder.is_dir():
-                shutil.rmtree(folder)
-            partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     size = (folder / TENSORS).stat().st_size / 1e6
     print(
         f"{folder}: {trained.net.name} {trained.net.width}x{trained.net.height}, {size:.1f} MB; read back, tensors are equal"
@@ -69,9 +59,8 @@ def settings(trained: TrainedDepth) -> dict[str, Any]:
         group: {name: run[group][name] for name in names if name in run.get(group, {})}
         for group, names in TRAINING.items()
     }
-    for entry in ("split",):  # a list of the user's own may be a path
-        if entry in training["data"]:
-            training["data"][entry] = Path(str(training["data"][entry])).name
+    if "split" in training["data"]:  # a list of the user's own may be a path
+        training["data"]["split"] = Path(str(training["data"]["split"])).name
     loss = {name: value for name, value in run.get("loss", {}).items() if not _is_path(value)}
     loss |= {"min_depth": trained.min_depth, "max_depth": trained.max_depth}
     return {

@@ -6,6 +6,7 @@ from its copy in the run folder. Mounted are the current folder and every folder
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import shutil
@@ -54,7 +55,9 @@ def launch(image: str | None, runs: Sequence[TrainingConfig], gpus: int, code: P
     return Launch(shlex.join([program, "exec", *["--nv"] * bool(gpus), *binds, image, "python3"]))
 
 
+@functools.cache
 def has_pyxis() -> bool:
+    """Whether srun takes --container-image; asked once."""
     try:
         return "--container-image" in slurm.call("srun", "--help")
     except UserError:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from litemono.utils.atomic_files import replacing_folder
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import end_with_parent, fork_context, ordered_map
 from litemono.utils.progress import track
@@ -23,21 +22,17 @@ RECORD = "world.json"
 def make_once(folder: Path, record: dict[str, Any], write: Callable[[Path], None]) -> None:
     """Let `write` fill a folder that then becomes `folder`, or take the one that is there when it has the same record.
 
-    Until everything is in it the work is in a neighbour named `.<folder>.partial`.
+    Until everything is in it the work is in a neighbour (networks/replaced_folders.py).
     """
     if folder.exists():
         _check_same(folder, record)
         return
-    partial_folder = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial_folder, ignore_errors=True)
     try:
-        write(partial_folder)
-        (partial_folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
-        os.replace(partial_folder, folder)
+        with replacing_folder(folder) as partial:
+            write(partial)
+            (partial / RECORD).write_text(json.dumps(record, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --output") from None
-    finally:
-        shutil.rmtree(partial_folder, ignore_errors=True)
 
 
 def render_all(write: Callable[[Part], None], parts: Sequence[Part], num_workers: int, title: str) -> None:

@@ -21,6 +21,7 @@ def programs(tmp_path, monkeypatch):
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
+    container.has_pyxis.cache_clear()
 
     def add(name: str, help_text: str = "") -> None:
         (folder / name).write_text(f"#!/bin/sh\necho '{help_text}'\n")
