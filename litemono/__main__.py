@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "doctor": Entry("litemono.doctor", "check this machine, its GPU, the data and the cluster"),
-    "prepare": Entry("litemono.prepare", "download, pack and verify KITTI; fetch ImageNet weights"),
+    "prepare": Entry("litemono.prepare", "download, pack and verify data; fetch ImageNet weights"),
     "demo": Entry("litemono.demo", "render a small street, train on it, evaluate, show depth pictures"),
     "synthetic": Entry(
         "litemono.synthetic.__main__", "render a street in KITTI's layout, or rooms with persons, with exact depth"

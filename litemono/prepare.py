@@ -13,7 +13,7 @@ from rich.console import Console
 
 from litemono.data.datasets import registry
 from litemono.data.fit import KB_HEIGHT, KB_WIDTH
-from litemono.data.packing import composites, picture_commands, requirements
+from litemono.data.packing import composites, composites_verify, picture_commands, requirements
 from litemono.data.packing import split as packs
 from litemono.data.packing import verify as verifying
 from litemono.data.packing.download_command import DownloadConfig, download
@@ -21,6 +21,7 @@ from litemono.data.packing.maps import MapsConfig, pack_maps
 from litemono.data.packing.motorcycle import MotorcycleConfig, write_motorcycle
 from litemono.data.packing.requirements import SplitConfig
 from litemono.data.packing.sources import Origin
+from litemono.data.stores.composites import are_composites
 from litemono.data.stores.folder import open_originals
 from litemono.data.stores.packed import PackedStore
 from litemono.data.stores.packed_index import PackedFit
@@ -69,7 +70,8 @@ class VerifyConfig:
 
     python -m litemono.prepare verify --data_path kitti_640x192 --split eigen_zhou
 
-    Packed frames are compared with their checksums. Exit status 1 if anything is missing or damaged.
+    What is packed (frames, depth, maps, composites) is compared with its checksums. Exit status 1 if anything is missing or
+    damaged.
     """
 
     data_path: Path
@@ -166,6 +168,13 @@ def _check_workers(count: int) -> None:
 def verify(config: VerifyConfig) -> int:
     """Print what is missing or damaged; 1 if anything is."""
     _check_workers(config.num_workers)
+    if are_composites(config.data_path):
+        require(
+            config == VerifyConfig(config.data_path, num_workers=config.num_workers),
+            f"--data_path {config.data_path}: has backgrounds and figures, all of which are checked; give --data_path and "
+            "--num_workers alone",
+        )
+        return composites_verify.verify(config.data_path, config.num_workers)
     if (dataset := registry.PICTURES.get(config.frames.dataset)) is not None:
         more = config.frames.split, config.deep, config.num_workers
         return picture_commands.verify(dataset, config.data_path, *more)

@@ -57,7 +57,7 @@ class Submission(Generic[Config]):
 def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"]) -> int:
     """Queue a training run as a Slurm job that survives time limits, preemption and broken nodes until it is finished.
 
-    The word after litemono.submit is the training command: train (the default), finetune, segment or refine.
+    The word after submit is the training command: train (the default), finetune, segment or refine.
 
     Example: python -m litemono.submit --partition gpu --data_path kitti_data --model_name mytrain --setup "module load cuda"
     """

@@ -30,7 +30,7 @@ def test_the_story_runs_from_rendering_to_pictures(tmp_path, command):
     assert len(list((tiny / "pictures").glob("*_disp.jpeg"))) == 4
 
 
-def test_a_command_that_fails_ends_the_demo_with_its_own_words_and_status(tmp_path, command):
+def test_a_command_that_fails_ends_the_demo_with_its_message_and_status(tmp_path, command):
     done = command("litemono.demo", "--output", tmp_path / "demo", *TINY, "--lr", "-1", "1")
     assert done.returncode == 2
     assert "--lr" in done.stderr and "Traceback" not in done.stderr
@@ -87,4 +87,4 @@ def test_a_signal_ends_the_demo_and_the_command_that_it_runs(tmp_path, signum):
         demo.kill()
     assert demo.returncode == 128 + signum, out
     assert "the same command resumes" in out and "Interrupted: the same command continues from here." in out
-    assert not processes_with(str(output)), "a process of the demo goes on without it"
+    assert not processes_with(str(output)), "a process that the demo started is still running"

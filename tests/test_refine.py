@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -218,6 +219,22 @@ def test_weights_of_a_run_start_another_with_their_scale_and_shift(world, tmp_pa
     assert_refused(outcome, "was trained with --predict residual, not depth")
 
 
+def check_and_mend(capsys, pack, verifying, packing):
+    """`verify` finds a changed byte of packed maps, and its advice mends the pack."""
+    done = invoke(prepare_main, capsys, *verifying)
+    assert done.code == 0 and "22 a packed frozen map, 22 a packed mask map" in done.out, done.out
+    path = sorted(pack.rglob("image_02.frozen.bin"))[0]
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    done = invoke(prepare_main, capsys, *verifying)
+    assert done.code == 1 and "0 files or frames missing, 1 damaged" in done.out, done.out
+    assert re.search(r"frozen.bin: frame \d+ is damaged; delete this file and pack again: .*prepare maps", done.out)
+    path.unlink()
+    assert_refused(invoke(prepare_main, capsys, *verifying), "0 of", "python -m litemono.prepare maps again")
+    assert invoke(prepare_main, capsys, *packing).code == 0
+    assert path.read_bytes() == good
+
+
 def test_packed_depth_and_masks_train_the_same_bits_and_a_second_packing_adds_nothing(world, tmp_path, capsys):
     pack = tmp_path / "pack"
     place = ("--dataset", "street", "--split", world / "street")
@@ -230,6 +247,7 @@ def test_packed_depth_and_masks_train_the_same_bits_and_a_second_packing_adds_no
         assert done.code == 0 and "22 frozen depths packed" in done.out, done.err
     sizes = {path.stat().st_size for path in pack.rglob("image_02.frozen.bin")}
     assert sizes == {6 * 64 * 128 * 2, 4 * 64 * 128 * 2}
+    check_and_mend(capsys, pack, ("verify", "--data_path", pack, *place), packing)
     runs = []
     for name, data in (("folder", flags(world, tmp_path / "folder")), ("pack", None)):
         if data is None:

@@ -79,6 +79,9 @@ def test_a_pack_trains_to_the_same_bits_as_its_files(rooms, tmp_path, capsys):
         prepare.main, capsys, "pack-composites", "--from", rooms, "--output", tmp_path / "packed", "--size", "48x32"
     )
     assert done.code == 0 and "16 pictures at 48x32" in done.out
+    done = invoke(prepare.main, capsys, "verify", "--data_path", tmp_path / "packed")
+    assert done.code == 0 and "16 pictures at 48x32" in done.out and "all are there and whole" in done.out
+    assert_refused(invoke(prepare.main, capsys, "verify", "--data_path", rooms, "--deep"), "--num_workers alone")
     for data, name in ((rooms, "files"), (tmp_path / "packed", "packed")):
         outcome = invoke(main, capsys, *flags(data, tmp_path, name), "--max_steps", 2, "--combine", "roots")
         assert outcome.code == 0, outcome.err

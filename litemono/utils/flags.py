@@ -77,8 +77,26 @@ def _annotate(cls: Any) -> None:
         given = next((part for part in getattr(hints[name], "__metadata__", ()) if getattr(part, "help", None)), None)
         text = one_line(given.help) if given else field_help(cls).get(name)
         if text is not None:  # else it is a group of flags
-            argument = tyro.conf.arg(help=text, help_behavior_hint=functools.partial(default_hint, text))
+            hint = functools.partial(default_hint, text)
+            argument = tyro.conf.arg(help=text, help_behavior_hint=hint, metavar=_optional_value(hints[name]))
             cls.__annotations__[name] = Annotated[hints[name], argument]
+
+
+def _optional_value(hint: Any) -> str | None:
+    """How --help shows the value of a flag that may be left out, without the None that stands for it; None for other flags."""
+    if hasattr(hint, "__metadata__"):
+        given = next((part.metavar for part in hint.__metadata__ if getattr(part, "metavar", None)), None)
+        return given or _optional_value(hint.__origin__)
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
+    rest = [kind for kind in kinds if kind is not type(None)]
+    if len(rest) != 1 or len(kinds) != 2:
+        return None
+    words = get_args(rest[0])
+    if get_origin(rest[0]) is Literal:
+        return "{" + ",".join(map(str, words)) + "}"
+    if get_origin(rest[0]) is tuple:
+        return f"[{words[0].__name__.upper()} ...]"
+    return None if words else rest[0].__name__.upper()
 
 
 class Flag(NamedTuple):

@@ -35,6 +35,10 @@ class Soup(Base):
     """How much. Default: as
     the pot holds."""
     kind: Annotated[Literal["thin", "thick"], tyro.conf.arg(help="One of\nboth.")] = "thin"
+    salt: Literal["little", "much"] | None = None
+    """How salty."""
+    herbs: tuple[str, ...] | None = None
+    """Which herbs."""
     times: tuple[int, ...] = (1, 2)
     """When."""
     lid: bool = False
@@ -64,7 +68,9 @@ def test_help_has_no_chance_line_breaks_and_no_default_that_says_nothing(capsys)
                      "When. (default: 1 2)", "Spoons. (default: 3)", "At the table. (default: 2)"):  # fmt: skip
         assert sentence in text
     assert "as the pot holds. " in text and "(required)" in text
-    assert not any(nothing in text for nothing in ("default: None", "default: False", "default: )"))
+    for flag in ("--size INT", "--salt {little,much}", "--herbs [STR ...]"):
+        assert flag in text
+    assert not any(nothing in text for nothing in ("default: None", "default: False", "default: )", "{None"))
 
 
 def test_flags_still_parse():

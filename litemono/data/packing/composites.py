@@ -20,7 +20,14 @@ from rich.console import Console
 from litemono.data.datasets.base import Size
 from litemono.data.datasets.composites import BACKGROUNDS, KINDS, background_of
 from litemono.data.packing.split import parse_size
-from litemono.data.stores.composites import FORMAT, INDEX, CompositeFiles, array_shapes, is_packed
+from litemono.data.stores.composites import (
+    FORMAT,
+    INDEX,
+    CompositeFiles,
+    array_shapes,
+    checksums_file,
+    is_packed,
+)
 from litemono.utils.atomic_files import read_json, writable, write_atomically
 from litemono.utils.errors import UserError, require
 from litemono.utils.parallel import available_cores, ordered_map
@@ -109,9 +116,16 @@ def _write(folder: Path, files: CompositeFiles, index: dict, num_workers: int, c
     done = note["samples"] if note.get("index") == of else 0
     shapes = array_shapes(len(index["backgrounds"]), len(files.lines), files.size)
     arrays = {kind: _array(folder / f"{kind}.npy", None if done else shapes[kind]) for kind in KINDS}
+    checksums = {
+        kind: _array(checksums_file(folder, kind), None if done else shapes[kind][:1], np.uint32) for kind in KINDS
+    }
+
+    def put(kind: str, row: int, values: np.ndarray) -> None:
+        arrays[kind][row] = values
+        checksums[kind][row] = zlib.crc32(np.ascontiguousarray(values).data)
 
     def note_done(count: int) -> None:
-        for array in arrays.values():
+        for array in (*arrays.values(), *checksums.values()):
             array.flush()
         write_atomically(folder / DONE, json.dumps({"index": of, "samples": count}).encode())
 
@@ -123,23 +137,23 @@ def _write(folder: Path, files: CompositeFiles, index: dict, num_workers: int, c
         if not done:
             behind = ordered_map(threads, files.read_background, index["backgrounds"], ahead)
             for row, background in enumerate(behind):
-                arrays[BACKGROUNDS][row] = background
+                put(BACKGROUNDS, row, background)
         rows = range(done, len(files.lines))
         for row, sample in zip(rows, ordered_map(threads, files.read, files.lines[done:], ahead), strict=True):
             for kind, values in zip(KINDS[1:], sample[1:], strict=True):
-                arrays[kind][row] = values
+                put(kind, row, values)
             tick()
             if (row + 1) % EVERY == 0:
                 note_done(row + 1)
     note_done(len(files.lines))
 
 
-def _array(path: Path, shape: tuple[int, ...] | None) -> np.memmap:
+def _array(path: Path, shape: tuple[int, ...] | None, numbers: type[np.generic] = np.uint8) -> np.memmap:
     """A file mapped for writing; shape: of a new one, whose blocks are reserved, because a full disk would kill a process that
     writes through a map."""
     if shape is None:
         return np.lib.format.open_memmap(path, "r+")
-    array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    array = np.lib.format.open_memmap(path, "w+", numbers, shape)
     if hasattr(os, "posix_fallocate"):
         with writable(path), open(path, "r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

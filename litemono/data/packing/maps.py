@@ -13,12 +13,13 @@ from litemono.data.datasets import registry
 from litemono.data.fit import fit
 from litemono.data.mirrored import FROZEN, MASK, Kind, MirroredMaps, check_binary
 from litemono.data.packing.appending import append
-from litemono.data.packing.split import locked
+from litemono.data.packing.split import has_bytes, locked
 from litemono.data.splits import SplitLine
 from litemono.data.stores import packed_index
 from litemono.data.stores.arrays import check_size
 from litemono.data.stores.drive_maps import TYPES, Pictures, pictures_file
 from litemono.data.stores.packed import PackedStore
+from litemono.data.stores.packed_index import PackIndex
 from litemono.utils.errors import UserError, require
 from litemono.utils.progress import progress_bar
 
@@ -59,6 +60,7 @@ def pack_maps(config: MapsConfig) -> None:
 def pack_kind(root: Path, kind: Kind, folder: Path) -> int:
     """The maps of one kind; the index is written after each camera. Returns how many there are then."""
     index = packed_index.read_index(root)
+    _forget_incomplete(root, index, kind)
     store = PackedStore(registry.packable(index.dataset), root)
     maps = MirroredMaps(kind, store, folder)
     cameras = [(name, side, camera) for name, drive in index.drives.items() for side, camera in drive.cameras.items()]
@@ -75,6 +77,18 @@ def pack_kind(root: Path, kind: Kind, folder: Path) -> int:
                 camera.pictures[kind.name] = add_maps(path, there, maps, chosen, index.fit, tick)
                 packed_index.write_index(root, index)
     return sum(len(camera.pictures[kind.name].frames) for _, _, camera in cameras)
+
+
+def _forget_incomplete(root: Path, index: PackIndex, kind: Kind) -> None:
+    """Take the maps out of the index whose file was deleted or cut short since."""
+    dataset = registry.packable(index.dataset)
+    for folder, drive in index.drives.items():
+        for side, camera in drive.cameras.items():
+            there = camera.pictures.get(kind.name)
+            path = pictures_file(root, dataset, kind.name, folder, side)
+            if there is not None and not has_bytes(path, len(there.frames) * there.picture_bytes):
+                del camera.pictures[kind.name]
+    packed_index.write_index(root, index)
 
 
 def add_maps(

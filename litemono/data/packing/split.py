@@ -151,18 +151,18 @@ def open_index(
     for folder, drive in index.drives.items():
         for side, camera in list(drive.cameras.items()):
             path = packed_index.frames_file(root, dataset, folder, side)
-            if not _whole(path, index.file_bytes(camera)):
+            if not has_bytes(path, index.file_bytes(camera)):
                 del drive.cameras[side]
             for kind, pictures in list(camera.pictures.items()):
                 path = pictures_file(root, dataset, kind, folder, side)
-                if not _whole(path, len(pictures.frames) * pictures.picture_bytes):
+                if not has_bytes(path, len(pictures.frames) * pictures.picture_bytes):
                     del camera.pictures[kind]
         if scans is not None and drive.scans and not packed.zip_is_whole(scans.pack_path(root, folder)):
             drive.scans = []
     return index
 
 
-def _whole(path: Path, size: int) -> bool:
+def has_bytes(path: Path, size: int) -> bool:
     """Whether the file has the bytes that the index names; what is behind them is cut off."""
     there = path.stat().st_size if path.is_file() else -1
     if there > size:

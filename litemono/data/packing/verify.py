@@ -32,6 +32,7 @@ class Report:
     wanted_scans: int = 0
     pictures: int = 0  # frames that have their depth; KITTI itself lacks some
     wanted_pictures: int = 0
+    maps: dict[str, int] = field(default_factory=dict)  # frames with a packed map (`prepare maps`) by kind
     missing: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # drive -> where they should be
     damaged: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # drive -> what is wrong
 
@@ -43,7 +44,8 @@ class Report:
     @property
     def scans_text(self) -> str:
         depth = f", {self.pictures} of {self.wanted_pictures} frames have depth" if self.wanted_pictures else ""
-        return f"{self.scans} of {self.wanted_scans} validation and test frames have a scan{depth}"
+        maps = "".join(f", {count} a packed {kind} map" for kind, count in self.maps.items())
+        return f"{self.scans} of {self.wanted_scans} validation and test frames have a scan{depth}{maps}"
 
     def archives(self, dataset: PackableDataset) -> list[str]:
         """The published archives that hold what is missing or damaged."""
@@ -86,6 +88,8 @@ def verify(
                 report.pictures += problem != ABSENT
                 if problem not in (None, ABSENT):
                     report.damaged[folder].append(problem)
+        if isinstance(store, PackedStore):
+            _check_maps(store, need, threads, report)
     if dataset.scans is not None:
         for folder, problem in _check_scans(store, dataset.scans, need, report):
             report.damaged[folder].append(problem)
@@ -122,6 +126,17 @@ def _picture_problem(store: FrameStore, dataset: PackableDataset, key: tuple[str
         return text
     except UserError as error:
         return str(error)
+
+
+def _check_maps(store: PackedStore, need: dict[str, Wanted], threads: ThreadPoolExecutor, report: Report) -> None:
+    """Compare frozen depth and object masks beside the frames with their checksums."""
+    for kind in store.map_kinds():
+        report.maps[kind] = 0
+        for folder, drive in need.items():
+            readers = [(store.packed_pictures(kind, folder, side), frame) for side, frame in sorted(drive.frames)]
+            there = [(reader, frame) for reader, frame in readers if reader is not None and reader.has(frame)]
+            report.maps[kind] += len(there)
+            report.damaged[folder] += filter(None, threads.map(lambda pair: pair[0].check(pair[1]), there))
 
 
 def _check_scans(store: FrameStore, scans: Scans, need: dict[str, Wanted], report: Report) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@
     pack/fgbg.npy           (samples, 3, H, W) uint8
     pack/mask.npy           (samples, H, W) uint8, 1 where the figure is
     pack/depth.npy          (samples, H, W) uint8
+    pack/bg.crc32.npy ...   checksum of each row of these; `litemono prepare verify` compares them
 
 The arrays are plain .npy files. Reading a sample of a pack copies four rows; nothing is decoded.
 """
@@ -38,12 +39,13 @@ from litemono.data.stores.images import decode_image
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError, require
 
-INDEX, FORMAT = "composites.json", "litemono packed composites 1"
+INDEX, FORMAT = "composites.json", "litemono packed composites 2"
 REMEDY = "replace it, or remove it with the files of the same name"
 LOSSY = (".jpg", ".jpeg", ".webp")
 BLACK, WHITE = 64, 192  # lossy files and smooth edges blur a mask's two values
 BETWEEN = 0.05  # largest share of pixels between BLACK and WHITE
 SHOWN = 6
+PACK_AGAIN = "remove the pack's folder and pack again: python -m litemono.prepare pack-composites"
 
 
 class Composite(NamedTuple):
@@ -74,6 +76,11 @@ class CompositeStore(Protocol):
 
 def is_packed(root: Path) -> bool:
     return (root / INDEX).is_file()
+
+
+def are_composites(root: Path) -> bool:
+    """Whether a pack or the pictures for one are at `root`, by the names alone."""
+    return is_packed(root) or (root / PICTURES).is_dir() or (root / f"{PICTURES}.zip").is_file()
 
 
 def open_composites(root: Path, size: Size, truth: bool | None = True) -> CompositeStore:
@@ -251,7 +258,7 @@ class PackedComposites:
         try:
             index = json.loads((root / INDEX).read_text(encoding="utf-8"))
             if index["format"] != FORMAT:
-                raise ValueError("another format")
+                raise ValueError(f"its format is {str(index['format'])[:100]}, not {FORMAT}")
             self.size: Size = (index["height"], index["width"])
             self.stems = samples(index["samples"], str(root / INDEX))
             self.lines = [*self.stems]
@@ -266,10 +273,7 @@ class PackedComposites:
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             if may_pass(error):
                 raise
-            raise UserError(
-                f"--data_path {root}: the pack is damaged ({error}); remove it and pack again: "
-                "python -m litemono.prepare pack-composites"
-            ) from None
+            raise UserError(f"--data_path {root}: the pack is damaged ({error}); {PACK_AGAIN}") from None
 
     def read(self, line: SplitLine) -> Composite:
         row = self.rows[line]
@@ -278,6 +282,11 @@ class PackedComposites:
 
     def original_size(self, line: SplitLine) -> Size:
         return self.size
+
+
+def checksums_file(root: Path, kind: str) -> Path:
+    """(rows,) uint32 of a pack's array of this kind."""
+    return root / f"{kind}.crc32.npy"
 
 
 def array_shapes(behind: int, count: int, size: Size) -> Mapping[str, tuple[int, ...]]:

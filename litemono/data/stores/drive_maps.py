@@ -49,9 +49,10 @@ def pictures_file(root: Path, dataset: PackableDataset, kind: str, folder: str, 
 class PictureReader:
     """The pictures of a kind and camera that are packed; read by position, by several threads."""
 
-    def __init__(self, path: Path, pictures: Pictures) -> None:
-        """UserError where the file is shorter than the index says."""
-        self.file, self.pictures = SharedFile(path, len(pictures.frames) * pictures.picture_bytes), pictures
+    def __init__(self, path: Path, pictures: Pictures, command: str = "pack") -> None:
+        """UserError where the file is shorter than the index says; command: of `litemono prepare`, which writes it again."""
+        self.file = SharedFile(path, len(pictures.frames) * pictures.picture_bytes, command)
+        self.pictures, self.command = pictures, command
         self._rows = {frame: row for row, frame in enumerate(pictures.frames)}
 
     def has(self, frame: int) -> bool:
@@ -71,5 +72,6 @@ class PictureReader:
     def check(self, frame: int) -> str | None:
         """What is wrong with a picture's bytes, if anything."""
         if zlib.crc32(self.read(frame).data) != self.pictures.crc32[self._rows[frame]]:
-            return f"{self.file.path}: frame {frame} is damaged; delete this file and pack again"
+            mend = f"delete this file and pack again: python -m litemono.prepare {self.command}"
+            return f"{self.file.path}: frame {frame} is damaged; {mend}"
         return None

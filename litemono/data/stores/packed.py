@@ -126,6 +126,10 @@ class PackedStore:
         """Pictures of a camera, where they are packed; others lie below the root as files."""
         return self._pictures.get((kind, self._name(folder), side))
 
+    def map_kinds(self) -> list[str]:
+        """Kinds of maps that are packed beside frames, besides those of the data set itself."""
+        return sorted({kind for kind, _, _ in self._pictures} - {*self.dataset.packed_pictures})
+
     def read_array(self, kind: str, folder: str, frame: int, side: str) -> np.ndarray:
         reader = self.packed_pictures(kind, folder, side)
         if reader is not None:
@@ -206,7 +210,8 @@ class PackedStore:
         file = SharedFile(frames_file(self.root, self.dataset, folder, side), starts[-1])
         for kind, pictures in camera.pictures.items():
             path = pictures_file(self.root, self.dataset, kind, folder, side)
-            self._pictures[kind, self._name(folder), side] = PictureReader(path, pictures)
+            command = "pack" if kind in self.dataset.packed_pictures else "maps"
+            self._pictures[kind, self._name(folder), side] = PictureReader(path, pictures, command)
         self._files[self._name(folder), side] = file
         self._starts[self._name(folder), side] = starts
         self._rows[self._name(folder), side] = {frame: row for row, frame in enumerate(camera.frames)}

@@ -12,8 +12,9 @@ from litemono.utils.errors import UserError
 class SharedFile:
     """Opened when it is first read, closed with this object."""
 
-    def __init__(self, path: Path, needed: int) -> None:
-        """needed: bytes that the pack's index names. UserError where the file has fewer."""
+    def __init__(self, path: Path, needed: int, command: str = "pack") -> None:
+        """needed: bytes that the pack's index names. UserError where the file has fewer; command: of `litemono prepare`, which
+        writes it again."""
         self.path = path
         self._file = self._replaced = -1
         self._lock = threading.Lock()
@@ -21,7 +22,7 @@ class SharedFile:
         if there < needed:
             raise UserError(
                 f"{path}: {there} of {needed} bytes are there; the pack is damaged. Run the same "
-                "python -m litemono.prepare pack again: it packs what is incomplete anew"
+                f"python -m litemono.prepare {command} again: it packs what is incomplete anew"
             )
 
     def read_into(self, target: memoryview, start: int, frame: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from litemono.data.packing import composites as packing
 from litemono.data.packing.composites import pack_composites
+from litemono.data.packing.composites_verify import verify
 from litemono.data.splits import SplitLine
 from litemono.data.stores.composites import binary, open_composites
 from litemono.utils.errors import UserError
@@ -184,6 +186,36 @@ def test_a_pack_of_other_pictures_and_foreign_files_are_not_overwritten(rooms, c
         pack(tmp_path / "nowhere", tmp_path / "other")
     with pytest.raises(UserError, match="--from .*packed: is packed already"):
         pack(place, tmp_path / "other")
+
+
+def test_verify_names_the_rows_of_a_pack_that_changed(rooms, tmp_path, capsys):
+    place = pack(rooms, tmp_path / "packed")
+    assert (
+        verify(place, 2) == 0
+        and "16 pictures at 48x32 with mask and depth, 4 backgrounds: all" in capsys.readouterr().out
+    )
+    for kind, row in (("bg", 1), ("mask", 5), ("mask", 6)):
+        array = np.lib.format.open_memmap(place / f"{kind}.npy", "r+")
+        array[row].flat[-1] ^= 1
+        array.flush()
+    assert verify(place, 2) == 1
+    said = capsys.readouterr().out
+    assert re.search(r"bg.npy: 1 damaged\n  background 2\n", said), said
+    assert re.search(r"mask.npy: 2 damaged\n  fg001_bg003_01\n  fg001_bg004_00\n", said), said
+    assert "3 damaged; remove the pack's folder and pack again: python -m litemono.prepare pack-composites" in said
+    (place / "depth.crc32.npy").unlink()
+    with pytest.raises(UserError, match=r"depth.crc32.npy: the checksums cannot be read .* pack again"):
+        verify(place, 2)
+
+
+def test_verify_of_files_names_all_that_do_not_fit(copy, capsys):
+    assert verify(copy, 2) == 0 and "16 pictures with mask and depth, 4 backgrounds: all" in capsys.readouterr().out
+    Image.fromarray(np.full(SIZE, 7, np.uint8)).save(copy / "mask/fg001_bg001_00.png")
+    Image.new("L", (9, 9)).save(copy / "depth/fg002_bg004_01.png")
+    assert verify(copy, 2) == 1
+    said = capsys.readouterr().out
+    assert "2 damaged; replace or remove them" in said
+    assert "its values are 7" in said and "fg002_bg004_01.png: 9x9 pixels" in said
 
 
 @pytest.mark.parametrize("spoil", ["fgbg.npy", "composites.json"])
