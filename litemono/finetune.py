@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from litemono.data.stores.staging import check_stage
 from litemono.engine.settings import to_json
 from litemono.tasks.supervised.settings import FinetuneConfig, check
 from litemono.utils import cli
@@ -17,6 +18,7 @@ def finetune(config: FinetuneConfig) -> int:
     Example: python -m litemono.finetune --data_path demo/world --split demo/world/street --png --model_name metric
     """
     check(config)
+    check_stage(config.data.stage, config.data.data_path)
     if config.recipe:
         print(f"--recipe {config.recipe} with the flags given:\n{to_json(config)}", end="", file=sys.stderr)
     # torch is imported after the flags are right, so that a wrong one is answered at once

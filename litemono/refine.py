@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
+from litemono.data.stores.staging import check_stage
 from litemono.tasks.refine.settings import RefineConfig, check
 from litemono.utils import cli
 
@@ -24,6 +25,7 @@ def refine(config: RefineConfig) -> int:
     Example: python -m litemono.refine --data_path demo/world --dataset street --frozen_depth frozen --model_name refined
     """
     check(config)
+    check_stage(config.data.stage, config.data.data_path)
     # torch is imported after the flags are right, so that a wrong one is answered at once
     from litemono.engine.loop import run
     from litemono.tasks.refine.task import Refine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from litemono.data.stores.staging import check_stage
 from litemono.tasks.monodepth.settings import TrainConfig, check
 from litemono.utils import cli
 
@@ -14,6 +15,7 @@ def train(config: TrainConfig) -> int:
     Example: python -m litemono.train --data_path kitti_data --model lite-mono --model_name mytrain
     """
     check(config)
+    check_stage(config.data.stage, config.data.data_path)
     # torch is imported after the flags are right, so that a wrong one is answered at once
     from litemono.engine.loop import run
     from litemono.tasks.monodepth.task import Monodepth

@@ -64,12 +64,21 @@ class NoLocks(Exception):
 
 def try_lock(file: IO, timeout: float = 0.0) -> bool:
     """Lock the file until it is closed; False if another process still has it after `timeout` seconds. Raises NoLocks."""
+    return _try_lock(file, "LOCK_EX", timeout)
+
+
+def try_shared_lock(file: IO, timeout: float = 0.0) -> bool:
+    """The same beside others that take a shared lock."""
+    return _try_lock(file, "LOCK_SH", timeout)
+
+
+def _try_lock(file: IO, kind: str, timeout: float) -> bool:
     if fcntl is None:
         raise NoLocks
     deadline = time.monotonic() + timeout
     while True:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, getattr(fcntl, kind) | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
             if time.monotonic() >= deadline:
@@ -79,13 +88,6 @@ def try_lock(file: IO, timeout: float = 0.0) -> bool:
             if error.errno in WITHOUT_LOCKS:
                 raise NoLocks from None
             raise
-
-
-def try_shared_lock(file: IO) -> None:
-    """Lock the file beside others that do the same, until it is closed. Raises NoLocks."""
-    if fcntl is None:
-        raise NoLocks
-    fcntl.flock(file, fcntl.LOCK_SH)
 
 
 @contextmanager

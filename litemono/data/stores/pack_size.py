@@ -13,15 +13,15 @@ def packed_bytes(settings: Any) -> int:
     """Bytes of frames and maps in the packs that `data_path` in the groups of a training's settings names; 0 without packs."""
     groups = (getattr(settings, field.name) for field in dataclasses.fields(settings))
     paths = {Path(group.data_path) for group in groups if hasattr(group, "data_path")}
-    return sum(_size(root) for path in paths for root in _roots(path))
+    return sum(file.stat().st_size for path in paths for root in pack_roots(path) for file in frame_files(root))
 
 
-def _roots(path: Path) -> list[Path]:
-    """Several data sets give their folders with commas."""
-    return [path] if path.is_dir() else [Path(part) for part in str(path).split(",")]
+def pack_roots(path: Path) -> list[Path]:
+    """The packs of a --data_path; several data sets give their folders with commas."""
+    roots = [path] if path.is_dir() else [Path(part) for part in str(path).split(",")]
+    return [root for root in roots if packed_index.is_pack(root) or picture_index.is_picture_pack(root)]
 
 
-def _size(root: Path) -> int:
-    if not (packed_index.is_pack(root) or picture_index.is_picture_pack(root)):
-        return 0
-    return sum(path.stat().st_size for path in root.rglob("*.bin"))
+def frame_files(pack: Path) -> list[Path]:
+    """The files with its frames and maps."""
+    return sorted(pack.rglob("*.bin"))

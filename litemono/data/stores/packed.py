@@ -30,7 +30,7 @@ from litemono.data.fit import Fit
 from litemono.data.stores import packed_jpeg
 from litemono.data.stores.arrays import picture_of, read_picture
 from litemono.data.stores.drive_maps import PictureReader, pictures_file
-from litemono.data.stores.packed_index import INDEX_FILE, Camera, frames_file, read_index
+from litemono.data.stores.packed_index import Camera, frames_file, read_index
 from litemono.data.stores.shared_file import SharedFile
 from litemono.data.stores.staging import Part, Staging
 from litemono.utils.archives import DAMAGED
@@ -81,7 +81,7 @@ class PackedStore:
 
     def stage(self, flag: str) -> None:
         """Read from a copy on the node's own disk, made from the first read on; flag: the value of --stage."""
-        self._staging = Staging(self.root, list(self._parts()), self.root / INDEX_FILE, flag)
+        self._staging = Staging(self.root, list(self._parts()), flag)
 
     def _parts(self) -> Iterator[Part]:
         for folder, drive in self.index.drives.items():

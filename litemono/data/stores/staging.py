@@ -7,6 +7,8 @@
 A thread copies file by file, compares each frame with its checksum, and lets the store read from the copy from then on. Other
 processes and jobs on the node wait for the same files. Whoever ends last removes the folder; what killed processes left is
 removed by the next one. A job that is requeued to another node stages anew there. What cannot be copied is read from the share.
+
+Each start checks the folder before it touches the run folder (`check_stage`). `litemono.submit` cannot: it runs on another node.
 """
 
 from __future__ import annotations
@@ -14,17 +16,20 @@ from __future__ import annotations
 import atexit
 import contextlib
 import hashlib
+import math
 import os
 import shutil
 import stat
 import sys
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from litemono.utils.atomic_files import NoLocks, try_lock, try_shared_lock, writable
+from litemono.data.stores.pack_size import frame_files, pack_roots
+from litemono.data.stores.packed_index import INDEX_FILE, is_pack
+from litemono.utils.atomic_files import NoLocks, may_pass, try_lock, try_shared_lock
 from litemono.utils.errors import UserError, require
 
 VARIABLES = ("SLURM_TMPDIR", "TMPDIR")
@@ -63,13 +68,54 @@ def staging_folder(flag: str) -> Path:
     return Path(found)
 
 
+def check_stage(flag: str | None, data_path: Path) -> None:
+    """Before a training, on its node: UserError where --stage names no folder that has room for the packs of --data_path."""
+    if flag is not None:
+        open_folder(flag, [root for root in pack_roots(data_path) if is_pack(root)])
+
+
+def open_folder(flag: str, packs: Sequence[Path]) -> Path:
+    """The user's folder in the one that --stage names. UserError where there is none, or no room for `packs` in it."""
+    folder = staging_folder(flag)
+    base = private_folder(folder)
+    remove_unused(base, keep={content_name(pack) for pack in packs})
+    missing = sum(missing_bytes(base, pack) for pack in packs)
+    free = shutil.disk_usage(base).free
+    require(
+        missing <= free,
+        f"--stage {folder}: {free / 1e9:.2f} GB are free, and {', '.join(map(str, packs))} takes {missing / 1e9:.2f} GB; give "
+        "another folder, or leave out --stage",
+    )
+    return base
+
+
+def missing_bytes(base: Path, pack: Path) -> int:
+    """Bytes that are to be copied; 0 while another process copies, which has looked at the room itself."""
+    name = content_name(pack)
+    with open(base / f"{name}.copying", "a") as file:
+        try:
+            if not try_shared_lock(file):
+                return 0
+        except NoLocks:
+            raise UserError(
+                f"--stage {base.parent}: its file system has no locks; give a folder on the node's own disk, or leave it out"
+            ) from None
+        there = base / name
+        return sum(path.stat().st_size for path in frame_files(pack) if not (there / path.relative_to(pack)).exists())
+
+
+def content_name(pack: Path) -> str:
+    """Made of the pack's index, which has all checksums."""
+    return hashlib.sha256((pack / INDEX_FILE).read_bytes()).hexdigest()[:16]
+
+
 class Staging:
     """Copies the parts of a pack to `folder` in a thread, from `start` to `close`."""
 
-    def __init__(self, root: Path, parts: list[Part], index: Path, flag: str) -> None:
-        """index: the pack's, which has all checksums and so names its content. flag: the value of --stage."""
+    def __init__(self, root: Path, parts: list[Part], flag: str) -> None:
+        """root: of the pack. flag: the value of --stage."""
         self.root, self.parts, self._started = root, parts, False
-        self._flag, self._index = flag, index
+        self._flag = flag
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name="staging", daemon=True)
         self._users: IO | None = None
@@ -83,13 +129,10 @@ class Staging:
             if self._started:
                 return
             self._started = True
-        base = private_folder(staging_folder(self._flag))
-        name = hashlib.sha256(self._index.read_bytes()).hexdigest()[:16]
+        base, name = open_folder(self._flag, [self.root]), content_name(self.root)
         self.target, self._copying = base / name, base / f"{name}.copying"
-        remove_unused(base, keep=name)
         self._users = open(base / f"{name}.users", "a")
-        try_shared_lock(self._users)
-        self._check_space()
+        try_shared_lock(self._users, timeout=math.inf)  # what is removed at this moment takes a while
         atexit.register(self.close)
         self._thread.start()
 
@@ -113,16 +156,6 @@ class Staging:
 
     def copy_of(self, part: Part) -> Path:
         return self.target / part.path.relative_to(self.root)
-
-    def _check_space(self) -> None:
-        with self._turn() as mine:
-            needed = sum(part.bytes for part in self.parts if not self.copy_of(part).exists())
-            free = shutil.disk_usage(self.target.parent).free
-            require(
-                not mine or needed <= free,
-                f"--stage {self.target.parent.parent}: {free / 1e9:.2f} GB are free, and {self.root} takes {needed / 1e9:.2f} "
-                "GB; give another folder, or leave out --stage",
-            )
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[bool]:
@@ -182,9 +215,9 @@ def check_written(file: IO[bytes], part: Part) -> None:
 
 
 def private_folder(folder: Path) -> Path:
-    """The user's folder in a place that all users may share."""
+    """The user's folder in a place that all users may share. UserError where it cannot be made or written."""
     base = folder / f"litemono-{os.getuid()}"
-    with writable(base):
+    try:
         base.mkdir(mode=0o700, exist_ok=True)
         found = base.lstat()
         require(
@@ -192,13 +225,19 @@ def private_folder(folder: Path) -> Path:
             f"--stage {folder}: {base.name} in it belongs to another user; give another folder",
         )
         (base / ".writable").touch()
+    except OSError as error:
+        if may_pass(error):
+            raise
+        raise UserError(
+            f"--stage {folder}: {base} cannot be written ({error.strerror}); give another folder, or leave out --stage"
+        ) from None
     return base
 
 
-def remove_unused(base: Path, keep: str) -> None:
+def remove_unused(base: Path, keep: set[str]) -> None:
     """Delete copies of other packs whose processes are gone."""
     for users in base.glob("*.users"):
-        if users.stem != keep:
+        if users.stem not in keep:
             with open(users, "a") as file, contextlib.suppress(NoLocks):
                 if try_lock(file):
                     shutil.rmtree(base / users.stem, ignore_errors=True)

@@ -121,12 +121,69 @@ def test_what_a_killed_job_left_is_removed_but_not_what_another_uses(local, stag
     assert (base / "used").exists() and not (base / "dead").exists()
 
 
-def test_too_little_space_is_said_before_anything_is_copied(local, staged, monkeypatch):
+def test_too_little_space_is_said_before_anything_is_copied_and_what_is_there_counts(local, staged, pack, monkeypatch):
+    free = [10]
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(staging.shutil, "disk_usage", lambda path: usage(10, 10, 10))
-    with pytest.raises(UserError, match=r"--stage .*local: 0.00 GB are free, and .* takes 0.00 GB"):
+    monkeypatch.setattr(staging.shutil, "disk_usage", lambda path: usage(10, 10, free[0]))
+    with pytest.raises(UserError, match=r"--stage .*local: 0.00 GB are free, and .*/pack takes 0.00 GB"):
+        staging.check_stage(str(local), pack)
+    with pytest.raises(UserError, match="--stage .*local: 0.00 GB are free"):
         frames_of(staged())
     assert not copies(local)
+    free[0] = next(pack.rglob("*.bin")).stat().st_size
+    store = staged()
+    frames_of(store)
+    store._staging.wait()
+    free[0] = 0
+    staging.check_stage(str(local), pack)  # nothing is left to copy
+
+
+def test_a_copy_that_another_process_makes_takes_no_more_space(local, pack, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(staging.shutil, "disk_usage", lambda path: usage(10, 10, 0))
+    base = staging.private_folder(local)
+    with open(base / f"{staging.content_name(pack)}.copying", "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        staging.check_stage(str(local), pack)
+    with pytest.raises(UserError, match="are free"):
+        staging.check_stage(str(local), pack)
+
+
+def test_the_packs_of_all_data_sets_must_fit_together(local, pack, tmp_path, monkeypatch):
+    second = shutil.copytree(pack, tmp_path / "second")
+    (second / "packed.json").write_text((pack / "packed.json").read_text() + " ")  # another content
+    usage = namedtuple("usage", "total used free")
+    size = next(pack.rglob("*.bin")).stat().st_size
+    monkeypatch.setattr(staging.shutil, "disk_usage", lambda path: usage(10, 10, size))
+    staging.check_stage(str(local), pack)
+    with pytest.raises(UserError, match=f"{pack}, {second} takes"):
+        staging.check_stage(str(local), Path(f"{pack},{second}"))
+
+
+@pytest.mark.parametrize(
+    ("flag", "problem"),
+    [
+        (
+            "/nonexistent",
+            "--stage /nonexistent: no such folder on this node; give one on its own disk, or leave it out",
+        ),
+        ("auto", "--stage auto: neither SLURM_TMPDIR nor TMPDIR is a folder on this node"),
+        ("taken", "cannot be written (File exists); give another folder, or leave out --stage"),
+        ("/proc", "cannot be written (No such file or directory); give another folder, or leave out --stage"),
+    ],
+)
+@pytest.mark.parametrize("module", ["litemono.train", "litemono.finetune"])
+def test_a_folder_of_no_use_ends_the_command_before_there_is_a_run_folder(
+    command, pack, local, tmp_path, flag, problem, module
+):
+    (local / f"litemono-{os.getuid()}").touch()
+    flag = str(local) if flag == "taken" else flag
+    done = command(
+        module, "--data_path", pack, "--stage", flag, "--log_dir", tmp_path / "runs", "--model_name", "run",
+        env={"TMPDIR": "", "SLURM_TMPDIR": ""}
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stdout == "" and problem in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "runs").exists()
 
 
 def test_a_damaged_share_or_a_full_disk_leaves_training_on_the_share(pack, local, staged, tmp_path, capfd, monkeypatch):
