@@ -85,7 +85,9 @@ def test_a_pack_trains_to_the_same_bits_as_its_files(rooms, tmp_path, capsys):
     for data, name in ((rooms, "files"), (tmp_path / "packed", "packed")):
         outcome = invoke(main, capsys, *flags(data, tmp_path, name), "--max_steps", 2, "--combine", "roots")
         assert outcome.code == 0, outcome.err
-    ours, theirs = (torch.load(tmp_path / name / "models/last/model.pt", weights_only=True) for name in ("files", "packed"))
+    ours, theirs = (
+        torch.load(tmp_path / name / "models/last/model.pt", weights_only=True) for name in ("files", "packed")
+    )
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
