@@ -17,7 +17,7 @@ def parse_mix(text: str, sets: int) -> list[int] | None:
         return [1] * sets
     require(
         text != "pareto",
-        "--mix pareto: the multi-objective update of MiDaS is not there, because it takes the gradient of each data set by itself in "
+        "--mix pareto: the multi-objective update of MiDaS is not there: it needs the gradient of each data set by itself in "
         "every step; give --mix equal, the equal shares of its batches",
     )
     parts = text.split(",")
