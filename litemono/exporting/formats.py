@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from litemono.exporting.folded import folded
 from litemono.exporting.fused import without_reflection
 from litemono.exporting.job import Job, Runner
 from litemono.exporting.onnx_file import CHECKSUM, INSTALL, ZEROS, OnnxNetwork, with_checksum
@@ -26,10 +27,12 @@ def write_onnx(job: Job, path: Path) -> Runner:
     except ImportError as error:
         raise UserError(f"--format onnx needs {error.name}; {INSTALL}") from None
     tensorrt8 = config.compat == "tensorrt8"
+    # fp16 keeps LayerNorm as one operator: runtimes sum its squares in float32
+    network = job.fused if config.precision == "fp16" else folded(job.fused)
     axes = None if config.batch is not None else {"image": {0: "batch"}, config.output_kind: {0: "batch"}}
     with _quiet():
         torch.onnx.export(
-            without_reflection(job.fused) if tensorrt8 else job.fused,
+            without_reflection(network) if tensorrt8 else network,
             (job.example(),),
             str(path),
             dynamo=False,  # torch.export's way starts at opset 18, takes ten times as long and fixes DPT's batch
@@ -81,7 +84,7 @@ def _program(job: Job) -> torch.export.ExportedProgram:
     shapes = None if config.batch is not None else {"image": {0: torch.export.Dim("batch", min=1, max=1024)}}
     try:
         with _quiet():
-            return torch.export.export(job.fused, (job.example(),), dynamic_shapes=shapes, strict=False)
+            return torch.export.export(folded(job.fused), (job.example(),), dynamic_shapes=shapes, strict=False)
     except Exception as error:
         if config.batch is not None:
             raise

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from litemono.exporting.exported_depth import ExportedDepth
+from litemono.exporting.folded import folded
 from litemono.exporting.fused import FusedDepth
 from litemono.exporting.onnx_file import providers
 from litemono.inference import TrainedDepth, fastest_batch
@@ -142,7 +143,7 @@ def _as_onnx(trained: TrainedDepth, name: str, batch: int) -> bytes:
     try:
         with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
             warnings.simplefilter("ignore")  # tracing fixes every size, which is meant
-            fused = FusedDepth(trained, "uint8", "disparity", 1.0).eval()
+            fused = folded(FusedDepth(trained, "uint8", "disparity", 1.0))
             torch.onnx.export(fused, (example.to(trained.device),), f"{folder}/network", dynamo=False, opset_version=17)
             return Path(folder, "network").read_bytes()
     except Exception as error:  # the exporter raises many kinds
