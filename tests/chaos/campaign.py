@@ -82,7 +82,7 @@ class Campaign:
                 self.tally.sabotage[self.lane.damage(folder, self.rng) or "nothing to damage"] += 1
         self.tally.rounds += 1
         if not self.tally.faults:
-            self.judge(compare(self.expected, self.lane.contents(folder)))
+            self.compare(folder)
         if not self.tally.faults:  # else it is kept, to be looked at
             shutil.rmtree(folder)
 
@@ -130,6 +130,14 @@ class Campaign:
         if status.get("final") is True and status.get("state") != "finished":
             self.fault(f"{shot.name}: the queue would end the job, status.json says {status}", folder)
         return False
+
+    def compare(self, folder: Path) -> None:
+        try:
+            contents = self.lane.contents(folder)
+        except Exception as error:  # what is left cannot be read
+            self.fault(f"round {self.tally.rounds - 1}: {type(error).__name__}: {error}", folder)
+        else:
+            self.judge(compare(self.expected, contents))
 
     def judge(self, comparison: Comparison) -> None:
         self.tally.compared_bytes += comparison.bytes

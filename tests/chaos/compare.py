@@ -55,7 +55,10 @@ def run_contents(run: Path) -> dict[str, bytes]:
     for path in sorted((run / "models").rglob("*")):
         name = str(path.relative_to(run))
         if path.suffix == ".pth":
-            found |= tensors(torch.load(path, map_location="cpu", weights_only=True), name)
+            try:
+                found |= tensors(torch.load(path, map_location="cpu", weights_only=True), name)
+            except Exception as error:
+                raise ValueError(f"{name} cannot be read: {error}") from error
         elif path.name == "config.json":
             found[name] = repr(without(json.loads(path.read_text()), OWN)).encode()
         else:
