@@ -125,7 +125,7 @@ def choose_subjects(config: InferenceConfig, device: torch.device) -> list[str]:
 
 def measure(case: Case, subjects: list[str], device: torch.device, seconds: float) -> list[Row]:
     """Rounds in which all subjects take turns, so that a slow minute hits them all."""
-    built: dict[str, tuple[Run, float]] = {name: build(name, case, device) for name in subjects}
+    built = build_all(case, subjects, device)
     batch = images(case)
     expected = built[PUBLISHED][0](batch)
     latencies: dict[str, list[list[float]]] = {name: [] for name in subjects}
@@ -142,6 +142,22 @@ def measure(case: Case, subjects: list[str], device: torch.device, seconds: floa
         images_per_s = case.batch * statistics.median(speed[name])
         rows.append(Row(name, images_per_s, statistics.median(ratios), p50, p90, p99, first, off))
     return rows
+
+
+def build_all(case: Case, subjects: list[str], device: torch.device) -> dict[str, tuple[Run, float]]:
+    """Those that can be built; why others cannot (no code for this card, an exporter that a torch lacks) is printed."""
+    built = {PUBLISHED: build(PUBLISHED, case, device)}
+    for name in subjects:
+        if name == PUBLISHED:
+            continue
+        try:
+            built[name] = build(name, case, device)
+        except Exception as error:  # torch, Triton and ONNX Runtime raise what they like
+            reason = next(iter(str(error).strip().splitlines()), "")
+            print(
+                f"{case}: {name} cannot run here ({type(error).__name__}: {reason[:200]})", file=sys.stderr, flush=True
+            )
+    return built
 
 
 def turn(work: Callable[[], object]) -> list[float]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import networks
 from benchmarks.step_subjects import Case
-from litemono.engine.graphed_step import record_cuda_graph
+from litemono.engine.graphed_step import WARM_UP, CudaGraphs
 from litemono.engine.precision import HALF, apply_precision, autocast
 from litemono.geometry import disp_to_depth
 
@@ -118,9 +118,10 @@ def graphed(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
         with torch.no_grad(), autocast(name.split()[-1], device):
             return module(held)
 
-    for _ in range(3):
-        forward()
-    replay, output = record_cuda_graph(forward)
+    recorder = CudaGraphs(device)
+    for _ in range(WARM_UP):
+        recorder.warm_up(forward)
+    replay, output = recorder.record(forward)
 
     def run(batch: np.ndarray) -> np.ndarray:
         held.copy_(torch.from_numpy(batch))

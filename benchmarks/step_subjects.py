@@ -30,7 +30,7 @@ from litemono.data.kitti.calibration import PUBLISHED_INTRINSICS
 from litemono.data.settings import DataConfig
 from litemono.data.triplets import JITTER_HIGH, JITTER_LOW, NO_JITTER
 from litemono.engine.grad_guard import GradGuard
-from litemono.engine.graphed_step import WARM_UP, GraphedStep, optimizer_settings, record_cuda_graph
+from litemono.engine.graphed_step import WARM_UP, CudaGraphs, GraphedStep, optimizer_settings
 from litemono.engine.precision import apply_precision, autocast
 from litemono.engine.settings import OptimConfig, Precision
 from litemono.engine.step import Numbers, TaskModule, train_step, update
@@ -159,7 +159,7 @@ def ours(inputs: Inputs, name: str) -> Subject:
     options = {"device": device, "precision": precision, "accumulate": 1, "spike_factor": spike_factor}
     take_step = partial(train_step, module, optimizers, guard=guard, **options)
     if graphed:
-        take_step = GraphedStep(take_step, guard, device, record_cuda_graph)
+        take_step = GraphedStep(take_step, guard, device, CudaGraphs(device))
 
     def step() -> Tensor:
         return take_step(inputs.batch).numbers

@@ -54,9 +54,12 @@ class StepBenchmarkConfig:
     """Of our step: fp32, tf32, fp16, bf16. Default: those the GPU has; fp32 bf16 on a CPU. The published step is float32
     always, with torch's defaults, by which a GPU may use TF32 in convolutions but not in matrix products."""
     compile: bool = False
-    """Our step also with --compile; on a GPU, in its default precision, also with every part of --compile_parts."""
+    """Our step also with --compile; on a GPU in its default precision alone, and there also with every part of
+    --compile_parts."""
     cuda_graph: bool = False
-    """Our step also with --cuda_graph."""
+    """Our step also with --cuda_graph, in the GPU's default precision."""
+    default_precision: bool = False
+    """Of our step, that precision alone which training chooses on this device."""
     repeats: int = 5
     """Rounds of timing, in which all subjects take turns."""
     memory_limit: float | None = None
@@ -119,6 +122,9 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def list_precisions(config: StepBenchmarkConfig, device: torch.device) -> list[Precision]:
     """Those asked for, in the usual order; UserError for what the device cannot do. Otherwise those it can."""
+    if config.default_precision:
+        require(config.precision is None, "--default_precision: give it or --precision, not both")
+        return [choose_precision(None, device)]
     if config.precision:
         for name in config.precision:
             choose_precision(name, device)
@@ -127,12 +133,19 @@ def list_precisions(config: StepBenchmarkConfig, device: torch.device) -> list[P
 
 
 def list_ours(config: StepBenchmarkConfig, device: torch.device) -> list[str]:
-    """Names of our step in each precision, plain, compiled and recorded as far as asked for."""
-    compiled = ("", COMPILED) if config.compile else ("",)
-    graphed = ("", GRAPHED) if config.cuda_graph else ("",)
-    precisions = list_precisions(config, device)
-    names = ["".join(name) for name in itertools.product(precisions, compiled, graphed)]
-    if config.compile and device.type == "cuda" and (default := choose_precision(None, device)) in precisions:
+    """Names of our step in each precision, plain, compiled and recorded as far as asked for.
+
+    On a GPU a recorded step keeps the memory of a whole step, and compiling takes most of a run's time, so only the default
+    precision has these.
+    """
+    precisions, default = list_precisions(config, device), choose_precision(None, device)
+    names = []
+    for name in precisions:
+        varied = device.type == "cpu" or name == default
+        compiled = ("", COMPILED) if config.compile and varied else ("",)
+        graphed = ("", GRAPHED) if config.cuda_graph and varied else ("",)
+        names += ["".join(parts) for parts in itertools.product([name], compiled, graphed)]
+    if config.compile and device.type == "cuda" and default in precisions:
         names.append(default + COMPILED + WHOLLY)
     return names
 

@@ -6,9 +6,18 @@ import importlib.util
 import sys
 import textwrap
 
-# Not part of common images with torch; the rest comes with torch and timm. tyro needs docstring_parser and typeguard,
-# submitit cloudpickle.
+# What the parts import, by module. torch brings jinja2 and typing_extensions; tyro needs docstring_parser and typeguard,
+# submitit cloudpickle, rich the two of markdown and pygments, hypothesis sortedcontainers.
 PACKAGES = {
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "numpy": "numpy",
+    "PIL": "pillow",
+    "matplotlib": "matplotlib",
+    "skimage": "scikit-image",
+    "safetensors": "safetensors",
+    "huggingface_hub": "huggingface_hub",
+    "google.protobuf": "protobuf",
     "tyro": "tyro",
     "docstring_parser": "docstring-parser",
     "typeguard": "typeguard",
@@ -17,16 +26,28 @@ PACKAGES = {
     "tensorboardX": "tensorboardX",
     "timm": "timm",
     "rich": "rich",
+    "markdown_it": "markdown-it-py",
+    "mdurl": "mdurl",
+    "pygments": "pygments",
     "cv2": "opencv-python-headless",
     "requests": "requests",
+    "urllib3": "urllib3",
     "pytest": "pytest",
     "hypothesis": "hypothesis",
+    "sortedcontainers": "sortedcontainers",
 }
 
 
 def missing_packages() -> list[str]:
     """Names, as pip has them, of packages that this Python lacks."""
-    return [name for module, name in PACKAGES.items() if importlib.util.find_spec(module) is None]
+    return [name for module, name in PACKAGES.items() if not installed(module)]
+
+
+def installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package around it is absent
+        return False
 
 
 def how_to_carry(names: list[str]) -> str:

@@ -52,7 +52,13 @@ def measure(config: DataWaitConfig) -> int:
             raise UserError(f"{config.out}: the training wrote no profile, see log.txt in its run folder")
         limit = next((line.removeprefix("Limit: ") for line in lines if line.startswith("Limit: ")), "")
         rows.append(
-            {"threads": threads, "images_per_s": float(speed[1]), "waiting": float(waiting[1]) / 100, "limit": limit}
+            {
+                "threads": threads,
+                "images_per_s": float(speed[1]),
+                "waiting": float(waiting[1]) / 100,
+                "limit": limit,
+                "profile": lines,
+            }
         )
         content = {"processes": config.processes, "small": config.small, "rows": rows}
         write_atomically(config.out / "data_wait.json", (json.dumps(content, indent=1) + "\n").encode())

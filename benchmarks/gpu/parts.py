@@ -20,6 +20,8 @@ class Session:
     small: bool
     out: Path
     """Folder of the results; parts keep their own files in subfolders named after them."""
+    gpu: str = ""
+    """Name of the card."""
 
     def module(self, name: str, *flags: object) -> tuple[str, ...]:
         """`python -m NAME FLAGS...`"""
@@ -39,6 +41,8 @@ class Part:
     cards: int = 1
     small: bool = True
     """Part of a trial with --small; others would repeat what an earlier part runs there."""
+    tells: bool = False
+    """The last line that it prints belongs in the summary, also where it passed."""
 
 
 def correctness(s: Session) -> list[tuple[str, ...]]:
@@ -46,7 +50,7 @@ def correctness(s: Session) -> list[tuple[str, ...]]:
     files += ["tests/data/test_resample.py", "tests/tasks/test_goldens_on_device.py"]
     if s.small:
         return [(*PYTEST, "tests/tasks/test_goldens_on_device.py", "-k", "tiny or motion or photometric")]
-    return [(*PYTEST, *files, "tests/networks/test_relative_networks.py")]
+    return [(*PYTEST, "-rs", *files, "tests/networks/test_relative_networks.py")]
 
 
 def resume(s: Session) -> list[tuple[str, ...]]:
@@ -54,21 +58,15 @@ def resume(s: Session) -> list[tuple[str, ...]]:
 
 
 def step(
-    s: Session,
-    models: tuple[str, ...],
-    sizes: tuple[str, ...],
-    batches: tuple[int, ...],
-    name: str,
-    compile_too: bool = False,
+    s: Session, models: tuple[str, ...], sizes: tuple[str, ...], batches: tuple[int, ...], name: str, *more: str
 ) -> list[tuple[str, ...]]:
-    """One run of benchmarks.train_step."""
+    """One run of benchmarks.train_step; more: flags for a card."""
     flags: list[object] = ["--device", s.device, "--model", *models]
     if s.small:
         flags += ["--size", "96x64", "--batch", 1, "--precision", "fp32", "--repeats", 1]
     else:
         flags += ["--size", *sizes, "--batch", *batches, "--repeats", 3]
-    if s.device == "cuda":
-        flags += ["--cuda_graph", *(["--compile"] if compile_too else [])]
+    flags += more if s.device == "cuda" else ()
     return [
         s.module("benchmarks.train_step", *flags, "--json", s.out / f"{name}.json", "--plot", s.out / f"{name}.png")
     ]
@@ -79,19 +77,24 @@ MODELS = ("lite-mono", "lite-mono-small", "lite-mono-tiny", "lite-mono-8m")
 
 def first_step(s: Session) -> list[tuple[str, ...]]:
     model = ("lite-mono-tiny",) if s.small else MODELS[:1]
-    return step(s, model, ("640x192",), (12,), "step", compile_too=True)
+    return step(s, model, ("640x192",), (12,), "step", "--cuda_graph")
+
+
+def step_compiled(s: Session) -> list[tuple[str, ...]]:
+    """Compiling takes minutes, so it has a part of its own."""
+    return step(s, MODELS[:1], ("640x192",), (12,), "step-compiled", "--cuda_graph", "--compile", "--default_precision")
 
 
 def step_batches(s: Session) -> list[tuple[str, ...]]:
-    return step(s, MODELS[:1], ("640x192",), (1, 48), "step-batches")
+    return step(s, MODELS[:1], ("640x192",), (1, 48), "step-batches", "--cuda_graph")
 
 
 def step_models(s: Session) -> list[tuple[str, ...]]:
-    return step(s, MODELS[1:], ("640x192",), (12,), "step-models")
+    return step(s, MODELS[1:], ("640x192",), (12,), "step-models", "--cuda_graph")
 
 
 def step_large(s: Session) -> list[tuple[str, ...]]:
-    return step(s, MODELS[:1], ("1024x320",), (12,), "step-large")
+    return step(s, MODELS[:1], ("1024x320",), (12,), "step-large", "--cuda_graph")
 
 
 def data(s: Session) -> list[tuple[str, ...]]:
@@ -106,7 +109,9 @@ def learning(s: Session) -> list[tuple[str, ...]]:
 
 
 def inference(s: Session) -> list[tuple[str, ...]]:
-    flags = ["--model", "lite-mono-tiny", "--size", "96x64", "--batch", 1, "--seconds", 0.2] if s.small else []
+    flags = ["--model", "lite-mono", "--batch", 1, 16, "--seconds", 2]
+    if s.small:
+        flags = ["--model", "lite-mono-tiny", "--size", "96x64", "--batch", 1, "--seconds", 0.2]
     return [s.module("benchmarks.inference", "--device", s.device, *flags, "--json", s.out / "inference.json")]
 
 
@@ -120,9 +125,12 @@ def small(s: Session) -> tuple[str, ...]:
 
 
 PARTS = (
-    Part("correctness", "Are the recorded numbers the card's, and does no step wait for it?", correctness, 8),
-    Part("resume", "Does an interrupted run resume exactly on the card?", resume, 4),
-    Part("step", "How fast is a step, against what, and in what memory?", first_step, 8, free_gb=12),
+    Part(
+        "correctness", "Are the recorded numbers the card's, and does no step wait for it?", correctness, 8, tells=True
+    ),
+    Part("resume", "Does an interrupted run resume exactly on the card?", resume, 4, tells=True),
+    Part("step", "How fast is a step, against what, and in what memory?", first_step, 7, free_gb=12),
+    Part("step-compiled", "And compiled?", step_compiled, 8, free_gb=12, small=False),
     Part("data", "Does the loader keep up with the card, and where does a step's time go?", data, 6, free_gb=6),
     Part("inference", "How fast is prediction?", inference, 6, free_gb=4),
     Part("learning", "Does the fast training learn the same?", learning, 8, free_gb=4),

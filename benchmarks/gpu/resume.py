@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,6 +55,7 @@ def compare(config: ResumeConfig) -> int:
     world = write_world(config.out / "world", config.height, config.width)
     runs = {"undisturbed": (STEPS,), "interrupted": (STEPS // 2, STEPS)}
     for name, ends in runs.items():
+        shutil.rmtree(config.out / name, ignore_errors=True)  # a run that is finished would not be trained again
         for end in ends:
             if train(training(config, world, name, end)) != cli.FINISHED:
                 raise UserError(f"{config.out}/{name}: the training ended early, see its log.txt")

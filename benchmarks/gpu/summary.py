@@ -13,16 +13,24 @@ from litemono.utils.atomic_files import write_atomically
 def write_summary(out: Path, results: Sequence[Path]) -> None:
     """Write OUT/summary.md from the result files that exist."""
     found = [json.loads(path.read_text()) for path in results if path.is_file()]
-    machine = found[-1]["machine"]
+    if not found:
+        return
+    machine = max(found, key=lambda result: result["machine"]["date"])["machine"]
     lines = ["# What this card showed" if machine["device"] == "cuda" else "# A trial run on a processor", ""]
-    lines += [f"{describe(machine)}; commit {found[-1]['commit']}.", ""]
+    commits = dict.fromkeys(result["commit"] for result in found)
+    lines += [f"{describe(machine)}; commit {', '.join(map(str, commits))}.", ""]
     lines += ["| part | question | outcome | seconds |", "|---|---|---|---|"]
     for result in found:
         why = f": {result['why']}" if result["why"] else ""
         lines.append(f"| {result['part']} | {result['question']} | {result['status']}{why} | {result['seconds']:.0f} |")
-    for name in ("step", "step-batches", "step-models", "step-large"):
+        if result["others"]:
+            lines.append(
+                f"| | other processes on the card: {'; '.join(result['others'])} | timings not to be trusted | |"
+            )
+    for name in ("step", "step-compiled", "step-batches", "step-models", "step-large"):
         lines += steps_of(out / f"{name}.json")
-    lines += data_wait(out / "data/data_wait.json") + learning_of(out / "learning.json")
+    lines += data_wait(out / "data/data_wait.json", "Data") + data_wait(out / "ddp/data_wait.json", "Two cards")
+    lines += inference_of(out / "inference.json") + learning_of(out / "learning.json")
     write_atomically(out / "summary.md", ("\n".join(lines) + "\n").encode())
 
 
@@ -63,13 +71,26 @@ def sentence(target: dict[str, Any]) -> str:
     return f"{target['precision']}: {target['what']} {target['value']:.2f} (target {target['limit']:g}: {met})"
 
 
-def data_wait(path: Path) -> list[str]:
+def data_wait(path: Path, title: str) -> list[str]:
+    """Waiting for data with each number of threads, and the last run's profile."""
     rows = read(path).get("rows", [])
     if not rows:
         return []
-    lines = ["", "## Data", "", "| loader threads | img/s | waiting for data | limit |", "|---|---|---|---|"]
+    lines = ["", f"## {title}", "", "| loader threads | img/s | waiting for data | limit |", "|---|---|---|---|"]
     cells = ((row["threads"], f"{row['images_per_s']:.4g}", f"{row['waiting']:.1%}", row["limit"]) for row in rows)
-    return lines + [table_row(row) for row in cells]
+    profile = [f"- {sentence}" for sentence in rows[-1]["profile"]]
+    return [*lines, *(table_row(row) for row in cells), "", *profile]
+
+
+def inference_of(path: Path) -> list[str]:
+    lines = []
+    for case in read(path).get("cases", []):
+        lines += ["", f"## Prediction: {case['model']} {case['width']}x{case['height']}, batch {case['batch']}", ""]
+        lines += ["| way | img/s | in terms of the published loop | p50 ms | off |", "|---|---|---|---|---|"]
+        for row in case["rows"]:
+            speed, ratio = f"{row['images_per_s']:.4g}", f"{row['ratio']:.2f}"
+            lines.append(table_row((row["subject"], speed, ratio, f"{row['p50_ms']:.2f}", f"{row['off']:.1e}")))
+    return lines
 
 
 def learning_of(path: Path) -> list[str]:

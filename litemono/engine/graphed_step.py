@@ -14,7 +14,7 @@ that are written in place:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -24,8 +24,6 @@ from litemono.engine.task import Batch
 from litemono.utils.errors import require
 
 Output = TypeVar("Output")
-Record = Callable[[Callable[[], Output]], tuple[Callable[[], object], Output]]
-"""Records a function without computing anything: (replay, the output that each replay overwrites)."""
 
 WARM_UP = 3
 """Plain steps before the recording: optimisers create their moments, cuDNN and Triton choose their kernels."""
@@ -42,6 +40,42 @@ def optimizer_settings(device: torch.device) -> dict[str, Any]:
     return {"lr": torch.zeros((), device=device), "capturable": device.type == "cuda"}
 
 
+class Recorder(Protocol):
+    """What turns a function into a recording."""
+
+    def warm_up(self, function: Callable[[], Output]) -> Output:
+        """Compute function() where it will be recorded."""
+
+    def record(self, function: Callable[[], Output]) -> tuple[Callable[[], object], Output]:
+        """Without computing anything: (replay, the output that each replay overwrites)."""
+
+
+class CudaGraphs:
+    """`Recorder` by torch.cuda.graph.
+
+    Warm-up and recording share a stream of their own: autograd runs a tensor's gradient on the stream on which the tensor
+    was first used, and work on the default stream cannot be recorded.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._stream = device, torch.cuda.Stream(device)
+
+    def warm_up(self, function: Callable[[], Output]) -> Output:
+        current = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(current)
+        with torch.cuda.stream(self._stream):
+            output = function()
+        current.wait_stream(self._stream)
+        return output
+
+    def record(self, function: Callable[[], Output]) -> tuple[Callable[[], object], Output]:
+        """The loader's threads may allocate pinned memory meanwhile, which a recording in the default mode does not survive."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            output = function()
+        return graph.replay, output
+
+
 class GraphedStep:
     """A training step of one batch: plain at first, then recorded, then replayed. Results are valid until the next call.
 
@@ -49,10 +83,10 @@ class GraphedStep:
     """
 
     def __init__(
-        self, step: Callable[[Batch], StepResult], guard: GradGuard, device: torch.device, record: Record
+        self, step: Callable[[Batch], StepResult], guard: GradGuard, device: torch.device, recorder: Recorder
     ) -> None:
-        """step: engine.step.train_step with all but the batch given; record: `record_cuda_graph`."""
-        self._step, self._guard, self._device, self._record = step, guard, device, record
+        """step: engine.step.train_step with all but the batch given; recorder: `CudaGraphs`."""
+        self._step, self._guard, self._device, self._recorder = step, guard, device, recorder
         guard.state = GradGuardState(*(number.clone() for number in guard.state))  # no two share their memory
         self._batch: Batch | None = None
         self._calls = 0
@@ -64,9 +98,9 @@ class GraphedStep:
         self._fill(batch)
         if self._calls < WARM_UP:
             self._calls += 1
-            return self._step_in_place()
+            return self._recorder.warm_up(self._step_in_place)
         if self._replay is None:
-            self._replay, self._result = self._record(self._step_in_place)
+            self._replay, self._result = self._recorder.record(self._step_in_place)
         self._replay()
         assert self._result is not None
         return self._result
@@ -85,11 +119,3 @@ class GraphedStep:
             mine.copy_(new)
         self._guard.state = state
         return result
-
-
-def record_cuda_graph(function: Callable[[], Output]) -> tuple[Callable[[], object], Output]:
-    """`Record` by torch.cuda.graph, on a stream of its own."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        output = function()
-    return graph.replay, output

@@ -17,7 +17,7 @@ from litemono.engine import attempts, checkpoint, early_stop, resume
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.distributed import Processes, parallelise
 from litemono.engine.grad_guard import GradGuard
-from litemono.engine.graphed_step import GraphedStep, check_graph, optimizer_settings, record_cuda_graph
+from litemono.engine.graphed_step import CudaGraphs, GraphedStep, check_graph, optimizer_settings
 from litemono.engine.node_health import node_name
 from litemono.engine.precision import apply_precision, choose_precision, slow_precision
 from litemono.engine.reporter import Reporter
@@ -260,7 +260,8 @@ def step_of(t: Training) -> Callable[[Batch], StepResult]:
         clip_norm=optim.clip_norm,
         clip_value=optim.clip_value,
     )
-    return GraphedStep(step, t.guard, t.processes.device, record_cuda_graph) if optim.cuda_graph else step
+    device = t.processes.device
+    return GraphedStep(step, t.guard, device, CudaGraphs(device)) if optim.cuda_graph else step
 
 
 def begin_report(t: Training) -> None:

@@ -11,7 +11,7 @@ import torch
 from test_step import Bench, batch, untrained  # noqa: F401 - a fixture
 from test_train import scalars, settings
 
-from litemono.engine.graphed_step import GraphedStep, optimizer_settings, record_cuda_graph
+from litemono.engine.graphed_step import CudaGraphs, GraphedStep, optimizer_settings
 from litemono.engine.precision import apply_precision, choose_precision
 from litemono.engine.step import seed_step, train_step
 from litemono.train import train
@@ -69,7 +69,7 @@ def test_a_recorded_step_is_the_plain_one(untrained):  # noqa: F811 - the fixtur
         options = {"device": GPU, "precision": "fp32", "accumulate": 1, "spike_factor": 100.0}
         step = partial(train_step, bench.model, bench.optimizers, guard=bench.guard, **options)
         if recorded:
-            step = GraphedStep(step, bench.guard, GPU, record_cuda_graph)
+            step = GraphedStep(step, bench.guard, GPU, CudaGraphs(GPU))
         losses = []
         for number in range(10):
             for optimizer in bench.optimizers:

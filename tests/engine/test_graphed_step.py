@@ -23,15 +23,20 @@ from litemono.utils.errors import UserError
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def run_again(function: Callable[[], StepResult]) -> tuple[Callable[[], None], StepResult]:
+class RunAgain:
     """Stands for the recording: a replay computes the function again, on the same tensors."""
-    output = StepResult(None, (), torch.empty(0))
 
-    def replay() -> None:
-        new = function()
-        output.shown, output.part_names, output.numbers = new.shown, new.part_names, new.numbers
+    def warm_up(self, function: Callable[[], StepResult]) -> StepResult:
+        return function()
 
-    return replay, output
+    def record(self, function: Callable[[], StepResult]) -> tuple[Callable[[], None], StepResult]:
+        output = StepResult(None, (), torch.empty(0))
+
+        def replay() -> None:
+            new = function()
+            output.shown, output.part_names, output.numbers = new.shown, new.part_names, new.numbers
+
+        return replay, output
 
 
 def steps(bench: Bench, recorded: bool, count: int) -> list[list[float]]:
@@ -44,7 +49,7 @@ def steps(bench: Bench, recorded: bool, count: int) -> list[list[float]]:
         ]
     step = partial(train_step, bench.model, bench.optimizers, guard=bench.guard, **options)
     if recorded:
-        step = GraphedStep(step, bench.guard, bench.device, run_again)
+        step = GraphedStep(step, bench.guard, bench.device, RunAgain())
     found = []
     for number in range(count):
         for optimizer in bench.optimizers:
@@ -105,13 +110,14 @@ def test_a_recorded_step_neither_copies_from_the_host_nor_asks_for_a_number(untr
             assert "lift_fresh" not in function.__name__, "a constant that is copied to the device"
             return function(*arguments, **(options or {}))
 
-    def record(function):
-        with NothingOfTheHost():
-            return (lambda: None), function()
+    class Recorder(RunAgain):
+        def record(self, function):
+            with NothingOfTheHost():
+                return (lambda: None), function()
 
     options = {"device": meta, "precision": "fp32", "accumulate": 2, "spike_factor": 100.0}
     step = partial(train_step, bench.model, [Recorded(), Recorded()], guard=bench.guard, **options)
-    graphed = GraphedStep(step, bench.guard, meta, record)
+    graphed = GraphedStep(step, bench.guard, meta, Recorder())
     for _ in range(WARM_UP + 2):
         result = graphed(batch())
     assert result.numbers.shape == (6 + 3,)
