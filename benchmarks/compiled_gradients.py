@@ -27,9 +27,9 @@ from benchmarks.step_subjects import Case, Inputs
 from benchmarks.train_step import parse_size
 from litemono.data.augment import Views
 from litemono.engine.precision import apply_precision
-from litemono.tasks.compiled_networks import compile_networks
-from litemono.tasks.monodepth import Monodepth
-from litemono.tasks.monodepth_model import DepthPoseModel
+from litemono.tasks.monodepth.compiled_networks import compile_networks
+from litemono.tasks.monodepth.model import DepthPoseModel
+from litemono.tasks.monodepth.task import Monodepth
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device

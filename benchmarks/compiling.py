@@ -23,8 +23,8 @@ from benchmarks.step_subjects import Case, Inputs
 from benchmarks.train_step import parse_size
 from litemono.engine.precision import apply_precision, choose_precision
 from litemono.engine.settings import Precision
-from litemono.tasks.monodepth import Monodepth
-from litemono.tasks.monodepth_settings import CompiledPart
+from litemono.tasks.monodepth.settings import CompiledPart
+from litemono.tasks.monodepth.task import Monodepth
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.compiling import CACHE
