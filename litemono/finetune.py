@@ -19,8 +19,8 @@ def finetune(config: FinetuneConfig) -> int:
     """
     check(config)
     check_stage(config.data.stage, config.data.data_path)
-    if config.recipe:
-        print(f"--recipe {config.recipe} with the flags given:\n{to_json(config)}", end="", file=sys.stderr)
+    if recipe := config.defaults_from.recipe:
+        print(f"--recipe {recipe} with the flags given:\n{to_json(config)}", end="", file=sys.stderr)
     # torch is imported after the flags are right, so that a wrong one is answered at once
     from litemono.engine.loop import run
     from litemono.tasks.supervised.task import SupervisedDepth

@@ -231,18 +231,21 @@ def test_a_recipe_sets_everything_and_flags_come_first(world, tmp_path, capsys):
     done = invoke(main, capsys, *arguments)
     assert done.code == 0 and '"clip_value": 0.5' in done.err
     config = json.loads((tmp_path / "run/config.json").read_text())
-    assert (config["recipe"], config["loss"]["loss"], config["optim"]["lr"]) == (
+    assert (config["defaults_from"]["recipe"], config["loss"]["loss"], config["optim"]["lr"]) == (
         "dpt-kitti",
         "silog-eigen",
         [1e-5, 1e-4],
     )
     assert (config["model"]["model"], config["optim"]["batch_size"]) == ("dpt-tiny", 4)
+    old = {name: group for name, group in config.items() if name != "defaults_from"}
+    (tmp_path / "run/config.json").write_text(json.dumps(old | {"recipe": "dpt-kitti"}))  # as it was written before
+    again = invoke(main, capsys, *arguments)
+    assert again.code == 0 and "resumed at step 1" in again.out
 
 
 def test_every_recipe_is_a_training_that_its_check_accepts(world):
     assert list(RECIPES) == list(get_args(RecipeName))
-    for name, recipe in RECIPES.items():
-        assert recipe.recipe == name
+    for recipe in RECIPES.values():
         check(replace(recipe, data=replace(recipe.data, data_path=world)))
 
 

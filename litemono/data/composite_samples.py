@@ -41,6 +41,8 @@ class CompositeBatch(NamedTuple):
 class CompositeSamples:
     """Samples of a store."""
 
+    lossy = ""
+
     def __init__(
         self, store: CompositeStore, lines: Sequence[SplitLine], seed: int = 0, training: bool = False
     ) -> None:

@@ -91,6 +91,10 @@ class MixedSamples:
     def lines(self) -> list[SplitLine]:
         return [line for samples in self.sets for line in samples.lines]
 
+    @property
+    def lossy(self) -> str:
+        return ", ".join(samples.store.lossy for samples in self.sets if samples.store.lossy)
+
     def batch(self, keys: Sequence[Key], pin: bool = False) -> DepthBatch:
         """The samples of `keys`, (epoch, place), read straight into the batch's memory; pin: in pages a GPU copies from.
 

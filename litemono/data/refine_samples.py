@@ -59,6 +59,10 @@ class RefineSamples:
     def __len__(self) -> int:
         return len(self.lines)
 
+    @property
+    def lossy(self) -> str:
+        return self.store.lossy
+
     def batch(self, keys: Sequence[Key], pin: bool = False) -> RefineBatch:
         """The samples of `keys`, (epoch, place), read straight into the batch's memory; pin: in pages a GPU copies from."""
         base = self.depth.batch(keys, pin)

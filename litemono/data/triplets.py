@@ -79,6 +79,10 @@ class TripletDataset:
     def __len__(self) -> int:
         return len(self.lines)
 
+    @property
+    def lossy(self) -> str:
+        return self.store.lossy
+
     def __getitem__(self, key: Key) -> Batch:
         """One sample: a batch's entry without its first dimension."""
         return Batch(*(tensor[0] for tensor in self.batch([key])))

@@ -9,7 +9,7 @@
     drop path, noise in the loss           nothing to restore: functions of (seed, step, rank)
     learning rates                         nothing to restore: functions of the epochs trained
     TensorBoard curves                     cut back to the checkpoint's step (tensorboard.py)
-    lists of samples                       must be the same (fingerprints), else UserError
+    lists of samples, lossy compression    must be the same (fingerprints), else UserError
     flags in MAY_CHANGE                    may differ: they change where and how fast, not what is trained
     every other flag                       must be the same (config.json), else UserError
 
@@ -50,6 +50,7 @@ MAY_CHANGE = {
     *("num_epochs", "max_steps", "max_val_steps", "max_bad_steps", "spike_factor"),
     *("stop_early", "first_rung", "reduction_factor"),
     "tracker",
+    "recipe",  # chooses defaults; the settings themselves are compared
     # what is written, and where
     *(
         "checkpoint_minutes",
@@ -133,7 +134,6 @@ def differences(saved: str, config: TrainingConfig) -> list[str]:
     return [
         f"--{name} was {str(then.get(group, {}).get(name))[:100]}, is {value}"
         for group, values in now.items()
-        if isinstance(values, dict)  # what is in no group, a recipe's name, only chooses defaults
         for name, value in values.items()
         if (name not in MAY_CHANGE or name in fixed) and then.get(group, {}).get(name, value) != value
     ]
@@ -196,7 +196,7 @@ def restore(training: Resumable, state: dict[str, Any]) -> None:
         if not isinstance(then, str) or then != now:
             verb = "trained" if name == "data" else "validated"
             raise UserError(
-                f"{folder} was {verb} on another list of samples ({str(then)[:100]!r}, now {now}): restore the split and the "
+                f"{folder} was {verb} on other samples ({str(then)[:100]!r}, now {now}): restore the split and the "
                 "frames to resume, or use another --model_name"
             )
     try:

@@ -98,8 +98,8 @@ class Mlflow:
             self.client.create_experiment(project)
         experiment = self.client.get_experiment_by_name(project)
         self.run_id = self.client.create_run(experiment.experiment_id, run_name=str(config.folder)).info.run_id
-        groups = {name: group for name, group in json.loads(to_json(config)).items() if isinstance(group, dict)}
-        flags = [Param(flag, str(value)[:500]) for group in groups.values() for flag, value in group.items()]
+        groups = json.loads(to_json(config)).values()
+        flags = [Param(flag, str(value)[:500]) for group in groups for flag, value in group.items()]
         self.client.log_batch(self.run_id, params=flags)
 
     def log(self, values: dict[str, float], step: int) -> None:

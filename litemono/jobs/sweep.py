@@ -11,7 +11,10 @@ from litemono.engine.settings import TrainingConfig
 from litemono.utils import cli
 from litemono.utils.errors import UserError
 
-NOT_SWEPT = {"log_dir", "model_name", "stop_early"}  # they name the run folders, or compare them
+NOT_SWEPT = {
+    *("log_dir", "model_name", "stop_early"),  # they name the run folders, or compare them
+    "recipe",  # chooses the defaults of the other flags before they are read
+}
 
 
 def expand(config: TrainingConfig, sweep: Sequence[str]) -> list[TrainingConfig]:
@@ -52,8 +55,7 @@ def parse(entry: str, flags: Mapping[str, object]) -> tuple[str, list[str]]:
 def flag_types(settings: type[TrainingConfig]) -> dict[str, object]:
     """Every flag of a training command and its type."""
     hints = typing.get_type_hints(settings)
-    kinds = (hints[field.name] for field in dataclasses.fields(settings))
-    groups = [kind for kind in kinds if dataclasses.is_dataclass(kind)]
+    groups = [hints[field.name] for field in dataclasses.fields(settings)]
     return {name: kind for group in groups for name, kind in typing.get_type_hints(group).items()}
 
 

@@ -32,6 +32,10 @@ class Samples(BatchSource, Protocol):
     @property
     def lines(self) -> Sequence[SplitLine]: ...
 
+    @property
+    def lossy(self) -> str:
+        """How frames were compressed, where that changed their pixels (stores/base.py)."""
+
     def __len__(self) -> int: ...
 
 
@@ -74,13 +78,14 @@ def _task_data(
         train_samples=train_samples,
         val=Loader(val, val_order, data.threads, processes.device),
         val_samples=len(val),
-        fingerprints={"data": fingerprint(train.lines), "validation_data": fingerprint(val.lines)},
+        fingerprints={"data": fingerprint(train), "validation_data": fingerprint(val)},
     )
 
 
-def fingerprint(lines: Sequence[SplitLine]) -> str:
-    """Of a list of samples."""
-    return f"{len(lines)} samples, crc {zlib.crc32(repr(lines).encode()):08x}"
+def fingerprint(samples: Samples) -> str:
+    """Of a list of samples and what compression did to their pixels."""
+    listed = f"{len(samples.lines)} samples, crc {zlib.crc32(repr(samples.lines).encode()):08x}"
+    return f"{listed}, {samples.lossy}" if samples.lossy else listed
 
 
 def parameter_groups(parts: Mapping[str, nn.Module | None], config: TrainingConfig) -> list[ParameterGroup]:

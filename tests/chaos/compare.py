@@ -101,8 +101,6 @@ def curves(folder: Path) -> dict[str, bytes]:
 def without(settings: dict[str, Any], names: set[str]) -> dict[str, Any]:
     return {
         group: {name: value for name, value in values.items() if name not in names}
-        if isinstance(values, dict)
-        else values
         for group, values in settings.items()
     }
 

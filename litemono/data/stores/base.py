@@ -17,6 +17,10 @@ class FrameStore(Protocol):
     root: Path  # calibration, scans, depth and masks lie below it in the data set's layout
 
     @property
+    def lossy(self) -> str:
+        """How frames were compressed, where that changed their pixels; else ""."""
+
+    @property
     def dataset(self) -> Dataset: ...
 
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:

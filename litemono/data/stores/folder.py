@@ -65,6 +65,8 @@ def resized(image: Image.Image, height: int, width: int) -> np.ndarray:
 class FolderStore:
     """A data set's images on disk, in the layout that the data set gives."""
 
+    lossy = ""
+
     def __init__(self, dataset: Dataset, root: Path, png: bool) -> None:
         self.dataset, self.root = dataset, Path(root)
         self.layout = dataset.layout(self.root, png)
@@ -142,7 +144,7 @@ class FolderStore:
 class ResizedStore:
     """A FolderStore's frames at one size; everything but the images is the store's own."""
 
-    holds_originals = True
+    holds_originals, lossy = True, ""
 
     def __init__(self, store: FolderStore, height: int, width: int) -> None:
         self.store, self.height, self.width = store, height, width

@@ -79,6 +79,10 @@ class PackedStore:
             for side, camera in drive.cameras.items():
                 self._add_camera(folder, side, camera)
 
+    @property
+    def lossy(self) -> str:
+        return "" if self.index.jpeg is None else f"JPEGs of quality {self.index.jpeg}"
+
     def stage(self, flag: str) -> None:
         """Read from a copy on the node's own disk, made from the first read on; flag: the value of --stage."""
         self._staging = Staging(self.root, list(self._parts()), flag)

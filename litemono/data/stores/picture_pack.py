@@ -36,7 +36,7 @@ class PackedMap(NamedTuple):
 class PicturePack:
     """Pictures of a folder made by `litemono.prepare pack`, at the size they were packed at. Threads share it."""
 
-    holds_originals = False
+    holds_originals, lossy = False, ""
     fit: FitName = "stretch"
 
     def __init__(self, dataset: Dataset, root: Path) -> None:

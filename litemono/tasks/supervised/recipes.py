@@ -7,20 +7,22 @@ fit a GPU: --accumulate, which changes nothing but BatchNorm.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from litemono.data.depth_settings import DepthDataConfig
 from litemono.engine.settings import OptimConfig
 from litemono.tasks.supervised.settings import (
     DepthModelConfig,
     FinetuneConfig,
+    RecipeConfig,
+    RecipeName,
     SupervisedLossConfig,
 )
 from litemono.utils.flags import value_in
 
-RECIPES = {
+RECIPES: dict[RecipeName, FinetuneConfig] = {
     # Vision Transformers for Dense Prediction (ICCV 2021), fine-tuned on KITTI without gradient matching.
     "dpt-kitti": FinetuneConfig(
-        recipe="dpt-kitti",
         optim=OptimConfig(batch_size=16, num_epochs=20, schedule="constant", lr=(1e-5, 1e-4), clip_value=0.5),
         data=DepthDataConfig(augment="dpt"),
         model=DepthModelConfig(model="dpt-hybrid", height=192, width=640, drop_path=0.0, freeze=("decoder-norms",)),
@@ -28,7 +30,6 @@ RECIPES = {
     ),
     # From Big to Small (2019): encoder 1e-4, the first convolution and all norms of the encoder frozen.
     "bts-kitti": FinetuneConfig(
-        recipe="bts-kitti",
         optim=OptimConfig(
             batch_size=4, num_epochs=50, schedule="polynomial", lr=(1e-4, 1e-5, 1.0, 1e-4, 1e-5, 1.0), eps=1e-3
         ),
@@ -40,7 +41,6 @@ RECIPES = {
     ),
     # Towards Robust Monocular Depth Estimation (TPAMI 2020), v2: trimmed, scale- and shift-invariant.
     "midas-redweb": FinetuneConfig(
-        recipe="midas-redweb",
         optim=OptimConfig(batch_size=8, num_epochs=60, schedule="constant", lr=(1e-5, 1e-4), weight_decay=0.0),
         data=DepthDataConfig(dataset="redweb", fit="cover", augment="midas"),
         model=DepthModelConfig(model="midas-v21", height=384, width=384, drop_path=0.0),
@@ -48,7 +48,6 @@ RECIPES = {
     ),
     # AdaBins (CVPR 2021): one cycle, the encoder at a tenth of the rate; its bins and their chamfer loss are not here.
     "adabins-kitti": FinetuneConfig(
-        recipe="adabins-kitti",
         optim=OptimConfig(
             batch_size=16,
             num_epochs=25,
@@ -63,7 +62,6 @@ RECIPES = {
     ),
     # Ours: Lite-Mono from the weights of a self-supervised run or of ImageNet.
     "lite-mono-kitti-supervised": FinetuneConfig(
-        recipe="lite-mono-kitti-supervised",
         optim=OptimConfig(
             batch_size=12, num_epochs=20, schedule="cosine", lr=(1e-4, 5e-4), warmup_epochs=0.5, clip_norm=1.0
         ),
@@ -76,4 +74,5 @@ RECIPES = {
 
 def recipe_in(args: Sequence[str]) -> FinetuneConfig | None:
     """The recipe named in command-line arguments, as the defaults of all other flags; None where none or no such is named."""
-    return RECIPES.get(value_in(args, "recipe") or "")
+    name = value_in(args, "recipe")
+    return replace(RECIPES[name], defaults_from=RecipeConfig(name)) if name in RECIPES else None

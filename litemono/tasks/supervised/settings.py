@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 from typing_extensions import Self
-from tyro.conf import arg
 
 import networks.registry
 from litemono.data.depth_settings import DepthDataConfig, check_depth_data
@@ -85,11 +84,14 @@ class SupervisedLossConfig:
     """Metres at disparity 0. Ground truth beyond it does not count."""
 
 
-RECIPE_HELP = (
-    "All settings of a paper at once; flags given beside it come first. Printed in full when the run starts. "
-    "dpt-kitti: Ranftl et al. 2021; bts-kitti: Lee et al. 2019; midas-redweb: Ranftl et al. 2020; adabins-kitti: Bhat et al. "
-    "2021; lite-mono-kitti-supervised: ours."
-)
+@dataclass(frozen=True)
+class RecipeConfig:
+    """All settings of a paper at once; flags given beside it come first."""
+
+    recipe: RecipeName | None = None
+    """Where the settings that no flag gives come from; printed in full when the run starts. dpt-kitti: Ranftl et al. 2021;
+    bts-kitti: Lee et al. 2019; midas-redweb: Ranftl et al. 2020; adabins-kitti: Bhat et al. 2021; lite-mono-kitti-supervised:
+    ours."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class FinetuneConfig(TrainingConfig):
 
     default_rates = DEFAULT_RATES
 
-    recipe: Annotated[RecipeName | None, arg(help=RECIPE_HELP)] = None
+    defaults_from: RecipeConfig = field(default_factory=RecipeConfig)
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(schedule="cosine", num_epochs=20, batch_size=8))
     data: DepthDataConfig = field(default_factory=DepthDataConfig)
     model: DepthModelConfig = field(default_factory=DepthModelConfig)

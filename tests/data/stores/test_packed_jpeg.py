@@ -127,8 +127,8 @@ def test_a_copy_on_the_nodes_disk_is_the_same(jpeg, tmp_path):
     store._staging.close()
 
 
-def test_a_training_reads_it_and_resumes(jpeg, sources, tmp_path, capfd):
-    for steps in (1, 2):
+def test_a_training_reads_it_and_resumes_but_not_on_a_lossless_pack_in_its_place(pack, jpeg, sources, tmp_path, capfd):
+    def run(steps: int) -> None:
         config = TrainConfig(
             data=DataConfig(data_path=jpeg, split=str(sources / "split"), num_workers=0),
             model=ModelConfig(model="lite-mono-tiny", height=HEIGHT, width=WIDTH, weights_init="scratch"),
@@ -136,4 +136,15 @@ def test_a_training_reads_it_and_resumes(jpeg, sources, tmp_path, capfd):
             run=RunConfig(log_dir=tmp_path, model_name="run", device="cpu", max_steps=steps, max_val_steps=1),
         )
         train(config)
+
+    run(1)
+    jpeg.rename(tmp_path / "kept")
+    assert pack(jpeg).returncode == 0
+    with pytest.raises(
+        UserError, match="on other samples .*, JPEGs of quality 95', now .*restore the split and the frames"
+    ):
+        run(2)
+    shutil.rmtree(jpeg)
+    (tmp_path / "kept").rename(jpeg)
+    run(2)
     assert "resumed at step 1" in capfd.readouterr().out
