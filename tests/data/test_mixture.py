@@ -87,7 +87,7 @@ def test_round_robin_takes_the_data_sets_in_the_published_order(parity_supervise
         ("2", "1 numbers for 2 data sets"),
         ("2,x", "whole numbers"),
         ("0,1", "whole numbers"),
-        ("pareto", "a backward pass for each data set.*--mix equal"),
+        ("pareto", "the gradient of each data set by itself.*--mix equal"),
     ],
 )
 def test_a_mix_that_is_none_is_refused(mix, says):
