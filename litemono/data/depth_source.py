@@ -43,7 +43,8 @@ class DepthUnit(NamedTuple):
 
         UserError for numbers that are no depth. where: the file, for messages.
         """
-        values = numbers.astype(np.float32) / np.float32(self.factor)
+        values = numbers.astype(np.float32)
+        values /= np.float32(self.factor)
         if numbers.dtype.kind == "f" and not np.isfinite(values).all():
             count = np.count_nonzero(~np.isfinite(values))
             raise UserError(f"{where}: {count} pixels are NaN or infinite; write 0 where nothing was measured")

@@ -99,7 +99,7 @@ def resize_nearest(depth: np.ndarray, height: int, width: int) -> np.ndarray:
     """(height, width) nearest-neighbour resize with half-pixel centres, as skimage.transform.resize(order=0)."""
     rows = ((np.arange(height) + 0.5) * depth.shape[0] / height).astype(np.int64)
     columns = ((np.arange(width) + 0.5) * depth.shape[1] / width).astype(np.int64)
-    return depth[rows[:, None], columns[None, :]]
+    return depth.take(rows, axis=0).take(columns, axis=1)  # a quarter of the time of indexing both at once
 
 
 def training_depth(root: Path, line: SplitLine) -> np.ndarray:
