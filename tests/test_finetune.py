@@ -21,11 +21,12 @@ from evaluate.__main__ import main as evaluate_main
 from export_gt.__main__ import main as export_main
 from litemono import submit, tasks
 from litemono.engine.checkpoint_paths import checkpoints
+from litemono.engine.lr_schedule import group_rates, schedule
 from litemono.finetune import main
 from litemono.jobs import slurm
 from litemono.synthetic.writer import write_world
 from litemono.tasks.supervised.recipes import RECIPES
-from litemono.tasks.supervised.settings import RecipeName, check
+from litemono.tasks.supervised.settings import DEFAULT_RATES, RecipeName, check
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -241,6 +242,18 @@ def test_a_recipe_sets_everything_and_flags_come_first(world, tmp_path, capsys):
     (tmp_path / "run/config.json").write_text(json.dumps(old | {"recipe": "dpt-kitti"}))  # as it was written before
     again = invoke(main, capsys, *arguments)
     assert again.code == 0 and "resumed at step 1" in again.out
+
+
+def test_recipes_for_kitti_train_on_eigens_split_and_adabins_cycles_as_published():
+    """AdaBins: torch's OneCycleLR with div_factor 25 and final_div_factor 100, the encoder at a tenth."""
+    for name, recipe in RECIPES.items():
+        if "kitti" in name:
+            assert recipe.data.sets()[0].dataset.default_split == "eigen_full"
+    optim = RECIPES["adabins-kitti"].optim
+    for rate, maximum in zip(group_rates(optim.lr, DEFAULT_RATES), (3.57e-5, 3.57e-4), strict=True):
+        at = schedule(optim.schedule, rate, optim.num_epochs)
+        found = [at(epochs) for epochs in (0, 0.3 * optim.num_epochs, optim.num_epochs)]
+        assert found == pytest.approx([maximum / 25, maximum, maximum / 25 / 100], rel=1e-9)
 
 
 def test_every_recipe_is_a_training_that_its_check_accepts(world):

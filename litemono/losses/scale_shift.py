@@ -106,7 +106,7 @@ def smallest(x: Tensor, mask: Tensor, share: float) -> Tensor:
     """The floor(share M) smallest of the M valid pixels of each image, as a mask (..., H, W); of equal ones the first."""
     wanted = (share * count(mask).flatten(-2).double()).floor().long()
     limit = value_at_rank(ascending(x, mask), wanted)[..., None]
-    below, equal = mask & (x < limit), mask & (x == limit)
+    below, equal = mask & ~(x >= limit), mask & (x == limit)  # NaN counts as below: it shall be seen in the loss
     left = wanted - below.sum((-2, -1))[..., None]
     return below | equal & (equal.flatten(-2).cumsum(-1, dtype=torch.int32) <= left).view(mask.shape)
 

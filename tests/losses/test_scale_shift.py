@@ -152,6 +152,15 @@ def test_what_invalid_pixels_hold_does_not_matter(loss):
     assert not found[~mask].any()
 
 
+@pytest.mark.parametrize("loss", [*LOSSES, trimmed])
+def test_a_valid_prediction_that_is_not_finite_is_seen_in_the_loss(loss):
+    prediction, target, mask = random_sample(2, 6, 7)
+    mask[1, 2, 3] = True
+    for value in (torch.nan, torch.inf):
+        prediction[1, 2, 3] = value
+        assert not loss(prediction, target, mask).isfinite()
+
+
 @pytest.mark.parametrize("loss", [ssi_mse, ssi_trimmed_mae])
 def test_scale_and_shift_of_the_prediction_do_not_matter(loss):
     prediction, target, mask = random_sample(2, 6, 7)

@@ -24,7 +24,7 @@ RECIPES: dict[RecipeName, FinetuneConfig] = {
     # Vision Transformers for Dense Prediction (ICCV 2021), fine-tuned on KITTI without gradient matching.
     "dpt-kitti": FinetuneConfig(
         optim=OptimConfig(batch_size=16, num_epochs=20, schedule="constant", lr=(1e-5, 1e-4), clip_value=0.5),
-        data=DepthDataConfig(augment="dpt"),
+        data=DepthDataConfig(dataset="kitti_depth", augment="dpt"),
         model=DepthModelConfig(model="dpt-hybrid", height=192, width=640, drop_path=0.0, freeze=("decoder-norms",)),
         loss=SupervisedLossConfig(loss="silog-eigen", min_depth=1e-3, max_depth=80.0),
     ),
@@ -33,7 +33,7 @@ RECIPES: dict[RecipeName, FinetuneConfig] = {
         optim=OptimConfig(
             batch_size=4, num_epochs=50, schedule="polynomial", lr=(1e-4, 1e-5, 1.0, 1e-4, 1e-5, 1.0), eps=1e-3
         ),
-        data=DepthDataConfig(fit="kb_crop", augment="bts"),
+        data=DepthDataConfig(dataset="kitti_depth", fit="kb_crop", augment="bts"),
         model=DepthModelConfig(
             height=352, width=704, drop_path=0.0, freeze=("first-conv", "encoder-norms"), decay_encoder_only=True
         ),
@@ -46,17 +46,18 @@ RECIPES: dict[RecipeName, FinetuneConfig] = {
         model=DepthModelConfig(model="midas-v21", height=384, width=384, drop_path=0.0),
         loss=SupervisedLossConfig(loss="ssi-trimmed", gradient_weight=0.5, min_depth=1e-3, max_depth=1000.0),
     ),
-    # AdaBins (CVPR 2021): one cycle, the encoder at a tenth of the rate; its bins and their chamfer loss are not here.
+    # AdaBins (CVPR 2021): one cycle from maximum / 25 to maximum / 2500, the encoder at a tenth of the rate; its bins and their
+    # chamfer loss are not here.
     "adabins-kitti": FinetuneConfig(
         optim=OptimConfig(
             batch_size=16,
             num_epochs=25,
             schedule="one-cycle",
-            lr=(3.57e-5, 3.57e-7, 1.0, 3.57e-4, 3.57e-6, 1.0),
+            lr=(3.57e-5, 1.428e-8, 1.0, 3.57e-4, 1.428e-7, 1.0),
             weight_decay=0.1,
             clip_norm=0.1,
         ),
-        data=DepthDataConfig(fit="kb_crop", augment="bts"),
+        data=DepthDataConfig(dataset="kitti_depth", fit="kb_crop", augment="bts"),
         model=DepthModelConfig(height=352, width=704, drop_path=0.0),
         loss=SupervisedLossConfig(loss="silog-adabins", min_depth=1e-3, max_depth=80.0),
     ),
@@ -65,7 +66,7 @@ RECIPES: dict[RecipeName, FinetuneConfig] = {
         optim=OptimConfig(
             batch_size=12, num_epochs=20, schedule="cosine", lr=(1e-4, 5e-4), warmup_epochs=0.5, clip_norm=1.0
         ),
-        data=DepthDataConfig(augment="lite-mono"),
+        data=DepthDataConfig(dataset="kitti_depth", augment="lite-mono"),
         model=DepthModelConfig(model="lite-mono", height=192, width=640),
         loss=SupervisedLossConfig(loss="silog-bts", min_depth=1.0, max_depth=80.0),
     ),
