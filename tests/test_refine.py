@@ -241,6 +241,9 @@ def test_packed_depth_and_masks_train_the_same_bits_and_a_second_packing_adds_no
     done = invoke(prepare_main, capsys, "pack", "--from", world, *place, "--output", pack, "--size", "64x32")
     assert done.code == 0, done.err
     assert_refused(invoke(prepare_main, capsys, "maps", "--data_path", pack), "give --frozen_depth, --object_masks")
+    refused = invoke(prepare_main, capsys, "maps", "--data_path", pack, "--frozen_depth", world)
+    assert_refused(refused, "has several channels")
+    assert not [*pack.rglob("*.frozen.bin")]
     packing = ("maps", "--data_path", pack, "--frozen_depth", world / "frozen", "--object_masks", world / "masks")
     for _ in range(2):
         done = invoke(prepare_main, capsys, *packing)

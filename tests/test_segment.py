@@ -91,6 +91,18 @@ def test_a_pack_trains_to_the_same_bits_as_its_files(rooms, tmp_path, capsys):
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
+def test_a_pack_may_be_a_link_that_points_nowhere_yet_but_not_the_folder_one_is_in(
+    rooms, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to("elsewhere")
+    monkeypatch.chdir(tmp_path / "here")
+    packing = ("pack-composites", "--from", rooms, "--size", "48x32", "--output")
+    assert_refused(invoke(prepare.main, capsys, *packing, "."), "--output .: is the folder you are in")
+    assert invoke(prepare.main, capsys, *packing, "../link").code == 0
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "elsewhere/composites.json").is_file()
+
+
 def test_submit_and_sweep_take_the_command_and_its_flags(rooms, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("litemono.jobs.slurm.available", lambda: False)
     sweep = ["--dry_run", "--sweep", "mask_loss=bce,ssim", "combine=weighted,roots"]

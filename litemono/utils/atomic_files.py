@@ -6,8 +6,9 @@ import errno
 import fnmatch
 import json
 import os
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -23,6 +24,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+LEFTOVER = re.compile(r"\..+\.\d+\.tmp")  # .NAME.PID.tmp
 ENOTSUPP = 524  # the kernel's own, which NFS lets through and Python has no name for
 WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, ENOTSUPP}
 
@@ -114,10 +116,14 @@ def full_disk_explained(place: Path | str) -> Iterator[None]:
         ) from None
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete what `replacing` left below `folder` when its process was killed; no living process may write there."""
-    for leftover in folder.rglob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+def remove_leftovers(folder: Path, below: Iterable[Path] = ()) -> None:
+    """Delete what `replacing` left in `folder`, and anywhere in the folders `below`, when its process was killed.
+
+    No living process may write there. Other subfolders are left alone: a user may choose a home folder for a pack.
+    """
+    for leftover in (*listing(folder, ".*.tmp"), *(path for tree in below for path in tree.rglob(".*.tmp"))):
+        if LEFTOVER.fullmatch(leftover.name):
+            leftover.unlink(missing_ok=True)
 
 
 @contextmanager

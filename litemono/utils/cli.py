@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import inspect
+import io
 import os
 import re
 import signal
@@ -98,9 +99,21 @@ def as_typed(prog: str) -> str:
     return re.sub(r"^(python -m )?[\w.]+", typed, prog, count=1)
 
 
-def shortened(message: str) -> str:
-    """Without the middle of single words that are longer than any path: values that a message repeats."""
+def one_sentence(message: str, args: Sequence[str]) -> str:
+    """Without the middle of single words that are longer than any path: values that a message repeats. Line breaks and
+    other control characters of values in `args` are shown as \\n."""
+    for arg in args:
+        value = arg.partition("=")[2] if arg.startswith("--") else arg
+        if value and not value.isprintable():
+            message = message.replace(value, value.encode("unicode_escape").decode())
     return re.sub(r"(\S{100})\S{800,}(\S{20})", r"\1...\2", message)
+
+
+def print_any_name() -> None:
+    """A file's name that is no text in the terminal's encoding is printed with escapes, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def limit_umask() -> None:
@@ -162,6 +175,7 @@ def run(
         _asked.append(Parts(function, config_type))
         return
     limit_umask()
+    print_any_name()
     prog = as_typed(prog)
     note_start()
     enter_folder()
@@ -173,7 +187,7 @@ def run(
         choose_waiting()
         status = function(config)
     except USER_ERRORS as error:
-        print(f"{prog}: error: {shortened(str(error))}", file=sys.stderr)
+        print(f"{prog}: error: {one_sentence(str(error), sys.argv[1:])}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     except BrokenPipeError:
         sys.exit(CRASHED)

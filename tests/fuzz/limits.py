@@ -25,6 +25,7 @@ START_SECONDS = 120.0  # for what comes before the first input
 MEMORY = 1 << 30  # above that of whole inputs
 CHUNK = 250  # inputs that one child generates from one seed
 POLL_SECONDS = 0.05
+LONGEST_POLL = 1.0  # counted of the time between two looks: this process may have been stopped, and the child with it
 LONGEST_MESSAGE = 3000
 OUR_PACKAGES = {"litemono", "networks", "evaluate", "export_gt"}
 TICKS, PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
@@ -98,9 +99,10 @@ class _Child:
 
     def watch(self, findings: Findings) -> str | None:
         """Collect faults until all inputs are used; returns what ended the process before, if anything did."""
-        index, began, cpu, normal = -1.0, time.monotonic(), 0.0, 0
+        index, waited, looked, cpu, normal = -1.0, 0.0, time.monotonic(), 0.0, 0
         try:
             while True:
+                waited, looked = waited + min(time.monotonic() - looked, LONGEST_POLL), time.monotonic()
                 if self.receiver.poll(POLL_SECONDS):
                     fault = self.receiver.recv()
                     if fault is None:
@@ -111,10 +113,10 @@ class _Child:
                 used, memory = usage(self.process.pid)
                 if self.numbers[0] != index:
                     normal = memory if index < 0 else normal
-                    index, began, cpu = self.numbers[0], time.monotonic(), used
-                elif index >= 0 and (used - cpu > SECONDS or time.monotonic() - began > 6 * SECONDS):
+                    index, waited, cpu = self.numbers[0], 0.0, used
+                elif index >= 0 and (used - cpu > SECONDS or waited > 6 * SECONDS):
                     return f"takes more than {SECONDS:.0f} s"
-                if index < 0 and time.monotonic() - began > START_SECONDS:
+                if index < 0 and waited > START_SECONDS:
                     return f"hangs for {START_SECONDS:.0f} s"
                 if index >= 0 and memory - normal > MEMORY:
                     return "takes more than 1 GB above what whole inputs take"

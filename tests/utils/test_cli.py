@@ -6,11 +6,17 @@ import importlib
 import os
 
 import pytest
+from composites import write_small
 from tiny_kitti import assert_refused, invoke
 
 from litemono.utils.errors import UserError
 
 LONG = "n" * 5000
+
+
+@pytest.fixture
+def rooms(tmp_path):
+    return write_small(tmp_path / "rooms")
 
 
 @pytest.mark.parametrize(
@@ -74,3 +80,16 @@ def test_a_device_of_other_programs_is_refused_with_what_to_give_instead(module,
 def test_a_command_without_a_device_does_not_speak_of_one(capsys):
     done = invoke(importlib.import_module("litemono.status").main, capsys, "--device", "mps")
     assert done.code == 2 and "Apple" not in done.err
+
+
+@pytest.mark.parametrize("flags", [["--data_path", "a\nb"], ["--data_path", ".", "--split=a\nb"]])
+def test_a_line_break_in_a_value_leaves_the_message_one_line(flags, capsys):
+    assert_refused(invoke(importlib.import_module("litemono.train").main, capsys, *flags), r"a\nb: ")
+
+
+def test_a_name_that_is_no_text_is_printed_with_escapes(rooms, tmp_path, command):
+    """As Linux allows it, in a locale that does not."""
+    output = tmp_path / os.fsdecode(b"packed\xff")
+    flags = ("pack-composites", "--from", rooms, "--output", output, "--size", "48x32")
+    done = command("litemono.prepare", *flags, env={"PYTHONIOENCODING": "utf-8:strict"})
+    assert done.returncode == 0 and r"packed\udcff: 16 pictures" in done.stdout, done.stderr

@@ -75,6 +75,11 @@ def pack_composites(source: Path, output: Path, size: Size, num_workers: int, co
     The pack appears when it is complete. Until then it is in a neighbour named `.NAME.partial`, where the same command
     continues. UserError for bad names, masks and sizes.
     """
+    require(
+        output.resolve() != Path.cwd(),
+        f"--output {output}: is the folder you are in, which a pack replaces; choose another",
+    )
+    output = Path(os.path.realpath(output))  # a link stays one
     require(source.exists(), f"--from {source}: there is no such folder or zip")
     require(not is_packed(source), f"--from {source}: is packed already")
     files = CompositeFiles(source, size, truth=True)

@@ -63,13 +63,14 @@ def pack_pictures(
     split: only those of its lists. tick(count) is called once, and what it returns for each picture.
     Raises UserError for pictures and maps that are missing, damaged, or do not fit each other.
     """
-    remove_leftovers(root)
     index = _open_index(root, dataset, size)
     sources = _open_sources(dataset, place)
     with ExitStack() as stack:
         for source in sources:
             stack.callback(source.close)
         wanted = _wanted(dataset, sources, place, split, skip_missing)
+        folders = (*index.folders, *wanted)
+        remove_leftovers(root, below={root / part for folder in folders for part in Path(folder).parts[:1]})
         to_do = {folder: files for folder, files in wanted.items() if not _is_packed(index, folder, files)}
         _check_room(root, to_do, index)
         done = tick(sum(map(len, to_do.values())))

@@ -54,7 +54,7 @@ def pack_split(
     root: Path, index: PackIndex, origin: Origin, wanted: dict[str, Wanted], options: Options, console: Console
 ) -> Summary:
     """Add to the pack at `root` what it lacks of `wanted`; the index is written after each drive."""
-    remove_leftovers(root)
+    remove_leftovers(root, below={root / part for drive in (*index.drives, *wanted) for part in Path(drive).parts[:1]})
     if options.delete_zips:
         _forget_damaged(root, index, origin.dataset, wanted, console)
     jobs = make_jobs(index, root, origin, wanted, options.skip_missing)

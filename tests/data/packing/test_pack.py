@@ -267,6 +267,18 @@ def test_two_packs_into_one_folder_are_refused(zips, pack, tmp_path):
     assert pack(zips).returncode == 0
 
 
+def test_only_what_a_killed_pack_left_is_deleted(zips, pack, tmp_path):
+    """A home folder, given as --output, has other programs' temporary files."""
+    drive = tmp_path / "pack" / DRIVE
+    ours = [tmp_path / "pack/.packed.json.99.tmp", drive / ".velodyne_points.zip.99.tmp"]
+    theirs = [tmp_path / "pack/.draft.tmp", tmp_path / "pack/other/.mail.99.tmp"]
+    for file in (*ours, *theirs):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    assert pack(zips).returncode == 0
+    assert not any(file.exists() for file in ours) and all(file.exists() for file in theirs)
+
+
 # ---------------------------------------------------------------- bad input
 
 
