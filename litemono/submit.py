@@ -65,7 +65,7 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
     check_settings(settings)
     require(
         settings.sweep or not config.training.run.stop_early,
-        "--stop_early compares the runs of a sweep: add --sweep, or leave it out",
+        "--stop_early compares the runs of a sweep: add one, such as --sweep lr=1e-4,5e-5, or leave it out",
     )
     from litemono.engine.resume import check_same_run  # brings torch, which --help does not need
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
-import pytest
 from conftest import ROOT
 from PIL import Image
 from tiny_kitti import Outcome, assert_refused, invoke, write_weights
@@ -99,49 +98,6 @@ def test_every_document_in_a_message_is_there():
 
 def run(capsys, module: str, *arguments: object) -> Outcome:
     return invoke(importlib.import_module(module).main, capsys, *map(str, arguments))
-
-
-TRAIN = ("--data_path", ".", "--split", "split", "--weights_init", "scratch", "--device", "cpu")
-FOLLOWED = {
-    "--frame_ids 0 leaves nothing: add --use_stereo": (
-        ("litemono.train", *TRAIN, "--frame_ids", "0"),
-        "--use_stereo",
-        ("--frame_ids", "0", "--use_stereo"),
-    ),
-    "--compile with --no_ssim: --compile_parts decoder": (
-        ("litemono.train", *TRAIN, "--compile", "--no_ssim"),
-        "--compile_parts decoder",
-        ("--compile", "--no_ssim", "--compile_parts", "decoder"),
-    ),
-    "--accumulate that does not divide": (
-        ("litemono.train", *TRAIN, "--batch_size", "12", "--accumulate", "5"),
-        "must divide --batch_size 12",
-        ("--batch_size", "12", "--accumulate", "4"),
-    ),
-    "--model_name with a folder elsewhere: --log_dir": (
-        ("litemono.train", *TRAIN, "--model_name", "/elsewhere"),
-        "give --log_dir FOLDER too",
-        ("--model_name", "elsewhere", "--log_dir", "folder"),
-    ),
-    "--scales that the network lacks": (
-        ("litemono.train", *TRAIN, "--scales", "0", "3"),
-        "choose from 0 1 2",
-        ("--scales", "0", "1", "2"),
-    ),
-}
-
-
-@pytest.mark.parametrize("case", FOLLOWED)
-def test_flags_that_a_message_advises_are_accepted(case, tmp_path, monkeypatch, capsys):
-    """Then the next thing is missing: the data."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "split").mkdir()
-    for name in ("train", "val"):
-        (tmp_path / f"split/{name}_files.txt").write_text("2011_09_26/2011_09_26_drive_0001_sync 1 l\n")
-    (module, *bad), advice, good = FOLLOWED[case]
-    assert_refused(run(capsys, module, *bad), advice)
-    after = run(capsys, module, *TRAIN, *good)
-    assert after.code == 2 and "train_files.txt: none of its 1 samples has all its frames" in after.err, after.err
 
 
 def test_two_images_of_one_name_are_told_apart_by_ext(tmp_path, capsys):

@@ -57,7 +57,10 @@ def check_robustness(config: RobustnessConfig, network: bool) -> None:
     chosen_severities(config)
     if not config.corruptions:
         given = "--frost_photos" if config.frost_photos else "--severities" if config.severities != "1-5" else None
-        require(given is None, f"{given} goes with --corruptions; add --corruptions all")
+        require(
+            given is None,
+            f"{given} goes with --corruptions and a network; give --load_weights FOLDER --corruptions all",
+        )
         return
     require(network, "--corruptions shows images to a network: give --load_weights FOLDER, not --pred")
     folder = config.frost_photos

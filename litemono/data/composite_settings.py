@@ -37,5 +37,5 @@ def check_composites(data: CompositesConfig) -> None:
         "render some (python -m litemono.synthetic composites --output composites)",
     )
     require(data.threads >= 0, f"--num_workers {data.num_workers}: must not be negative")
-    require(0 < data.val_share < 1, f"--val_share {data.val_share}: must be between 0 and 1")
+    require(0 < data.val_share < 1, f"--val_share {data.val_share}: must be above 0 and below 1, such as 0.2")
     require(0 <= data.split_seed < 2**63, f"--split_seed {data.split_seed}: must be in [0, 2^63)")

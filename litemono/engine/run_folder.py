@@ -37,10 +37,9 @@ from litemono.engine.checkpoint_paths import checkpoint_folder
 from litemono.utils.atomic_files import (
     NoLocks,
     full_disk_explained,
-    listing,
     may_pass,
     read_json,
-    remove,
+    remove_leftovers,
     replacing_folder,
     sweep,
     try_lock,
@@ -92,8 +91,8 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = self._take_lock()
             self._log = open(self.path / "log.txt", "a", buffering=1)
-        for leftover in listing(self.path, ".*.tmp"):  # of a process that was killed while writing
-            remove(leftover)
+        for folder in (self.path, self.checkpoints):  # of a process that was killed while writing
+            remove_leftovers(folder)
         sweep(self.models)
         write_atomically(self.path / "config.json", config.encode())
 

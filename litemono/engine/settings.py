@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,9 +162,12 @@ def check_name(name: str | None) -> None:
     require(name.strip(), "--model_name: give a name that is not empty")
     require(name.isprintable(), f"--model_name {name!r}: a name has no line breaks or other control characters")
     path = Path(name)
+    inside = not path.is_absolute() and ".." not in path.parts
+    place = path if ".." not in path.parts and path.name else Path("FOLDER/NAME")
     require(
-        not path.is_absolute() and ".." not in path.parts,
-        f"--model_name {name}: a name, below --log_dir; to put the run elsewhere give --log_dir FOLDER too",
+        inside,
+        f"--model_name {name}: a name, below --log_dir; to put the run elsewhere: "
+        f"--log_dir {shlex.quote(str(place.parent))} --model_name {shlex.quote(place.name)}",
     )
 
 

@@ -19,6 +19,7 @@ import tyro
 from litemono.utils.atomic_files import replacing
 from litemono.utils.errors import USER_ERRORS, UserError
 from litemono.utils.flags import groups, show_readably
+from litemono.utils.number_flags import check_numbers
 from litemono.utils.openmp import choose_waiting
 from litemono.utils.path_flags import check_paths
 
@@ -184,6 +185,7 @@ def run(
         default = None if defaults is None else defaults(sys.argv[1:])
         config = parse(config_type, prog, inspect.cleandoc(function.__doc__ or ""), default=default)
         check_paths(config)
+        check_numbers(config)
         choose_waiting()
         status = function(config)
     except USER_ERRORS as error:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from litemono.utils.errors import require
+
+Value = TypeVar("Value")
 
 LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes; of Linux, and of the file systems of clusters
 
 
 def check_paths(settings: Any) -> None:
     """Raise UserError for a path that no file system takes. settings: a dataclass of flags, with groups inside."""
-    for flag, path in _paths(settings):
+    for flag, path in given(settings, Path):
         longest = max((len(part.encode(errors="replace")) for part in path.parts), default=0)
         shown = f"--{flag} {str(path)[:60]}..."
         require(
@@ -25,14 +27,15 @@ def check_paths(settings: Any) -> None:
         require("\0" not in str(path), f"--{flag}: a path has no NUL characters; give another one")
 
 
-def _paths(settings: Any) -> Iterator[tuple[str, Path]]:
+def given(settings: Any, kind: type[Value]) -> Iterator[tuple[str, Value]]:
+    """Flag and value of each setting that has this type, or is a tuple with such values; groups included."""
     hints = get_type_hints(type(settings), include_extras=True)
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         if dataclasses.is_dataclass(value):
-            yield from _paths(value)
+            yield from given(value, kind)
         for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, Path):
+            if isinstance(item, kind):
                 yield flag_of(field.name, hints[field.name]), item
 
 

@@ -19,16 +19,7 @@ Damage = Callable[[Path, random.Random], bool]
 
 def damage_run(run: Path, rng: random.Random) -> str:
     """One kind of damage that is possible here; returns its name, "" where none is."""
-    kinds: list[Damage] = [
-        damaged_checkpoint,
-        unfinished_checkpoint,
-        stray_files,
-        broken_links,
-        torn_curves,
-        nonsense_status,
-        no_weights,
-    ]
-    return first_possible(run, rng, kinds)
+    return first_possible(run, rng, [*RUN_DAMAGES])
 
 
 def damage_pack(root: Path, rng: random.Random) -> str:
@@ -128,6 +119,17 @@ def no_weights(run: Path, rng: random.Random) -> bool:
         return False
     shutil.rmtree((run / "models/last").resolve())
     return True
+
+
+RUN_DAMAGES: tuple[Damage, ...] = (
+    damaged_checkpoint,
+    unfinished_checkpoint,
+    stray_files,
+    broken_links,
+    torn_curves,
+    nonsense_status,
+    no_weights,
+)
 
 
 # ---------------------------------------------------------------- packs
