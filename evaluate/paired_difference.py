@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 
 from .protocol import Protocol
 from .results import Result, protocol_in, read
@@ -34,7 +34,9 @@ def read_other(path: Path, protocol: Protocol, keys: Sequence[Key]) -> Result:
     except FileNotFoundError:
         raise UserError(f"--against {path}: there is no such file") from None
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"--against {path}: not a result of evaluate ({error}); give an eval_SPLIT.json") from None
+        raise UserError(
+            f"--against {path}: not a result of evaluate ({reason(error)}); give an eval_SPLIT.json"
+        ) from None
     if not other.per_image:
         raise UserError(f"--against {path}: has no errors of single images; evaluate its predictions again")
     for part in SAME:

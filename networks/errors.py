@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 
+MOST_LETTERS = 200  # of a library's message
+
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 UNUSABLE_PATH = frozenset(
@@ -28,6 +30,12 @@ class UserError(Exception):
 
 class NetworkError(UserError, ValueError):
     """A network, size or weight file that cannot be used. The message says which, and the way out."""
+
+
+def reason(error: BaseException) -> str:
+    """What a library says of a file that it cannot read, for a sentence: one line, cut where it repeats the file."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
 
 
 def may_pass(error: BaseException) -> bool:

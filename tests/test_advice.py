@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import shlex
 from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 from conftest import ROOT
 from PIL import Image
-from tiny_kitti import Outcome, assert_refused, invoke, write_weights
+from tiny_kitti import Outcome, assert_refused, invoke, write_weights, write_world
 from utils.test_path_flags import fields, settings_of_all_commands
 
 from litemono.__main__ import COMMANDS
@@ -147,3 +148,77 @@ def test_a_card_by_number_ends_at_a_device_that_is_there(tmp_path, monkeypatch, 
     assert_refused(run(capsys, *command, "--device", "cuda:1"), "CUDA_VISIBLE_DEVICES=1, and give --device cuda")
     assert_refused(run(capsys, *command, "--device", "cuda"), "use --device cpu")
     assert run(capsys, *command, "--device", "cpu").code == 0
+
+
+def printed_command(message: str) -> tuple[str, list[str]]:
+    """Module and arguments of the first `python -m MODULE ARGUMENTS` in a message; it ends at the sentence or a bracket."""
+    found = re.search(r"python -m ([\w.]+\w)((?: [^\s();,]+)*)", message)
+    assert found, message
+    return found[1], shlex.split(found[2])
+
+
+def main_of(module: str) -> str:
+    """export_gt and evaluate are packages."""
+    return module if "." in module and module != "litemono.synthetic" else f"{module}.__main__"
+
+
+def test_ground_truth_is_made_by_the_printed_command(tmp_path, capsys):
+    world = tmp_path / "world"
+    split = write_world(world, [2, 4])
+    np.save(tmp_path / "pred.npy", np.full((2, 48, 96), 0.1, np.float32))
+    command = ("evaluate.__main__", "--pred", tmp_path / "pred.npy", "--data_path", world, "--split", split)
+    refused = run(capsys, *command, "--num_workers", 1)
+    assert_refused(refused, "there is no such ground-truth file; make it: ")
+    module, arguments = printed_command(refused.err)
+    assert run(capsys, main_of(module), *arguments, "--num_workers", 1).code == 0
+    assert run(capsys, *command, "--num_workers", 1).code == 0
+
+
+def test_composites_are_rendered_by_the_printed_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    refused = run(capsys, "litemono.segment", "--data_path", "composites", "--device", "cpu")
+    assert_refused(refused, "or render some (python -m litemono.synthetic composites --output composites)")
+    module, arguments = printed_command(refused.err)
+    few = [
+        "--height",
+        "32",
+        "--width",
+        "48",
+        "--backgrounds",
+        "2",
+        "--figures",
+        "1",
+        "--variants",
+        "1",
+        "--num_workers",
+        "1",
+    ]
+    assert run(capsys, main_of(module), *arguments, *few).code == 0
+    done = run(capsys, "litemono.segment_apply", "--data_path", "composites", "--load_weights", "missing")
+    assert "--data_path" not in done.err and "--load_weights missing: no such folder" in done.err
+
+
+def test_a_pack_of_another_size_names_the_flags_that_fit_it(street, tmp_path, capsys):
+    """And the next run of the same command with them trains."""
+    packing = ("--from", street, "--split", street, "--output", tmp_path / "pack", "--frame_ids", "0")
+    assert (
+        run(capsys, "litemono.prepare", "pack", *packing, "--use_stereo", "--size", "64x32", "--num_workers", 1).code
+        == 0
+    )
+    flags = "--weights_init scratch --model lite-mono-tiny --device cpu --batch_size 2 --max_steps 1 --max_val_steps 1"
+    command = (
+        "litemono.train",
+        *flags.split(),
+        "--num_workers",
+        0,
+        "--frame_ids",
+        0,
+        "--use_stereo",
+        "--log_dir",
+        tmp_path,
+    )
+    command = (*command, "--data_path", tmp_path / "pack", "--split", street)
+    refused = run(capsys, *command, "--height", 64, "--width", 64)
+    assert_refused(refused, "packed at 64x32")
+    done = run(capsys, *command, *re.search(r"give (--height \d+ --width \d+)", refused.err)[1].split())
+    assert done.code == 0, done.err

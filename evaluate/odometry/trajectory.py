@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from litemono.utils.atomic_files import may_pass, replacing
-from litemono.utils.errors import UserError, require
+from litemono.utils.errors import UserError, reason, require
 
 SNIPPET = 5  # frames of the published ATE
 
@@ -30,7 +30,9 @@ def read_poses(path: Path, flag: str) -> np.ndarray:
     except (OSError, ValueError) as error:
         if may_pass(error):
             raise
-        raise UserError(f"{flag} {path}: not a trajectory in KITTI's format, 12 numbers a line ({error})") from None
+        raise UserError(
+            f"{flag} {path}: not a trajectory in KITTI's format, 12 numbers a line ({reason(error)})"
+        ) from None
     require(rows.ndim == 2 and rows.shape[1] == 12, f"{flag} {path}: {rows.shape[1]} numbers a line, not KITTI's 12")
     require(np.isfinite(rows).all(), f"{flag} {path}: has numbers that are not finite")
     poses = np.tile(np.eye(4), (len(rows), 1, 1))

@@ -16,7 +16,7 @@ from PIL import Image
 
 from litemono.inference import TrainedDepth
 from litemono.utils.atomic_files import replacing
-from litemono.utils.errors import UserError, require
+from litemono.utils.errors import UserError, reason, require
 from litemono.utils.parallel import ordered_map
 
 from .. import provenance
@@ -170,7 +170,7 @@ def _frost_photos(folder: Path | None) -> list[np.ndarray]:
             with Image.open(file) as image:
                 photos.append(np.asarray(image.convert("RGB")))
         except OSError as error:
-            raise UserError(f"--frost_photos: {file} is no readable image ({error}); replace it") from None
+            raise UserError(f"--frost_photos: {file} is no readable image ({reason(error)}); replace it") from None
     return photos
 
 

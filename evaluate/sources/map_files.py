@@ -12,7 +12,7 @@ from PIL import Image
 from litemono.data.stores.images import check_pixels
 from litemono.utils.archives import check_sizes
 from litemono.utils.atomic_files import may_pass
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 
 EXTENSIONS = (".png", ".npy", ".npz", ".pfm", ".tif", ".tiff", ".dpt")
 SINTEL_TAG = 202021.25
@@ -37,7 +37,7 @@ def read_map(path: Path, factor: float) -> np.ndarray:
     except Exception as error:  # what a damaged file raises depends on where the damage is
         if may_pass(error):
             raise
-        raise UserError(f"{path}: not a readable depth map ({error}); write or download it again") from None
+        raise UserError(f"{path}: not a readable depth map ({reason(error)}); write or download it again") from None
     if values.dtype.kind == "f":
         return values.astype(np.float32)
     return values.astype(np.float32) / np.float32(factor)

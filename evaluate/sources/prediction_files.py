@@ -11,7 +11,7 @@ import numpy as np
 
 from litemono.utils.archives import check_sizes
 from litemono.utils.atomic_files import may_pass
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 
 from ..scoring.alignment import PredictionKind
 from .map_files import EXTENSIONS, find_maps, read_map
@@ -78,7 +78,7 @@ def _archive(path: Path, kind: PredictionKind | None) -> NamedMaps:
     except Exception as error:  # what numpy raises for a damaged file depends on where the damage is
         if may_pass(error):
             raise
-        raise UserError(f"--pred {path}: not a readable .npz file ({error}); write it again") from None
+        raise UserError(f"--pred {path}: not a readable .npz file ({reason(error)}); write it again") from None
     names = list(arrays.files)
     _check_maps(path, arrays, names)
 
@@ -88,7 +88,9 @@ def _archive(path: Path, kind: PredictionKind | None) -> NamedMaps:
         except Exception as error:  # what numpy raises for a damaged file depends on where the damage is
             if may_pass(error):
                 raise
-            raise UserError(f"--pred {path}: its map {names[index]} is damaged ({error}); write it again") from None
+            raise UserError(
+                f"--pred {path}: its map {names[index]} is damaged ({reason(error)}); write it again"
+            ) from None
         if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "fui":
             raise UserError(f"--pred {path}: its array {names[index]} is not one map of numbers")
         return values.astype(np.float32)

@@ -17,7 +17,7 @@ from litemono.data.splits import SPLITS, SplitLine
 from litemono.data.stores.base import FrameStore, SizedStore
 from litemono.utils.archives import check_sizes
 from litemono.utils.atomic_files import may_pass, replacing
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 from litemono.utils.parallel import ordered_map
 
 from ..scoring.alignment import PredictionKind
@@ -105,7 +105,7 @@ def from_file(path: Path, count: int, split_name: str, kind: PredictionKind) -> 
         if may_pass(error):
             raise
         raise UserError(
-            f"--pred {path}: not an .npy file, or .npz with one array, of maps (images, height, width) ({error})"
+            f"--pred {path}: not an .npy file, or .npz with one array, of maps (images, height, width) ({reason(error)})"
         ) from None
     rows = rows_of(maps, split_name)
     if len(rows) != count:

@@ -22,7 +22,7 @@ from PIL import Image
 from export_gt import GroundTruth
 from litemono.data.splits import SplitLine
 from litemono.data.stores.images import check_pixels
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 
 from ..protocol import DataSet, Occluded
 from ..scoring.one_image import FARTHEST
@@ -125,7 +125,7 @@ def _occlusions(root: Path, path: Path, shape: tuple[int, ...]) -> np.ndarray:
             white = np.asarray(image.convert("L")) > 127
     except (OSError, Image.DecompressionBombError) as error:
         raise UserError(
-            f"{file}: no readable occlusions ({error}); extract them there or leave out --occluded"
+            f"{file}: no readable occlusions ({reason(error)}); extract them there or leave out --occluded"
         ) from None
     if white.shape != shape:
         raise UserError(f"{file}: {white.shape} pixels, but the depth has {shape}; extract Sintel again")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from litemono.data.datasets.frames import natural_key
 from litemono.utils import cli
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 
 from ..results import Result, read
 
@@ -69,7 +69,7 @@ def find_results(runs: Path) -> list[tuple[str, Result]]:
         try:
             results.append((f"{name}/{path.parent.name}", read(path)))
         except (OSError, ValueError, TypeError, KeyError) as error:
-            print(f"warning: {path} is no result of evaluate and is left out ({error})", file=sys.stderr)
+            print(f"warning: {path} is no result of evaluate and is left out ({reason(error)})", file=sys.stderr)
     if not results:
         raise UserError(
             f"--runs {runs}: no results (RUN/models/WEIGHTS/eval_SPLIT.json); make one: "

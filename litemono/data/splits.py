@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from litemono.utils.atomic_files import may_pass
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 
 SPLITS = Path(__file__).resolve().parents[2] / "splits"
 OTHER_SIDE = {"l": "r", "r": "l"}
@@ -91,7 +91,7 @@ def read_split(path: Path | str, of_image: OfImage = lambda image: None) -> list
     except (OSError, UnicodeDecodeError) as error:
         if may_pass(error):
             raise
-        raise UserError(f"{path}: cannot be read as a list of frames ({error})") from None
+        raise UserError(f"{path}: cannot be read as a list of frames ({reason(error)})") from None
     numbered = ((n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip())
     lines = [_of_listed_image(line, of_image) or _parse_line(line, f"{path}:{n}") for n, line in numbered]
     if not lines:

@@ -19,7 +19,7 @@ from litemono.data.stores.images import read_image
 from litemono.export import ExportConfig
 from litemono.inference import TrainedDepth
 from litemono.utils.archives import check_sizes
-from litemono.utils.errors import UserError, require
+from litemono.utils.errors import UserError, reason, require
 
 CALIBRATION_FRAMES = 32
 """Of a folder or split, evenly spread; more change int8's ranges little."""
@@ -103,7 +103,7 @@ def _truth(path: Path, lines: list[SplitLine], config: ExportConfig) -> Callable
         maps = np.load(path, allow_pickle=False)
         stored = [str(line) for line in maps["lines"]]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise UserError(f"{path}: not a ground-truth file of export_gt ({error}); {way}") from None
+        raise UserError(f"{path}: not a ground-truth file of export_gt ({reason(error)}); {way}") from None
     require(
         stored == [str(line) for line in lines], f"{path}: made for other images than --split {config.split}; {way}"
     )

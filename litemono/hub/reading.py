@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from litemono.utils.atomic_files import read_json
-from litemono.utils.errors import UserError, require
+from litemono.utils.errors import UserError, reason, require
 from networks import registry, state_files
 from networks.depth_net import DepthNet, create
 from networks.errors import NetworkError
@@ -39,7 +39,7 @@ def load_network(folder: Path, name: str | None, height: int | None, width: int 
         metric_head = None if head is None else MetricHead(float(head["scale"]), float(head["shift"]))
         registry.get(network)
     except (TypeError, KeyError, ValueError, NetworkError) as error:
-        raise UserError(f"{folder / CONFIG} is damaged ({error}); download or export it again") from None
+        raise UserError(f"{folder / CONFIG} is damaged ({reason(error)}); download or export it again") from None
     require(name in (None, network), f"{folder}: these are {network} weights: --model {network}")
     depth = create(network, height=size[0], width=size[1], attention=attention)
     path = folder / TENSORS

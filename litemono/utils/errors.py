@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from networks.errors import UserError
+from networks.errors import UserError, reason
 
-__all__ = ["USER_ERRORS", "BadNode", "UserError", "require"]
+__all__ = ["USER_ERRORS", "BadNode", "UserError", "reason", "require"]
 
 USER_ERRORS = (UserError, PermissionError)
 """A job that ends with one of these is not requeued: it would end the same way."""

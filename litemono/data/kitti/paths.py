@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from litemono.data.splits import SPLITS
 from litemono.utils.archives import DAMAGED, check_sizes
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 
 CAMERA = {"l": 2, "r": 3}
 KITTI_ADDRESS = "https://s3.eu-central-1.amazonaws.com/avg-kitti/raw_data"
@@ -56,7 +56,9 @@ def _members(archive: Path, changed: int) -> frozenset[str]:
         with zipfile.ZipFile(archive) as file:
             return frozenset(file.namelist())
     except DAMAGED as error:
-        raise UserError(f"{archive}: not a complete zip ({error}); delete it and pack its drive again") from None
+        raise UserError(
+            f"{archive}: not a complete zip ({reason(error)}); delete it and pack its drive again"
+        ) from None
 
 
 def scan_path(root: Path, folder: str, frame: int) -> Path | PackedScan:

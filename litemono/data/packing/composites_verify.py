@@ -12,7 +12,7 @@ from rich.console import Console
 from litemono.data.datasets.composites import BACKGROUNDS
 from litemono.data.splits import SplitLine
 from litemono.data.stores.composites import PACK_AGAIN, CompositeFiles, PackedComposites, checksums_file, is_packed
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 from litemono.utils.parallel import ordered_map
 from litemono.utils.progress import progress_bar
 
@@ -68,7 +68,7 @@ def _checksums(root: Path, kind: str, rows: int) -> np.ndarray:
     try:
         checksums = np.load(path)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: the checksums cannot be read ({error}); {PACK_AGAIN}") from None
+        raise UserError(f"{path}: the checksums cannot be read ({reason(error)}); {PACK_AGAIN}") from None
     if checksums.shape != (rows,) or checksums.dtype != np.uint32:
         raise UserError(f"{path}: has not {rows} checksums, one for each row of {kind}.npy; {PACK_AGAIN}")
     return checksums

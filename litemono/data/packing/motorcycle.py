@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from litemono.utils.atomic_files import replacing
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 
 FOCAL, BASELINE, PRINCIPAL_DIFFERENCE = 994.978, 0.193001, 31.086  # pixels, metres, pixels
 
@@ -37,7 +37,7 @@ def write_motorcycle(config: MotorcycleConfig) -> None:
         left, _, disparity = stereo_motorcycle()
     except (ImportError, OSError) as error:  # not installed; or its file is to be fetched and there is no internet
         raise UserError(
-            f"scikit-image's picture is not here ({error}); pip install scikit-image pooch, on a node with internet"
+            f"scikit-image's picture is not here ({reason(error)}); pip install scikit-image pooch, on a node with internet"
         ) from None
     depth = np.where(np.isfinite(disparity), FOCAL * BASELINE / (disparity + PRINCIPAL_DIFFERENCE), 0).astype(
         np.float32

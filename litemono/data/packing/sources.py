@@ -14,7 +14,7 @@ from litemono.data.datasets.base import EXTENSIONS, PackableDataset
 from litemono.data.datasets.scans import Scans
 from litemono.data.packing import http, requirements
 from litemono.utils.archives import DAMAGED
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 
 MOST_BYTES = 2**28  # of a frame or a scan; KITTI's are 1 to 2 MB
 
@@ -125,7 +125,7 @@ class ZipSource:
                 "place, or fetch it again"
             ) from None
         except DAMAGED as error:
-            raise UserError(f"{path}: not a complete zip ({error}); {self.remedy}") from None
+            raise UserError(f"{path}: not a complete zip ({reason(error)}); {self.remedy}") from None
         files = [info for info in self._zip.infolist() if not info.is_dir()]
         top = top if isinstance(top, str) else top([info.filename for info in files])
         infos = {info.filename.removeprefix(top): info for info in files}
@@ -146,7 +146,7 @@ class ZipSource:
         try:
             return self._zip.read(self._members[name][0])
         except DAMAGED as error:
-            raise UserError(f"{self.where(name)}: cannot be read ({error}); {self.remedy}") from None
+            raise UserError(f"{self.where(name)}: cannot be read ({reason(error)}); {self.remedy}") from None
 
     def where(self, name: str) -> str:
         return f"{self.path}, member {self._members[name][0].filename}"

@@ -11,7 +11,7 @@ import numpy as np
 from litemono.data.datasets.base import Dataset, Picture, Size
 from litemono.data.stores.images import read_numbers
 from litemono.utils.atomic_files import may_pass
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 
 # The array types that Pillow gives for PNGs of so many bits; older versions read 16 bits as 32-bit integers.
 TYPES = {8: (np.uint8,), 16: (np.uint16, np.int32)}
@@ -74,7 +74,7 @@ def read_floats(path: Path) -> np.ndarray:
     except OSError as error:
         if may_pass(error):
             raise
-        raise UserError(f"{path}: not a complete {path.suffix} file ({error}); write it again") from None
+        raise UserError(f"{path}: not a complete {path.suffix} file ({reason(error)}); write it again") from None
     return parse_floats(content, path.suffix, path)
 
 
@@ -83,7 +83,7 @@ def parse_floats(content: bytes, suffix: str, where: object) -> np.ndarray:
     try:
         values = np.load(io.BytesIO(content), allow_pickle=False) if suffix == ".npy" else _parse_pfm(content)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{where}: not a complete {suffix} file ({error}); write it again") from None
+        raise UserError(f"{where}: not a complete {suffix} file ({reason(error)}); write it again") from None
     if not isinstance(values, np.ndarray) or values.squeeze().ndim != 2 or values.dtype.kind not in "fiu":
         raise UserError(f"{where}: holds no depth map, one number for each pixel; write an array (height, width)")
     return values.squeeze().astype(np.float32)

@@ -37,7 +37,7 @@ from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import resized
 from litemono.data.stores.images import decode_image
 from litemono.utils.atomic_files import may_pass
-from litemono.utils.errors import UserError, require
+from litemono.utils.errors import UserError, reason, require
 
 INDEX, FORMAT = "composites.json", "litemono packed composites 2"
 REMEDY = "replace it, or remove it with the files of the same name"
@@ -273,7 +273,7 @@ class PackedComposites:
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             if may_pass(error):
                 raise
-            raise UserError(f"--data_path {root}: the pack is damaged ({error}); {PACK_AGAIN}") from None
+            raise UserError(f"--data_path {root}: the pack is damaged ({reason(error)}); {PACK_AGAIN}") from None
 
     def read(self, line: SplitLine) -> Composite:
         row = self.rows[line]

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from litemono.utils.atomic_files import may_pass
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 
 # What Pillow raises for a file that is no image, or only half of one.
 NOT_AN_IMAGE = (
@@ -82,7 +82,7 @@ def read_numbers(path: Path, remedy: str) -> np.ndarray:
     except NOT_AN_IMAGE as error:
         if may_pass(error):
             raise
-        raise UserError(f"{path}: not a complete image ({error}); {remedy}") from None
+        raise UserError(f"{path}: not a complete image ({reason(error)}); {remedy}") from None
 
 
 def decode_numbers(content: bytes, where: object, remedy: str) -> np.ndarray:
@@ -140,7 +140,7 @@ def _highest(image: Image.Image) -> int:
 def unreadable(where: object, error: BaseException, remedy: str) -> UserError:
     """What to tell the user when `where` raised one of NOT_AN_IMAGE."""
     if isinstance(error, Image.DecompressionBombError):
-        return UserError(f"{where}: too many pixels for an image of a camera ({error}); {remedy}")
+        return UserError(f"{where}: too many pixels for an image of a camera ({reason(error)}); {remedy}")
     if isinstance(error, UnknownRange):
         return UserError(f"{where}: {error}; scale them to the full range, or save it with 8 bits a channel")
-    return UserError(f"{where}: not a complete image ({error}); {remedy}")
+    return UserError(f"{where}: not a complete image ({reason(error)}); {remedy}")

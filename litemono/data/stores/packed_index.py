@@ -11,7 +11,7 @@ from typing import Literal
 from litemono.data.datasets.base import PackableDataset
 from litemono.data.stores.drive_maps import Pictures
 from litemono.utils.atomic_files import may_pass, replacing
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 
 INDEX_FILE = "packed.json"
 FORMAT = "litemono packed frames 1"
@@ -101,7 +101,7 @@ def read_index(root: Path | str) -> PackIndex:
         if may_pass(error):
             raise
         raise UserError(
-            f"{path}: not an index of packed frames ({error}); pack this folder again: "
+            f"{path}: not an index of packed frames ({reason(error)}); pack this folder again: "
             "python -m litemono.prepare pack --from ZIPS_OR_FOLDER --output DIR"
         ) from None
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from litemono.data.stores.images import NOT_AN_IMAGE
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 
 SHARE = 0.5
 """Of the lossless bytes, more than street scenes take at any quality up to 98."""
@@ -33,4 +33,4 @@ def decode(content: bytes | bytearray, planes: np.ndarray, where: str) -> None:
                 raise ValueError(f"{image.mode} of {image.width}x{image.height}")
             planes[:] = np.asarray(image).transpose(2, 0, 1)
     except NOT_AN_IMAGE as error:
-        raise UserError(f"{where} is damaged ({error}); delete this file and pack again") from None
+        raise UserError(f"{where} is damaged ({reason(error)}); delete this file and pack again") from None

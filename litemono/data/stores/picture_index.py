@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from litemono.utils.atomic_files import may_pass, replacing
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, reason
 
 INDEX_FILE = "pictures.json"
 FORMAT = "litemono packed pictures 1"
@@ -97,7 +97,7 @@ def read_index(root: Path | str) -> PictureIndex:
         if may_pass(error):
             raise
         raise UserError(
-            f"{path}: not an index of packed pictures ({error}); pack into this folder again: "
+            f"{path}: not an index of packed pictures ({reason(error)}); pack into this folder again: "
             "python -m litemono.prepare pack --from FOLDER --output DIR"
         ) from None
 

@@ -67,3 +67,15 @@ def test_a_member_that_would_unpack_to_gigabytes_is_refused_unread(tmp_path):
     path.write_bytes(data)
     with pytest.raises(UserError, match=r"member 0\.png: 3\.0 GB unpacked are no frame or scan; delete it and fetch"):
         ZipSource(path, "").find("0.png").read()
+
+
+def test_a_message_does_not_repeat_the_content_of_a_damaged_zip(tmp_path):
+    """A local header whose name is said to be 3000 bytes long: Python's message has all of them."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("frame.png", bytes(range(256)) * 20)
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[26:28] = struct.pack("<H", 3000)
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(UserError, match="member frame.png: cannot be read .*fetch it again") as refused:
+        ZipSource(tmp_path / "a.zip", "").read("frame.png")
+    assert len(str(refused.value)) < 600
