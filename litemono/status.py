@@ -16,7 +16,7 @@ from litemono.jobs import cost_table
 from litemono.jobs.cost import bill
 from litemono.jobs.runs import Run, forget_bad_nodes, read_runs
 from litemono.utils import cli
-from litemono.utils.errors import UserError, require
+from litemono.utils.errors import require
 
 PLAIN_WIDTH = 180  # columns where the output is no terminal
 COLOURS = {
@@ -52,8 +52,7 @@ def status(config: StatusConfig) -> int:
 
     Example: python -m litemono.status --log_dir runs --watch
     """
-    if config.seconds <= 0:
-        raise UserError(f"--seconds {config.seconds}: must be positive")
+    require(config.seconds > 0, f"--seconds {config.seconds}: must be positive")
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)

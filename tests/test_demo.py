@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from PIL import Image
+from tiny_kitti import assert_refused, invoke
+
+from litemono.demo import main
+from litemono.demos import DEMOS
 
 TINY = ("--drives=3", "--frames_per_drive=4", "--height=32", "--width=96", "--num_epochs=1", "--batch_size=2",
         "--model=lite-mono-tiny", "--num_workers=1")  # fmt: skip
@@ -31,9 +35,22 @@ def test_the_story_runs_from_rendering_to_pictures(tmp_path, command):
 
 
 def test_a_command_that_fails_ends_the_demo_with_its_message_and_status(tmp_path, command):
-    done = command("litemono.demo", "--output", tmp_path / "demo", *TINY, "--lr", "-1", "1")
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo/runs").touch()
+    done = command("litemono.demo", "--output", tmp_path / "demo", *TINY)
     assert done.returncode == 2
-    assert "--lr" in done.stderr and "Traceback" not in done.stderr
+    assert "demo/runs" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("task", DEMOS)
+@pytest.mark.parametrize(
+    "flags", [("--batch_size", 0), ("--num_epochs", 0), ("--num_workers", 0), ("--seed", -1), ("--lr", "inf")]
+)
+def test_what_the_training_would_refuse_is_refused_before_anything_is_rendered(tmp_path, capsys, task, flags):
+    flags = (*flags, 1e-4) if flags[0] == "--lr" and task == "monodepth" else flags
+    outcome = invoke(main, capsys, "--task", task, "--output", tmp_path / "demo", *flags)
+    assert_refused(outcome, flags[0])
+    assert not (tmp_path / "demo").exists()
 
 
 @pytest.mark.parametrize("flags", [("--height=16",), ("--model=lite-mono-huge",)])

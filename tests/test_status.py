@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tiny_kitti import assert_refused, invoke
 
 from litemono import status
 from litemono.jobs import slurm
@@ -202,3 +203,8 @@ def test_half_written_and_foreign_files_do_no_harm(tmp_path, no_slurm):
 def test_a_folder_without_runs_is_an_error(tmp_path):
     with pytest.raises(UserError, match="there is no run in this folder"):
         status.read_runs(tmp_path)
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_a_time_between_updates_that_none_is_is_refused(tmp_path, seconds, capsys):
+    assert_refused(invoke(status.main, capsys, "--log_dir", tmp_path, "--watch", "--seconds", seconds), "--seconds")

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from litemono.data.settings import default_workers
 from litemono.demos import TaskName
+from litemono.engine.settings import OptimConfig, RunConfig, check_counts
 from litemono.utils import cli
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, require
 
 PASSED_ON = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 RESUMABLE = tuple(cli.SIGNAL_BASE + number for number in (*PASSED_ON, getattr(signal, "SIGUSR1", 10)))
@@ -34,6 +35,12 @@ class DemoConfig:
     """Another seed, another world and another training."""
     num_workers: int = field(default_factory=default_workers)
     """Processes that render, and threads that read. Default: one per core, at most 8."""
+
+
+def check(config: DemoConfig, batch_size: int, num_epochs: int, rates: tuple[float, ...]) -> None:
+    """UserError, before the world is rendered, for what the training would refuse after it."""
+    require(config.num_workers >= 1, f"--num_workers {config.num_workers}: must be at least 1")
+    check_counts(OptimConfig(batch_size=batch_size, num_epochs=num_epochs, lr=rates), RunConfig(seed=config.seed))
 
 
 class Stopped(Exception):

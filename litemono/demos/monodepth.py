@@ -8,7 +8,7 @@ from pathlib import Path
 
 import networks.registry
 from litemono.demos import monodepth_results as results
-from litemono.demos.commands import run_all, say_done
+from litemono.demos.commands import check, run_all, say_done
 from litemono.demos.street import StreetDemo, render
 from litemono.synthetic.writer import RenderedWorld
 from litemono.tasks.monodepth.settings import Model
@@ -38,6 +38,7 @@ def monodepth(config: MonodepthDemo) -> int:
     Example: python -m litemono.demo --output demo
     """
     start = time.monotonic()
+    check(config, config.batch_size, config.num_epochs, config.lr)
     networks.registry.get(config.model).input.check(config.height, config.width)  # before rendering
     world = render(config)
     if status := run_all(story(config, world)):

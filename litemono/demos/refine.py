@@ -9,7 +9,7 @@ from pathlib import Path
 
 from litemono.demos import TaskName
 from litemono.demos import refine_results as results
-from litemono.demos.commands import run_all, say_done
+from litemono.demos.commands import check, run_all, say_done
 from litemono.demos.street import StreetDemo, render
 from litemono.synthetic.frozen_depth import write_frozen_depth
 from litemono.synthetic.writer import RenderedWorld
@@ -44,6 +44,7 @@ def refine(config: RefineDemo) -> int:
     Example: python -m litemono.demo --task refine
     """
     start = time.monotonic()
+    check(config, config.batch_size, config.num_epochs, (config.lr,))
     least = 32
     require(
         min(config.height, config.width) >= least, f"--height {config.height} --width {config.width}: at least {least}"

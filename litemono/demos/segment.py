@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from litemono.demos import TaskName
-from litemono.demos.commands import DemoConfig, make_folder, run_all, say, say_done
+from litemono.demos.commands import DemoConfig, check, make_folder, run_all, say, say_done
+from litemono.engine.settings import check_not_negative
 from litemono.synthetic.composites import CompositeSettings, write_composites
 from litemono.utils.errors import require
 
@@ -49,6 +50,8 @@ def segment(config: SegmentDemo) -> int:
     Example: python -m litemono.demo --task segment
     """
     start = time.monotonic()
+    check(config, config.batch_size, config.num_epochs, (config.lr,))
+    check_not_negative("depth_weight", config.depth_weight)
     require(config.backgrounds >= 2, f"--backgrounds {config.backgrounds}: at least 2, because some are held out")
     settings = CompositeSettings(
         height=config.height,

@@ -23,6 +23,7 @@ from PIL import Image
 from litemono.data.datasets.composites import BACKGROUNDS, DEPTHS, KINDS, MASKS, PICTURES
 from litemono.data.settings import default_workers
 from litemono.synthetic.rooms import Room, camera, look, make_figure, make_room
+from litemono.synthetic.settings import LARGEST
 from litemono.synthetic.world_folder import make_once, render_all
 from litemono.utils import cli
 from litemono.utils.errors import require
@@ -57,6 +58,10 @@ class CompositeSettings:
             require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: must be at least 1")
         require(
             min(self.height, self.width) >= 32, f"--height {self.height} --width {self.width}: at least 32 pixels each"
+        )
+        require(
+            max(self.height, self.width) <= LARGEST,
+            f"--height {self.height} --width {self.width}: at most {LARGEST} pixels each",
         )
         require(self.seed >= 0, f"--seed {self.seed}: must not be negative")
 

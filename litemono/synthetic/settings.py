@@ -7,6 +7,8 @@ from typing import Literal
 
 from litemono.utils.errors import UserError
 
+LARGEST = 4096  # pixels a side; a picture is rendered at once
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -34,6 +36,8 @@ class Settings:
             raise UserError(f"--frames_per_drive {self.frames_per_drive}: at least 3, a frame and its two neighbours")
         if min(self.height, self.width) < 16:
             raise UserError(f"--height {self.height} --width {self.width}: at least 16 pixels each")
+        if max(self.height, self.width) > LARGEST:
+            raise UserError(f"--height {self.height} --width {self.width}: at most {LARGEST} pixels each")
         if self.seed < 0:
             raise UserError(f"--seed {self.seed}: must not be negative")
         if self.ext not in ("png", "jpg"):

@@ -9,7 +9,7 @@ from utils.test_path_flags import fields, settings_of_all_commands
 
 from litemono.utils import cli
 from litemono.utils.errors import UserError
-from litemono.utils.number_flags import LARGEST, LARGEST_OF, check_numbers
+from litemono.utils.number_flags import LARGEST, LARGEST_OF, LONGEST, check_numbers
 
 
 def takes_a_number(hint) -> bool:
@@ -43,3 +43,10 @@ def test_a_number_that_is_too_large_is_refused_with_the_largest(settings, flag):
 def test_the_largest_is_accepted():
     settings, flag = next(case for case in CASES if case[1] == "seed")
     check_numbers(given(settings, flag, LARGEST_OF[flag]))
+
+
+@pytest.mark.parametrize("flag", LONGEST)
+def test_a_time_that_no_clock_counts_is_refused(flag):
+    settings = next(s for _, s in settings_of_all_commands() if flag in [name for name, _, _ in fields(s)])
+    with pytest.raises(UserError, match=f"^--{flag} .*: must be at most {LONGEST[flag]:.0f}$"):
+        check_numbers(cli.parse(settings, "test", "", args=[f"--{flag}", "1e308"]))
