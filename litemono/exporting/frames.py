@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from litemono.data.datasets import registry
-from litemono.data.datasets.frames import IMAGE_SUFFIXES, natural_key
+from litemono.data.datasets.frames import IMAGE_SUFFIXES, images_in
 from litemono.data.missing_frames import find_missing
 from litemono.data.splits import SplitLine, read_split, split_file
 from litemono.data.stores.folder import open_store
@@ -64,8 +64,7 @@ def _spread(frames: tuple[Callable[[], np.ndarray], ...]) -> tuple[Callable[[], 
 
 def _of_folder(folder: Path, trained: TrainedDepth) -> tuple[Callable[[], np.ndarray], ...]:
     require(folder.is_dir(), f"--images {folder}: there is no such folder")
-    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    paths = sorted((path for path in files if path.suffix.lower() in IMAGE_SUFFIXES), key=lambda p: natural_key(p.name))
+    paths = [folder / name for name in images_in(folder)]
     require(paths, f"--images {folder}: no images ({' '.join(sorted(IMAGE_SUFFIXES))}) in this folder")
 
     def reader(path: Path) -> Callable[[], np.ndarray]:

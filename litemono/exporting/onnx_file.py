@@ -7,12 +7,12 @@ file beside it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, get_type_hints
 
 import numpy as np
 
+from litemono.exporting.onnx_session import in_batches, infer_with, start_session
 from litemono.utils.errors import UserError, require
 from networks import registry
 from networks.registry import NetworkSpec
@@ -66,22 +66,16 @@ class OnnxNetwork:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         """Raises UserError for a file that is absent, damaged, changed or of another program, and without onnxruntime."""
-        try:
-            import onnxruntime
-        except ImportError:
-            raise UserError(f"{path}: running it needs onnxruntime; {INSTALL}") from None
         require(path.is_file(), f"{path}: there is no such file")
         content = path.read_bytes()
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        if threads is not None:
-            options.intra_op_num_threads = threads
         try:
-            self.session = onnxruntime.InferenceSession(content, options, providers=providers(onnxruntime))
+            session = start_session(content, threads)
+        except ImportError:
+            raise UserError(f"{path}: running it needs onnxruntime; {INSTALL}") from None
         except Exception as error:  # onnxruntime raises its own kinds, which share no base class
             line = str(error).strip().splitlines()[0]
             raise UserError(f"{path}: ONNX Runtime cannot read it ({line}); export it again") from None
-        properties = self.session.get_modelmeta().custom_metadata_map
+        properties = session.get_modelmeta().custom_metadata_map
         if "litemono.model" not in properties:
             raise UserError(
                 f"{path}: not written by `litemono export`, so its input and output are unknown; export it here"
@@ -89,11 +83,10 @@ class OnnxNetwork:
         check_content(path, content, properties.get(CHECKSUM, ""))
         values = {name: kind(properties.get(f"litemono.{name}", "")) for name, kind in get_type_hints(About).items()}
         self.path, self.about = path, About(**values)
-        self.batch = self.session.get_inputs()[0].shape[0]
+        self.batch = session.get_inputs()[0].shape[0]
         """A number where the batch is fixed."""
-        name = self.session.get_inputs()[0].name
-        self.infer: Callable[[np.ndarray], np.ndarray] = lambda images: self.session.run(None, {name: images})[0]
-        """The file's input to its output; another runtime may take its place."""
+        self.infer = infer_with(session)
+        """Another runtime may take its place."""
 
     @property
     def name(self) -> str:
@@ -115,22 +108,9 @@ class OnnxNetwork:
         """images: (B, H, W, 3) uint8. Returns the file's output, (B, H, W) float32; B may be any."""
         if self.about.input == "float":
             images = images.transpose(0, 3, 1, 2).astype(np.float32) / 255
-        if not isinstance(self.batch, int):
-            return self.infer(images)
-        results = []
-        for first in range(0, len(images), self.batch):
-            part = images[first : first + self.batch]
-            filled = np.concatenate([part, np.repeat(part[-1:], self.batch - len(part), axis=0)])
-            results.append(self.infer(filled)[: len(part)])
-        return np.concatenate(results)
+        return in_batches(self.infer, images, self.batch) if isinstance(self.batch, int) else self.infer(images)
 
     def disparity(self, images: np.ndarray) -> np.ndarray:
         """The same as disparity, (B, H, W)."""
         result = self.run(images)
         return 1 / result if self.about.output == "depth" else result
-
-
-def providers(onnxruntime: object) -> list[str]:
-    """Of those that are installed, the GPU first."""
-    there = onnxruntime.get_available_providers()  # type: ignore[attr-defined]
-    return [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in there]

@@ -23,13 +23,10 @@ from torch import Tensor
 from litemono.exporting.exported_depth import ExportedDepth
 from litemono.exporting.folded import folded
 from litemono.exporting.fused import FusedDepth
-from litemono.exporting.onnx_file import providers
+from litemono.exporting.onnx_session import Infer, in_batches, infer_with, start_session
 from litemono.inference import TrainedDepth, fastest_batch
 from litemono.predicting.settings import BackendName
 from litemono.utils.errors import UserError, require
-
-Infer = Callable[[np.ndarray], np.ndarray]
-"""The content of an ONNX file at work: its input to its output."""
 
 TOLERANCE = 1e-4  # of the largest disparity
 WORTH_STARTING = 16  # images; converting the network takes as long as it then saves on about so many
@@ -124,9 +121,7 @@ def _build(trained: TrainedDepth, name: str, plan: Plan) -> Backend:
     infer = STARTERS[name](_as_onnx(trained, name, plan.batch), plan)
 
     def run(images: np.ndarray) -> Tensor:
-        lacking = plan.batch - len(images)
-        filled = np.concatenate([images, np.repeat(images[-1:], lacking, axis=0)]) if lacking else images
-        return torch.from_numpy(infer(filled)[: len(images)].copy()).to(trained.device)
+        return torch.from_numpy(in_batches(infer, images, plan.batch).copy()).to(trained.device)
 
     difference = _difference(trained, run)
     require(
@@ -163,14 +158,7 @@ def _difference(trained: TrainedDepth, run: Callable[[np.ndarray], Tensor]) -> f
 
 
 def _onnxruntime(content: bytes, plan: Plan) -> Infer:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = plan.threads
-    session = onnxruntime.InferenceSession(content, options, providers=providers(onnxruntime))
-    name = session.get_inputs()[0].name
-    return lambda images: session.run(None, {name: images})[0]
+    return infer_with(start_session(content, plan.threads))
 
 
 def _openvino(content: bytes, plan: Plan) -> Infer:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from litemono.data.datasets.frames import IMAGE_SUFFIXES, natural_key
+from litemono.data.datasets.frames import IMAGE_SUFFIXES, images_in, natural_key
 from litemono.data.stores.images import read_image
 from litemono.depth_map import LONGEST_JPEG
 from litemono.predicting.frames import Frame
@@ -48,8 +48,7 @@ def read_picture(path: Path) -> Image.Image:
 def find_images(source: Path, ext: str | None) -> list[Path]:
     """The images in a folder in natural order, without earlier results."""
     suffixes = {f".{ext.lower().lstrip('.')}"} if ext else IMAGE_SUFFIXES
-    candidates = (path for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
-    paths = in_order((path for path in candidates if path.suffix.lower() in suffixes), source)
+    paths = in_order((source / name for name in images_in(source, suffixes)), source)
     if not paths:
         raise UserError(f"--input {source}: no images ({' '.join(sorted(suffixes))}) in this folder")
     return paths

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from litemono.data.datasets.base import Camera, Dataset, Layout
@@ -33,7 +33,7 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
 def list_videos(root: Path) -> dict[str, list[str]]:
     """Image names in natural order for each video: "." for images at the root, else the subfolder's name."""
     folders = [".", *sorted((entry.name for entry in os.scandir(root) if entry.is_dir()), key=natural_key)]
-    videos = {folder: _images(root / folder) for folder in folders}
+    videos = {folder: _one_of_each_frame(root / folder) for folder in folders}
     found = {folder: names for folder, names in videos.items() if names}
     if not found:
         raise UserError(
@@ -43,10 +43,17 @@ def list_videos(root: Path) -> dict[str, list[str]]:
     return found
 
 
-def _images(folder: Path) -> list[str]:
-    # A link that leads nowhere is an image too: the check of its content names it.
-    names = (e.name for e in os.scandir(folder) if not e.is_dir() and not e.name.startswith("."))
-    found = sorted((name for name in names if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES), key=natural_key)
+def images_in(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[str]:
+    """Names of a folder's images, hidden ones left out, in natural order.
+
+    A link that leads nowhere is an image too: who reads it names it.
+    """
+    names = (entry.name for entry in os.scandir(folder) if not entry.is_dir() and not entry.name.startswith("."))
+    return sorted((name for name in names if os.path.splitext(name)[1].lower() in suffixes), key=natural_key)
+
+
+def _one_of_each_frame(folder: Path) -> list[str]:
+    found = images_in(folder)
     stems: dict[str, str] = {}
     for name in found:
         other = stems.setdefault(os.path.splitext(name)[0], name)
