@@ -112,3 +112,16 @@ def street(tmp_path_factory) -> Path:
     for which, frames in (("train", range(1, 9)), ("val", range(4, 7))):
         (root / f"{which}_files.txt").write_text("".join(f"{DRIVE} {frame} l\n" for frame in frames))
     return root
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(street, tmp_path_factory) -> Path:
+    """The run folder of a training of `street` from its begin to its end. Read only."""
+    from trainings import settings
+
+    from litemono.train import train
+
+    config = settings(street, tmp_path_factory.mktemp("runs"))
+    with torch_threads(1):
+        assert train(config) == 0
+    return config.folder

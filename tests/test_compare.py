@@ -6,17 +6,16 @@ import csv
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import opened
 from tiny_kitti import assert_refused, invoke, snapshot
 
 from litemono.compare import main
 from litemono.jobs import slurm
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 BETTER = {"loss": "lower", "abs_rel": "lower", "d1": "higher"}
 BATCHES = 20
 
@@ -170,18 +169,6 @@ def test_what_cannot_be_compared_is_refused(compare, sweep, tmp_path):
 
 
 # ---------------------------------------------------------------- the page
-
-
-def opened(path: Path, width: int) -> str:
-    """The page's elements after the browser has run it."""
-    if BROWSER is None:
-        pytest.skip("no Chromium is installed (apt install chromium)")
-    done = subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900", "--dump-dom", f"file://{path}"],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 SCRIPT = """<script>addEventListener("load", () => {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +11,9 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from PIL import Image
-from test_train import ONE_THREAD, assert_same_training, scalars, wait_for_step
 from tiny_kitti import assert_refused, invoke
+from trainings import assert_same_training, scalars, start, wait_for_step
 
 from evaluate.__main__ import main as evaluate_main
 from export_gt.__main__ import main as export_main
@@ -49,16 +47,10 @@ def flags(world: Path, log_dir: Path, name: str = "run") -> list[str]:
     return text.split()
 
 
-def start(arguments: list[str]) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "litemono.finetune", *arguments], env={**ONE_THREAD, "PYTHONPATH": str(ROOT)}, cwd=ROOT
-    )
-
-
 @pytest.fixture(scope="module")
 def uninterrupted(world, tmp_path_factory) -> Path:
     log_dir = tmp_path_factory.mktemp("runs")
-    assert start(flags(world, log_dir)).wait() == 0
+    assert start("litemono.finetune", flags(world, log_dir)).wait() == 0
     return log_dir / "run"
 
 
@@ -72,11 +64,11 @@ def test_a_run_leaves_weights_curves_and_a_finished_status(uninterrupted):
 
 
 def test_a_killed_run_ends_with_the_bits_of_an_uninterrupted_one(world, tmp_path, uninterrupted):
-    process = start(flags(world, tmp_path))
+    process = start("litemono.finetune", flags(world, tmp_path))
     wait_for_step(tmp_path / "run", 2)
     process.kill()
     process.wait()
-    assert start(flags(world, tmp_path)).wait() == 0
+    assert start("litemono.finetune", flags(world, tmp_path)).wait() == 0
     assert_same_training(uninterrupted, tmp_path / "run")
 
 

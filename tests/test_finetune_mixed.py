@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from depth_data import write_nyu, write_pairs
-from test_train import ONE_THREAD, assert_same_training, scalars, wait_for_step
+from trainings import assert_same_training, scalars, start, wait_for_step
 
 NAMES = ("pairs", "nyu")
 
@@ -27,33 +23,29 @@ def data(tmp_path_factory) -> str:
     return f"--dataset pairs,nyu --data_path {write_pairs(root / 'pairs')},{nyu} --split own,{nyu} --min_depth 0.1"
 
 
-def start(data: str, log_dir: Path, workers: int) -> subprocess.Popen:
+def flags(data: str, log_dir: Path, workers: int) -> list[str]:
     """Two epochs of steps of three samples, two of them from the folder pair."""
     text = (
         f"{data} --mix 2,1 --depth_factor 1000 0 --model lite-mono-tiny --height 32 --width 64 --batch_size 3 "
         f"--num_epochs 2 --num_workers {workers} --log_dir {log_dir} --model_name run --device cpu --log_every 1 "
         "--checkpoint_minutes 0"
     )
-    return subprocess.Popen(
-        [sys.executable, "-m", "litemono.finetune", *text.split()],
-        env={**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-    )
+    return text.split()
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(data, tmp_path_factory) -> Path:
     log_dir = tmp_path_factory.mktemp("runs")
-    assert start(data, log_dir, workers=0).wait() == 0
+    assert start("litemono.finetune", flags(data, log_dir, workers=0)).wait() == 0
     return log_dir / "run"
 
 
 def test_a_mixed_run_killed_in_the_middle_ends_with_the_same_bits(data, tmp_path, uninterrupted):
-    process = start(data, tmp_path, workers=0)
+    process = start("litemono.finetune", flags(data, tmp_path, workers=0))
     wait_for_step(tmp_path / "run", 3)
     process.kill()
     process.wait()
-    assert start(data, tmp_path, workers=2).wait() == 0
+    assert start("litemono.finetune", flags(data, tmp_path, workers=2)).wait() == 0
     assert_same_training(uninterrupted, tmp_path / "run")
 
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from test_train import ONE_THREAD, assert_same_training, scalars, wait_for_step
 from tiny_kitti import assert_refused, invoke
+from trainings import assert_same_training, scalars, start, wait_for_step
 
 from litemono import submit
 from litemono.prepare import main as prepare_main
@@ -61,16 +58,10 @@ def flags(world: Path, log_dir: Path, *more: object) -> list[str]:
     return [*text.split(), *map(str, more)]
 
 
-def start(arguments: list[str]) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "litemono.refine", *arguments], env={**ONE_THREAD, "PYTHONPATH": str(ROOT)}, cwd=ROOT
-    )
-
-
 @pytest.fixture(scope="module")
 def uninterrupted(world, tmp_path_factory) -> Path:
     log_dir = tmp_path_factory.mktemp("runs")
-    assert start(flags(world, log_dir)).wait() == 0
+    assert start("litemono.refine", flags(world, log_dir)).wait() == 0
     return log_dir / "run"
 
 
@@ -90,11 +81,11 @@ def test_a_run_leaves_weights_and_the_errors_of_what_it_started_from(uninterrupt
 
 
 def test_a_killed_run_ends_with_the_bits_of_an_uninterrupted_one(world, tmp_path, uninterrupted):
-    process = start(flags(world, tmp_path))
+    process = start("litemono.refine", flags(world, tmp_path))
     wait_for_step(tmp_path / "run", 2)
     process.kill()
     process.wait()
-    assert start(flags(world, tmp_path)).wait() == 0
+    assert start("litemono.refine", flags(world, tmp_path)).wait() == 0
     assert_same_training(uninterrupted, tmp_path / "run")
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from composites import SIZE, write_small
-from conftest import ROOT
 from PIL import Image
-from test_train import ONE_THREAD, assert_same_training, scalars, wait_for_step
 from tiny_kitti import assert_refused, invoke
+from trainings import assert_same_training, scalars, start, wait_for_step
 
 from litemono import prepare, submit
 from litemono.engine.tensorboard import events_in
@@ -40,16 +37,13 @@ def flags(data: Path, log_dir: Path, name: str = "run") -> list[str]:
     return text.split()
 
 
-def start(arguments: list[str]) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "litemono.segment", *arguments], env={**ONE_THREAD, "PYTHONPATH": str(ROOT)}, cwd=ROOT
-    )
-
-
 @pytest.fixture(scope="module")
 def uninterrupted(rooms, tmp_path_factory) -> Path:
     log_dir = tmp_path_factory.mktemp("runs")
-    assert start([*flags(rooms, log_dir), "--combine", "uncertainty", "--depth_loss", "ssim"]).wait() == 0
+    assert (
+        start("litemono.segment", [*flags(rooms, log_dir), "--combine", "uncertainty", "--depth_loss", "ssim"]).wait()
+        == 0
+    )
     return log_dir / "run"
 
 
@@ -66,11 +60,11 @@ def test_a_run_leaves_weights_curves_and_a_finished_status(uninterrupted):
 
 def test_a_killed_run_ends_with_the_bits_of_an_uninterrupted_one(rooms, tmp_path, uninterrupted):
     arguments = [*flags(rooms, tmp_path), "--combine", "uncertainty", "--depth_loss", "ssim"]
-    process = start(arguments)
+    process = start("litemono.segment", arguments)
     wait_for_step(tmp_path / "run", 2)
     process.kill()
     process.wait()
-    assert start(arguments).wait() == 0
+    assert start("litemono.segment", arguments).wait() == 0
     assert_same_training(uninterrupted, tmp_path / "run")
 
 

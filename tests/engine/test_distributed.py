@@ -13,7 +13,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from conftest import ROOT
-from test_train import final_state, flags, scalars, settings
+from trainings import final_state, flags, scalars, settings
 
 from litemono.engine import checkpoint
 from litemono.engine.distributed import PeerLost, Processes

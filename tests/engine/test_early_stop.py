@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_train import assert_same_training, settings
+from trainings import assert_same_training, settings
 
 from litemono.engine import early_stop
 from litemono.engine.settings import RunConfig

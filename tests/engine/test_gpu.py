@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 import torch
 from test_step import Bench, batch, untrained  # noqa: F401 - a fixture
-from test_train import scalars, settings
+from trainings import scalars, settings
 
 from litemono.engine.graphed_step import CudaGraphs, GraphedStep, optimizer_settings
 from litemono.engine.precision import apply_precision, choose_precision

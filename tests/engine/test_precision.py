@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_train import scalars, settings
 from torch import nn
+from trainings import scalars, settings
 
 import networks
 from litemono.engine.precision import autocast, choose_precision, slow_precision

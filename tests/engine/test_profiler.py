@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_train import assert_same_training, flags, settings
 from tiny_kitti import assert_refused, invoke
 from torch.autograd import DeviceType
 from torch.autograd.profiler_util import EventList, FunctionEvent
+from trainings import assert_same_training, flags, settings
 
 from litemono.engine.profiler import STEP, WAITING, WARM_UP, Costs, Timing, costs, sentences
 from litemono.engine.step import seed_step

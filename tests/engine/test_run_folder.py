@@ -10,8 +10,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from test_train import flags, settings
 from tiny_kitti import assert_refused, invoke
+from trainings import flags, settings
 
 from litemono.engine import checkpoint_paths, run_folder
 from litemono.engine.resume import check_same_run, differences

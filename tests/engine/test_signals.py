@@ -7,7 +7,7 @@ import os
 import signal
 
 import pytest
-from test_train import settings
+from trainings import settings
 
 from litemono.engine.reporter import Reporter
 from litemono.engine.run_folder import RunFolder

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from test_train import EPOCH_STEPS, final_state, settings
+from trainings import EPOCH_STEPS, final_state, settings
 
 from litemono.engine import trackers
 from litemono.engine.trackers import Tracker

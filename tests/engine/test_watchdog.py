@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from test_train import EPOCH_STEPS, EPOCHS, ONE_THREAD, assert_same_training, flags, scalars
+from trainings import EPOCH_STEPS, EPOCHS, ONE_THREAD, assert_same_training, flags, scalars
 
 from litemono.engine import watchdog
 from litemono.engine.watchdog import FIRST_STEPS, LEAST_SECONDS, Watchdog

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 import torch
-from test_train import scalars, settings
+from trainings import scalars, settings
 
 from litemono.losses import compiled, photometric_fused
 from litemono.losses.photometric_fused import EAGER

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from composites import SIZE, SMALL, write_small, zipped
+from composites import SIZE, SMALL, write_small
 from PIL import Image
 from rich.console import Console
 
+from benchmarks.composite_loader import write_zips
 from litemono.data.packing import composites as packing
 from litemono.data.packing.composites import pack_composites
 from litemono.data.packing.composites_verify import verify
@@ -40,7 +41,7 @@ def pack(source: Path, output: Path, size=SIZE) -> Path:
 
 
 def test_files_zips_and_a_pack_give_the_same_samples(rooms, tmp_path):
-    archives = zipped(rooms, tmp_path / "zips")
+    write_zips(rooms, archives := tmp_path / "zips")
     shutil.make_archive(str(tmp_path / "all"), "zip", rooms)
     places = (rooms, archives, tmp_path / "all.zip", pack(rooms, tmp_path / "packed"), pack(archives, tmp_path / "too"))
     stores = [open_composites(place, SIZE) for place in places]

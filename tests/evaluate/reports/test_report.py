@@ -6,19 +6,16 @@ import base64
 import io
 import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
+from browser import opened
 from PIL import Image
 from tiny_kitti import assert_refused, invoke, snapshot, write_weights, write_world
 
 from evaluate.__main__ import main
 from export_gt import GroundTruth
 from export_gt.__main__ import ExportConfig, export
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +49,6 @@ def evaluate(capsys, world):
 def pictures(page: str) -> list[Image.Image]:
     found = re.findall(r'src="data:image/(?:png|jpeg);base64,([^"]+)"', page)
     return [Image.open(io.BytesIO(base64.b64decode(data))) for data in found]
-
-
-def opened(path, width: int) -> str:
-    """The page's elements after the browser has run it."""
-    if BROWSER is None:
-        pytest.skip("no Chromium is installed (apt install chromium)")
-    done = subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900", "--dump-dom", f"file://{path}"],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_a_report_has_numbers_figures_pictures_curves_and_settings(world, evaluate, tmp_path):
