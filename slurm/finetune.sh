@@ -6,7 +6,7 @@
 #
 # sbatch's own flags go before the script, training flags after it (python -m litemono.finetune --help). The job's name is
 # the run's name: its folder is runs/NAME. The same command resumes a run that was cancelled.
-# slurm/README.md explains every line.
+# The same as `sbatch --job-name=finetune slurm/train_any.sh finetune`. slurm/README.md explains every line.
 #SBATCH --job-name=finetune
 #SBATCH --partition=gpu
 #SBATCH --gpus-per-node=1
@@ -18,8 +18,5 @@
 #SBATCH --signal=USR2@120
 #SBATCH --requeue
 
-source slurm/environment.sh || { echo "$PWD is not the checkout: cd into it, then sbatch slurm/NAME.sh" >&2; exit 2; }
-source slurm/requeue.sh
-
-srun --chdir="$code" --nodes=1 --ntasks=1 --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m litemono.finetune "${run[@]}" "$@"
-end_or_requeue $?
+[ -f slurm/train_any.sh ] || { echo "$PWD is not the checkout: cd into it, then sbatch slurm/NAME.sh" >&2; exit 2; }
+exec bash slurm/train_any.sh finetune "$@"

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Everything for the paper's tables, as a chain of jobs: ground truth, one training per model, its evaluation, the tables.
+# Everything for the paper's tables, as a chain of jobs: ground truth, one training per model, the evaluation of its last weights,
+# a table beside published rows. With several seeds, every epoch and intervals: reproduce.sh.
 # Start it on the login node; it submits and returns.
 #
 #     bash slurm/paper_tables.sh --data_path kitti_640x192
@@ -12,6 +13,7 @@
 #     TEST_SPLIT the split that is evaluated (default eigen)
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source slurm/submit.sh
 mkdir -p logs
 
 models=${MODELS:-"lite-mono lite-mono-small lite-mono-tiny lite-mono-8m"}
@@ -25,14 +27,6 @@ for ((i = 1; i <= $#; i++)); do
 done
 [ -n "$data" ] || { echo "usage: bash slurm/paper_tables.sh --data_path FOLDER [training flags]" >&2; exit 2; }
 
-# submit AFTER SBATCH_FLAGS... SCRIPT ARGUMENTS...: prints the id of the new job, which starts when AFTER have succeeded and
-# is cancelled when one of them fails.
-submit() {
-  local after=$1
-  shift
-  sbatch --parsable ${after:+--dependency="afterok:$after" --kill-on-invalid-dep=yes} "$@" | cut -d ';' -f 1
-}
-
 # GPU and CPU hold several words each.
 # shellcheck disable=SC2086
 truth=$(submit "" ${CPU:-} slurm/export_gt.sh --data_path "$data" --split "$split")
@@ -41,12 +35,12 @@ evaluations=
 for model in $models; do
   train=$(submit "" ${GPU:-} --job-name="$model" slurm/train_v100.sh --model "$model" --log_dir "$runs" "$@")
   # An empty array is an unset one to bash before 4.4.
-  evaluation=$(submit "$truth:$train" ${GPU:-} --job-name="evaluate-$model" slurm/evaluate.sh \
+  evaluation=$(submit "afterok:$truth:$train" ${GPU:-} --job-name="evaluate-$model" slurm/evaluate.sh \
     --load_weights "$runs/$model/models/last" --data_path "$data" --split "$split" ${images[@]+"${images[@]}"})
   evaluations=$evaluations${evaluations:+:}$evaluation
   echo "$model    train job $train, evaluation job $evaluation"
 done
-tables=$(submit "$evaluations" ${CPU:-} --job-name=tables --output=logs/%j.out --open-mode=append --time=00:10:00 <<JOB
+tables=$(submit "afterok:$evaluations" ${CPU:-} --job-name=tables --output=logs/%j.out --open-mode=append --time=00:10:00 <<JOB
 #!/bin/bash
 source slurm/environment.sh || exit 2
 exec python -m evaluate.tables --runs '$runs' --format markdown --output '$runs/tables.md'

@@ -15,6 +15,7 @@
 # slurm/README.md says more.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source slurm/submit.sh
 source slurm/reproduce_plan.sh
 
 models=${MODELS:-"lite-mono lite-mono-small lite-mono-tiny lite-mono-8m"}
@@ -101,14 +102,6 @@ joined() { # SEPARATOR WORDS...
 }
 
 # ---------------------------------------------------------------- jobs
-
-# submit AFTER SBATCH_FLAGS... SCRIPT ARGUMENTS...: prints the id of the new job. AFTER is a dependency, such as afterok:7; the
-# job is cancelled when it cannot be met.
-submit() {
-  local after=$1
-  shift
-  sbatch --parsable ${after:+--dependency="$after" --kill-on-invalid-dep=yes} "$@" | cut -d ';' -f 1
-}
 
 # GPU and CPU hold several words each.
 # shellcheck disable=SC2086

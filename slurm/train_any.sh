@@ -30,5 +30,5 @@ if sys.argv[1] not in COMMANDS:
 PYTHON
 shift
 
-srun --nodes=1 --ntasks=1 --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m "litemono.$command" "${run[@]}" "$@"
+srun --chdir="$code" --nodes=1 --ntasks=1 --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" python -m "litemono.$command" "${run[@]}" "$@"
 end_or_requeue $?

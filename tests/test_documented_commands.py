@@ -59,6 +59,8 @@ def run_by_script(words: list[str]) -> list[str]:
     if words[0] != "sbatch":
         return words
     place = next(index for index, word in enumerate(words) if word.endswith(".sh"))
+    if words[place].endswith("finetune.sh"):
+        return ["python", "-m", "litemono.finetune", *words[place + 1 :]]
     if words[place].endswith("train_any.sh"):
         return ["python", "-m", f"litemono.{words[place + 1]}", *words[place + 2 :]]
     started = re.findall(r'(python -m [\w. ]+).*"\$@"', (ROOT / words[place]).read_text())[-1]

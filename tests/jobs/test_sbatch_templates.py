@@ -16,14 +16,20 @@ from conftest import ROOT
 from litemono.jobs.train_job import rendezvous_port
 
 SCRIPTS = sorted((ROOT / "slurm").glob("*.sh"))
-NO_JOBS = ("environment.sh", "requeue.sh", "paper_tables.sh", "reproduce.sh", "reproduce_plan.sh")
+NO_JOBS = ("environment.sh", "requeue.sh", "submit.sh", "paper_tables.sh", "reproduce.sh", "reproduce_plan.sh")
 JOBS = [path for path in SCRIPTS if path.name not in NO_JOBS]
 TRAININGS = [path for path in JOBS if path.name.startswith(("train", "finetune"))]
+CONTINUED_BY = {"finetune.sh": "train_any.sh"}  # with exec
 
 
 def directives(path: Path) -> dict[str, str]:
     lines = [line.removeprefix("#SBATCH --") for line in path.read_text().splitlines() if line.startswith("#SBATCH")]
     return {key: value for key, _, value in (line.partition("=") for line in lines)}
+
+
+def commands(path: Path) -> str:
+    """What a job of this script runs."""
+    return path.with_name(CONTINUED_BY.get(path.name, path.name)).read_text()
 
 
 def names(paths):
@@ -46,21 +52,23 @@ def test_logs_are_appended_where_the_checkout_has_a_folder_and_requests_are_comp
     assert found["output"] == "logs/%j.out" and found["open-mode"] == "append" and "error" not in found
     assert (ROOT / "logs/.gitkeep").exists(), "Slurm drops a job silently whose log folder is missing"
     assert {"job-name", "partition", "cpus-per-task", "mem", "time", "requeue"} <= found.keys()
-    assert "source slurm/environment.sh" in path.read_text()
-    assert '--cpus-per-task="$SLURM_CPUS_PER_TASK"' in path.read_text(), "srun does not inherit it"
+    text = commands(path)
+    assert "source slurm/environment.sh" in text
+    assert '--cpus-per-task="$SLURM_CPUS_PER_TASK"' in text, "srun does not inherit it"
 
 
 @pytest.mark.parametrize("path", TRAININGS, ids=names(TRAININGS))
 def test_trainings_are_warned_and_hand_their_exit_status_on(path):
     assert directives(path)["signal"] == "USR2@120"
-    assert path.read_text().endswith("\nend_or_requeue $?\n")
+    text = commands(path)
+    assert text.endswith("\nend_or_requeue $?\n")
+    assert 'srun --chdir="$code" ' in text, "it runs the copy of the code that the job's first start made"
 
 
-def test_fine_tuning_differs_from_training_in_name_and_command_alone():
-    training, fine_tuning = ((ROOT / "slurm" / name).read_text() for name in ("train_v100.sh", "finetune.sh"))
-    jobs = [text[text.index("#SBATCH") :] for text in (training, fine_tuning)]
-    expected = jobs[0].replace("job-name=lite-mono", "job-name=finetune").replace("litemono.train", "litemono.finetune")
-    assert jobs[1] == expected != jobs[0]
+def test_trainings_on_one_gpu_ask_for_the_same_machine():
+    asked = [directives(ROOT / "slurm" / name) for name in ("train_v100.sh", "finetune.sh", "train_any.sh")]
+    assert [found.pop("job-name") for found in asked] == ["lite-mono", "finetune", "training"]
+    assert asked[0] == asked[1] == asked[2]
 
 
 def test_paper_tables_needs_data():
