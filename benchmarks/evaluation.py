@@ -35,7 +35,7 @@ from evaluate.sources.truth import Truth
 from export_gt import GroundTruth, files
 from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import resized
-from litemono.inference import TrainedDepth
+from litemono.trained_depth import TrainedDepth
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import require

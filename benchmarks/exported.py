@@ -19,8 +19,9 @@ import torch
 from PIL import Image
 
 from benchmarks.machine import machine
-from litemono.export import ExportConfig, export
+from litemono.export import export
 from litemono.exporting.onnx_file import OnnxNetwork
+from litemono.exporting.settings import ExportConfig
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import require

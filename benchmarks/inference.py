@@ -27,7 +27,7 @@ from benchmarks.inference_subjects import PUBLISHED, Case, Run, build, images, n
 from benchmarks.machine import machine
 from benchmarks.train_step import parse_size
 from litemono.engine.precision import slow_precision
-from litemono.inference import at_image_size
+from litemono.trained_depth import at_image_size
 from litemono.utils import cli
 from litemono.utils.atomic_files import replacing, write_atomically
 from litemono.utils.colormap import magma

@@ -30,13 +30,8 @@ from litemono.engine.precision import apply_precision
 from litemono.engine.settings import OptimConfig, Precision
 from litemono.engine.step import TaskModule, train_step
 from litemono.engine.training import adamw
-from litemono.tasks.supervised.settings import (
-    AnyModel,
-    DepthModelConfig,
-    FinetuneConfig,
-    LossName,
-    SupervisedLossConfig,
-)
+from litemono.tasks.supervised.groups import AnyModel, DepthModelConfig, LossName, SupervisedLossConfig
+from litemono.tasks.supervised.settings import FinetuneConfig
 from litemono.tasks.supervised.task import SupervisedDepth
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically

@@ -15,7 +15,8 @@ from torch import Tensor
 from litemono.data.stores.images import NOT_AN_IMAGE, read_image, to_rgb, unreadable
 from litemono.depth_map import DepthMap, Kind
 from litemono.hub.reading import REPOSITORY, fetch
-from litemono.inference import TrainedDepth, fastest_batch, load_trained, require_finite
+from litemono.inference import load_trained
+from litemono.trained_depth import TrainedDepth, fastest_batch, require_finite
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError, require
 from networks.metric_head import metric_head as head_of

@@ -65,7 +65,8 @@ def test_imports_go_one_way(part, forbidden):
 
 def test_no_module_imports_itself_through_others():
     names = modules()
-    graph = {name: imports(path, names, at_start=True) - {name} for name, path in names.items()}
+    late = ("litemono", "networks", "export_gt")  # where imports in functions count too
+    graph = {name: imports(path, names, at_start=not name.startswith(late)) - {name} for name, path in names.items()}
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:

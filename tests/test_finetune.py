@@ -23,8 +23,9 @@ from litemono.engine.lr_schedule import group_rates, schedule
 from litemono.finetune import main
 from litemono.jobs import slurm
 from litemono.synthetic.writer import write_world
+from litemono.tasks.supervised.groups import RecipeName
 from litemono.tasks.supervised.recipes import RECIPES
-from litemono.tasks.supervised.settings import DEFAULT_RATES, RecipeName, check
+from litemono.tasks.supervised.settings import DEFAULT_RATES, FinetuneConfig, check
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -250,8 +251,9 @@ def test_recipes_for_kitti_train_on_eigens_split_and_adabins_cycles_as_published
 
 def test_every_recipe_is_a_training_that_its_check_accepts(world):
     assert list(RECIPES) == list(get_args(RecipeName))
-    for recipe in RECIPES.values():
-        check(replace(recipe, data=replace(recipe.data, data_path=world)))
+    for name in RECIPES:
+        config = FinetuneConfig.defaults(["--recipe", name])
+        check(replace(config, data=replace(config.data, data_path=world)))
 
 
 def test_every_training_command_is_whole():

@@ -18,8 +18,8 @@ from tiny_kitti import assert_refused, invoke, snapshot, write_weights
 
 import networks
 from litemono.data.stores import images
-from litemono.inference import at_image_size
 from litemono.predict import main
+from litemono.trained_depth import at_image_size
 from litemono.utils.colormap import magma
 from networks import weights
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from litemono.export import ExportConfig
 from litemono.exporting.frames import made_up
 from litemono.exporting.fused import FusedDepth
 from litemono.exporting.job import Job, Runner
+from litemono.exporting.settings import ExportConfig
 from litemono.metrics import MAX_DEPTH, MIN_DEPTH, Errors, compute_errors, valid_pixels
 from litemono.utils.errors import UserError, require
 from litemono.utils.progress import track

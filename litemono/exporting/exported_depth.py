@@ -11,7 +11,7 @@ from torch import Tensor
 
 from litemono.depth_map import Kind
 from litemono.exporting.onnx_file import OnnxNetwork
-from litemono.inference import TrainedDepth
+from litemono.trained_depth import TrainedDepth
 from litemono.utils.errors import require
 from networks.depth_net import DepthNet
 

@@ -16,8 +16,8 @@ from litemono.data.missing_frames import find_missing
 from litemono.data.splits import SplitLine, read_split, split_file
 from litemono.data.stores.folder import open_store
 from litemono.data.stores.images import read_image
-from litemono.export import ExportConfig
-from litemono.inference import TrainedDepth
+from litemono.exporting.settings import ExportConfig
+from litemono.trained_depth import TrainedDepth
 from litemono.utils.archives import check_sizes
 from litemono.utils.errors import UserError, reason, require
 

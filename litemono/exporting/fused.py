@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from litemono.inference import TrainedDepth
+from litemono.trained_depth import TrainedDepth
 from litemono.utils.errors import require
 
 Input = Literal["uint8", "float"]

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from litemono.export import ExportConfig
 from litemono.exporting.frames import Frames
 from litemono.exporting.fused import FusedDepth
 from litemono.exporting.onnx_file import About
+from litemono.exporting.settings import ExportConfig
 
 Runner = Callable[[np.ndarray], np.ndarray]
 """(B, H, W, 3) uint8 -> (B, H, W): the written file at work."""

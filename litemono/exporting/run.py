@@ -10,14 +10,15 @@ from pathlib import Path
 import torch
 
 from litemono import __version__
-from litemono.export import SUFFIXES, ExportConfig
 from litemono.exporting import comparison
 from litemono.exporting.formats import WRITERS
 from litemono.exporting.frames import open_frames
 from litemono.exporting.fused import FusedDepth
 from litemono.exporting.job import Job
 from litemono.exporting.onnx_file import About
-from litemono.inference import TrainedDepth, load_trained
+from litemono.exporting.settings import SUFFIXES, ExportConfig
+from litemono.inference import load_trained
+from litemono.trained_depth import TrainedDepth
 from litemono.utils.atomic_files import replacing
 from litemono.utils.commit import code_commit
 from litemono.utils.errors import UserError, require

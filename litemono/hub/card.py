@@ -9,7 +9,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from litemono.hub.reading import LIBRARY
-from litemono.inference import TrainedDepth
+from litemono.trained_depth import TrainedDepth
 from litemono.utils.atomic_files import listing, read_json
 
 LICENCE = "other"

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from litemono import __version__
 from litemono.hub.card import model_card
 from litemono.hub.reading import CARD, CONFIG, LIBRARY, TENSORS, is_hub_folder, load_network
-from litemono.inference import TrainedDepth, load_trained
+from litemono.inference import load_trained
+from litemono.trained_depth import TrainedDepth
 from litemono.utils.atomic_files import replacing_folder, writable
 from litemono.utils.commit import code_commit
 from litemono.utils.errors import require

@@ -24,8 +24,8 @@ from litemono.exporting.exported_depth import ExportedDepth
 from litemono.exporting.folded import folded
 from litemono.exporting.fused import FusedDepth
 from litemono.exporting.onnx_session import Infer, in_batches, infer_with, start_session
-from litemono.inference import TrainedDepth, fastest_batch
 from litemono.predicting.settings import BackendName
+from litemono.trained_depth import TrainedDepth, fastest_batch
 from litemono.utils.errors import UserError, require
 
 TOLERANCE = 1e-4  # of the largest disparity

@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from litemono.inference import TrainedDepth, require_finite
 from litemono.predicting.backends import Backend
 from litemono.predicting.frames import Frame
+from litemono.trained_depth import TrainedDepth, require_finite
 from litemono.utils.errors import UserError
 from litemono.utils.parallel import ordered_map
 

@@ -17,12 +17,12 @@ from litemono.data.mirrored import FROZEN, as_depth, read_map
 from litemono.data.stores.arrays import check_size
 from litemono.depth_map import DepthMap, Kind
 from litemono.engine.precision import apply_precision
-from litemono.inference import at_image_size, require_finite
 from litemono.predicting.frames import Frame, Source
 from litemono.predicting.images import Images
 from litemono.predicting.outputs import FrameFiles
 from litemono.predicting.pipeline import Picture, Prediction
 from litemono.predicting.settings import PredictConfig
+from litemono.trained_depth import at_image_size, require_finite
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError, require
 from litemono.utils.parallel import ordered_map

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from litemono.depth_map import require_depth
-from litemono.inference import TrainedDepth, load_trained
+from litemono.inference import load_trained
 from litemono.predicting import backends, resume
 from litemono.predicting.film import FilmWriter
 from litemono.predicting.frames import Source
@@ -19,6 +19,7 @@ from litemono.predicting.pipeline import Broken, Pipeline, finite
 from litemono.predicting.refined import run_refined
 from litemono.predicting.settings import PredictConfig
 from litemono.predicting.smooth import steady
+from litemono.trained_depth import TrainedDepth
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError, require
 from litemono.utils.parallel import ordered_map

@@ -14,8 +14,8 @@ import networks
 from evaluate.protocol import PRESETS, Protocol, default_protocol
 from evaluate.scoring import one_image, placing, windows
 from evaluate.scoring.one_image import merge_flipped, score_image, summarise
-from litemono.inference import TrainedDepth
 from litemono.metrics import Errors
+from litemono.trained_depth import TrainedDepth
 
 # ---------------------------------------------------------------- recorded numbers
 

@@ -351,7 +351,7 @@ def test_tie_break_noise_comes_from_torchs_generator_and_is_tiny():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_loss_is_computed_in_float32_under_autocast(dtype):
-    """The networks answer in float32 (tests/test_precision.py); from there on nothing is rounded to half."""
+    """The networks answer in float32 (tests/engine/test_precision.py); from there on nothing is rounded to half."""
     views = scene()
 
     def model() -> DepthPoseModel:

@@ -62,7 +62,7 @@ class DepthPoseModel(nn.Module):
 
     def forward(self, views: Views, noise_std: float = 1e-5) -> Output:
         """noise_std: of the tie-breaking noise on the identity errors; 0 makes the result a function of the views."""
-        with record_function("depth network"):  # the labels are for profiling.py
+        with record_function("depth network"):  # the labels are for engine/profiler.py
             disps = self.depth(views.color_aug[:, 0])
         with record_function("pose network"):
             poses = self._poses(views)

@@ -6,30 +6,32 @@ fit a GPU: --accumulate, which changes nothing but BatchNorm.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from typing import NamedTuple
 
 from litemono.data.depth_settings import DepthDataConfig
 from litemono.engine.settings import OptimConfig
-from litemono.tasks.supervised.settings import (
-    DepthModelConfig,
-    FinetuneConfig,
-    RecipeConfig,
-    RecipeName,
-    SupervisedLossConfig,
-)
-from litemono.utils.flags import value_in
+from litemono.tasks.supervised.groups import DepthModelConfig, RecipeName, SupervisedLossConfig
 
-RECIPES: dict[RecipeName, FinetuneConfig] = {
+
+class Recipe(NamedTuple):
+    """The groups of FinetuneConfig that a paper states."""
+
+    optim: OptimConfig
+    data: DepthDataConfig
+    model: DepthModelConfig
+    loss: SupervisedLossConfig
+
+
+RECIPES: dict[RecipeName, Recipe] = {
     # Vision Transformers for Dense Prediction (ICCV 2021), fine-tuned on KITTI without gradient matching.
-    "dpt-kitti": FinetuneConfig(
+    "dpt-kitti": Recipe(
         optim=OptimConfig(batch_size=16, num_epochs=20, schedule="constant", lr=(1e-5, 1e-4), clip_value=0.5),
         data=DepthDataConfig(dataset="kitti_depth", augment="dpt"),
         model=DepthModelConfig(model="dpt-hybrid", height=192, width=640, drop_path=0.0, freeze=("decoder-norms",)),
         loss=SupervisedLossConfig(loss="silog-eigen", min_depth=1e-3, max_depth=80.0),
     ),
     # From Big to Small (2019): encoder 1e-4, the first convolution and all norms of the encoder frozen.
-    "bts-kitti": FinetuneConfig(
+    "bts-kitti": Recipe(
         optim=OptimConfig(
             batch_size=4, num_epochs=50, schedule="polynomial", lr=(1e-4, 1e-5, 1.0, 1e-4, 1e-5, 1.0), eps=1e-3
         ),
@@ -40,7 +42,7 @@ RECIPES: dict[RecipeName, FinetuneConfig] = {
         loss=SupervisedLossConfig(loss="silog-bts", min_depth=1.0, max_depth=80.0),
     ),
     # Towards Robust Monocular Depth Estimation (TPAMI 2020), v2: trimmed, scale- and shift-invariant.
-    "midas-redweb": FinetuneConfig(
+    "midas-redweb": Recipe(
         optim=OptimConfig(batch_size=8, num_epochs=60, schedule="constant", lr=(1e-5, 1e-4), weight_decay=0.0),
         data=DepthDataConfig(dataset="redweb", fit="cover", augment="midas"),
         model=DepthModelConfig(model="midas-v21", height=384, width=384, drop_path=0.0),
@@ -48,7 +50,7 @@ RECIPES: dict[RecipeName, FinetuneConfig] = {
     ),
     # AdaBins (CVPR 2021): one cycle from maximum / 25 to maximum / 2500, the encoder at a tenth of the rate; its bins and their
     # chamfer loss are not here.
-    "adabins-kitti": FinetuneConfig(
+    "adabins-kitti": Recipe(
         optim=OptimConfig(
             batch_size=16,
             num_epochs=25,
@@ -62,7 +64,7 @@ RECIPES: dict[RecipeName, FinetuneConfig] = {
         loss=SupervisedLossConfig(loss="silog-adabins", min_depth=1e-3, max_depth=80.0),
     ),
     # Ours: Lite-Mono from the weights of a self-supervised run or of ImageNet.
-    "lite-mono-kitti-supervised": FinetuneConfig(
+    "lite-mono-kitti-supervised": Recipe(
         optim=OptimConfig(
             batch_size=12, num_epochs=20, schedule="cosine", lr=(1e-4, 5e-4), warmup_epochs=0.5, clip_norm=1.0
         ),
@@ -71,9 +73,3 @@ RECIPES: dict[RecipeName, FinetuneConfig] = {
         loss=SupervisedLossConfig(loss="silog-bts", min_depth=1.0, max_depth=80.0),
     ),
 }
-
-
-def recipe_in(args: Sequence[str]) -> FinetuneConfig | None:
-    """The recipe named in command-line arguments, as the defaults of all other flags; None where none or no such is named."""
-    name = value_in(args, "recipe")
-    return replace(RECIPES[name], defaults_from=RecipeConfig(name)) if name in RECIPES else None
