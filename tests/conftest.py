@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # before torch is imported: test processes share the cores
@@ -51,6 +52,13 @@ def beside_checkout(name: str) -> Path:
 def parity() -> Path:
     """Golden numbers of the published implementation."""
     return beside_checkout("parity")
+
+
+@pytest.fixture(scope="session")
+def loss_primitives(parity: Path) -> dict[str, np.ndarray]:
+    """What the published implementation gives for SSIM, photometric error and smoothness."""
+    with np.load(parity / "loss_primitives.npz") as file:
+        return dict(file)
 
 
 @pytest.fixture(scope="session")

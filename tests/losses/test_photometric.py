@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
-from goldens import F32, F64, assert_close
-from hypothesis import given, settings
+from goldens import assert_close
+from hypothesis import given
 from hypothesis import strategies as st
+from photometric_goldens import PRECISIONS, image, quick, sizes
 
 from litemono.losses.photometric import l1_error, per_pixel_minimum, photometric_error, ssim, tie_break
 
-PRECISIONS = [("f64", torch.float64, F64), ("f32", torch.float32, F32)]
-quick = settings(deadline=None, max_examples=30)
-sizes = st.tuples(st.integers(2, 12), st.integers(2, 12))
-
-
-@pytest.fixture(scope="module")
-def goldens(parity: Path) -> dict[str, np.ndarray]:
-    with np.load(parity / "loss_primitives.npz") as file:
-        return dict(file)
-
-
-def image(seed: int, height: int, width: int, *lead: int) -> torch.Tensor:
-    return torch.rand(*lead, 3, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
 
 @pytest.mark.parametrize(("key", "dtype", "tolerance"), PRECISIONS)
-def test_ssim_is_the_published_one(goldens, key, dtype, tolerance):
+def test_ssim_is_the_published_one(loss_primitives, key, dtype, tolerance):
     """Recorded is (1 - SSIM) / 2, clamped to [0, 1]."""
-    x, y = (torch.from_numpy(goldens[f"in/ssim_{name}"]).to(dtype) for name in "xy")
-    assert_close(((1 - ssim(x, y)) / 2).clamp(0, 1), goldens[f"{key}/ssim_map"], tolerance, "dissimilarity")
+    x, y = (torch.from_numpy(loss_primitives[f"in/ssim_{name}"]).to(dtype) for name in "xy")
+    assert_close(((1 - ssim(x, y)) / 2).clamp(0, 1), loss_primitives[f"{key}/ssim_map"], tolerance, "dissimilarity")
 
 
 @pytest.mark.parametrize(("key", "dtype", "tolerance"), PRECISIONS)
 @pytest.mark.parametrize(("name", "measure"), [("photo", photometric_error), ("photo_no_ssim", l1_error)])
-def test_photometric_error_and_its_gradient_are_the_published_ones(goldens, key, dtype, tolerance, name, measure):
-    x, y = (torch.from_numpy(goldens[f"in/ssim_{n}"]).to(dtype) for n in "xy")
+def test_photometric_error_and_its_gradient_are_the_published_ones(
+    loss_primitives, key, dtype, tolerance, name, measure
+):
+    x, y = (torch.from_numpy(loss_primitives[f"in/ssim_{n}"]).to(dtype) for n in "xy")
     x.requires_grad_()
     error = measure(x, y)
     error.mean().backward()
-    assert_close(error, goldens[f"{key}/{name}_map"], tolerance, "error map")
-    assert_close(x.grad, goldens[f"{key}/{name}_grad_pred_of_mean"], tolerance, "gradient of the mean error")
+    assert_close(error, loss_primitives[f"{key}/{name}_map"], tolerance, "error map")
+    assert_close(x.grad, loss_primitives[f"{key}/{name}_grad_pred_of_mean"], tolerance, "gradient of the mean error")
 
 
 @quick

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
-from goldens import F32, F64, assert_close
+from goldens import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from photometric_goldens import PRECISIONS, image, quick, sizes
 from torch import Tensor
 
 from litemono.losses import photometric, photometric_fused
 
-PRECISIONS = [("f64", torch.float64, F64), ("f32", torch.float32, F32)]
 # float32: SSIM divides differences of means by C2 = 9e-4, which enlarges rounding in another order of operations.
 AGAINST_PLAIN = [(torch.float64, 1e-9), (torch.float32, 1e-4)]
-quick = settings(deadline=None, max_examples=30)
-sizes = st.tuples(st.integers(2, 12), st.integers(2, 12))
-
-
-@pytest.fixture(scope="module")
-def goldens(parity: Path) -> dict[str, np.ndarray]:
-    with np.load(parity / "loss_primitives.npz") as file:
-        return dict(file)
-
-
-def image(seed: int, height: int, width: int, *lead: int) -> torch.Tensor:
-    return torch.rand(*lead, 3, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def ssim_map(x: Tensor, y: Tensor) -> Tensor:
@@ -72,22 +57,24 @@ def test_l1_is_that_of_the_plain_version():
 
 
 @pytest.mark.parametrize(("key", "dtype", "tolerance"), PRECISIONS)
-def test_ssim_is_the_published_one(goldens, key, dtype, tolerance):
-    x, y = (torch.from_numpy(goldens[f"in/ssim_{name}"]).to(dtype) for name in "xy")
-    assert_close(ssim_map(x, y), goldens[f"{key}/ssim_map"], tolerance, "dissimilarity")
+def test_ssim_is_the_published_one(loss_primitives, key, dtype, tolerance):
+    x, y = (torch.from_numpy(loss_primitives[f"in/ssim_{name}"]).to(dtype) for name in "xy")
+    assert_close(ssim_map(x, y), loss_primitives[f"{key}/ssim_map"], tolerance, "dissimilarity")
 
 
 @pytest.mark.parametrize(("key", "dtype", "tolerance"), PRECISIONS)
 @pytest.mark.parametrize(
     ("name", "measure"), [("photo", photometric_fused.photometric_error), ("photo_no_ssim", photometric_fused.l1_error)]
 )
-def test_photometric_error_and_its_gradient_are_the_published_ones(goldens, key, dtype, tolerance, name, measure):
-    x, y = (torch.from_numpy(goldens[f"in/ssim_{n}"]).to(dtype) for n in "xy")
+def test_photometric_error_and_its_gradient_are_the_published_ones(
+    loss_primitives, key, dtype, tolerance, name, measure
+):
+    x, y = (torch.from_numpy(loss_primitives[f"in/ssim_{n}"]).to(dtype) for n in "xy")
     x.requires_grad_()
     error = measure(x.unsqueeze(1), photometric_fused.target(y))
     error.mean().backward()
-    assert_close(error, goldens[f"{key}/{name}_map"], tolerance, "error map")
-    assert_close(x.grad, goldens[f"{key}/{name}_grad_pred_of_mean"], tolerance, "gradient of the mean error")
+    assert_close(error, loss_primitives[f"{key}/{name}_map"], tolerance, "error map")
+    assert_close(x.grad, loss_primitives[f"{key}/{name}_grad_pred_of_mean"], tolerance, "gradient of the mean error")
 
 
 @settings(deadline=None, max_examples=8)

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from goldens import F32, F64, assert_close
-from hypothesis import given, settings
+from goldens import assert_close
+from hypothesis import given
 from hypothesis import strategies as st
+from photometric_goldens import PRECISIONS, image, quick, sizes
 
 from litemono.losses.smoothness import smoothness
 
-PRECISIONS = [("f64", torch.float64, F64), ("f32", torch.float32, F32)]
-quick = settings(deadline=None, max_examples=30)
-sizes = st.tuples(st.integers(2, 12), st.integers(2, 12))
-
-
-@pytest.fixture(scope="module")
-def goldens(parity: Path) -> dict[str, np.ndarray]:
-    with np.load(parity / "loss_primitives.npz") as file:
-        return dict(file)
-
-
-def image(seed: int, height: int, width: int, *lead: int) -> torch.Tensor:
-    return torch.rand(*lead, 3, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
 
 @pytest.mark.parametrize(("key", "dtype", "tolerance"), PRECISIONS)
-def test_smoothness_and_its_gradient_are_the_published_ones(goldens, key, dtype, tolerance):
-    disp = torch.from_numpy(goldens["in/smooth_disp"]).to(dtype).requires_grad_()
-    colour = torch.from_numpy(goldens["in/smooth_img"]).to(dtype)
+def test_smoothness_and_its_gradient_are_the_published_ones(loss_primitives, key, dtype, tolerance):
+    disp = torch.from_numpy(loss_primitives["in/smooth_disp"]).to(dtype).requires_grad_()
+    colour = torch.from_numpy(loss_primitives["in/smooth_img"]).to(dtype)
     value = smoothness(disp, colour)
     value.backward()
-    assert_close(value, goldens[f"{key}/smooth_loss_norm"], tolerance, "smoothness")
-    assert_close(disp.grad, goldens[f"{key}/smooth_grad_disp"], tolerance, "gradient of disparity")
+    assert_close(value, loss_primitives[f"{key}/smooth_loss_norm"], tolerance, "smoothness")
+    assert_close(disp.grad, loss_primitives[f"{key}/smooth_grad_disp"], tolerance, "gradient of disparity")
 
 
 @quick
