@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from rich.console import Console
+from rich.table import Table
 
 from litemono.data.datasets.kitti_depth import KITTI_DEPTH
 from litemono.data.depth_data import open_fitted
@@ -124,3 +126,16 @@ def waiting(data: MixedSamples, rate: float) -> float:
         time.sleep(BATCH / rate)
         begin = time.perf_counter()
     return waited / (begin - started)
+
+
+def show_depth(results: list[DepthResult]) -> None:
+    table = Table(title="One frame with its depth")
+    for heading in ("pipeline", "CPU ms", "samples/s/core", "ratio"):
+        table.add_column(heading, justify="left" if heading == "pipeline" else "right")
+    for rate in STEP_RATES:
+        table.add_column(f"data wait, {rate} images/s, {THREADS} threads", justify="right")
+    for result in results:
+        waits = (f"{share:.1%}" for share in result.waited.values())
+        numbers = f"{result.cpu_ms:.2f}", f"{result.samples_per_core_second:.0f}", f"{result.ratio:.1f}x"
+        table.add_row(result.name, *numbers, *waits)
+    Console(width=max(120, Console().width)).print(table)

@@ -20,7 +20,7 @@ from rich.table import Table
 from torch.utils.data import default_collate
 
 from benchmarks.cold_cache import warm_and_cold
-from benchmarks.depth_loader import STEP_RATES, THREADS, DepthResult, compare_depth
+from benchmarks.depth_loader import compare_depth, show_depth
 from benchmarks.published import PublishedPipeline
 from benchmarks.stopwatch import Stopwatch
 from litemono.data.datasets.kitti_raw import KITTI_RAW
@@ -287,19 +287,6 @@ def show(results: list[Result], copy_ms: float) -> None:
     console = Console(width=max(120, Console().width))
     console.print(table)
     console.print(f"copying one sample's bytes in memory: {copy_ms:.2f} ms")
-
-
-def show_depth(results: list[DepthResult]) -> None:
-    table = Table(title="One frame with its depth")
-    for heading in ("pipeline", "CPU ms", "samples/s/core", "ratio"):
-        table.add_column(heading, justify="left" if heading == "pipeline" else "right")
-    for rate in STEP_RATES:
-        table.add_column(f"data wait, {rate} images/s, {THREADS} threads", justify="right")
-    for result in results:
-        waits = (f"{share:.1%}" for share in result.waited.values())
-        numbers = f"{result.cpu_ms:.2f}", f"{result.samples_per_core_second:.0f}", f"{result.ratio:.1f}x"
-        table.add_row(result.name, *numbers, *waits)
-    Console(width=max(120, Console().width)).print(table)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 import networks.registry
 from benchmarks.machine import machine
-from benchmarks.step_measure import kept_for_backward
+from benchmarks.step_memory import kept_for_backward
 from benchmarks.step_subjects import Subject, freeze
 from benchmarks.train_step import parse_size
 from litemono.data.depth_samples import NUMBERS, DepthBatch, Target

@@ -14,7 +14,8 @@ from torch import Tensor
 import networks
 from benchmarks import step_rows, train_step
 from benchmarks.published_step import PublishedModel, pixel_grid, published_optimizers, published_step
-from benchmarks.step_measure import MB, MEASURED, OUT_OF_MEMORY, Keeper, Measured, kept_for_backward
+from benchmarks.step_measure import MEASURED, OUT_OF_MEMORY, Measured
+from benchmarks.step_memory import MB, Keeper, kept_for_backward
 from benchmarks.step_subjects import (
     COMPILED,
     PARTS,
