@@ -4,7 +4,7 @@ Ours is an .npz with one array per image, "0000", "0001", ... in the order of th
 the lines themselves. Reading it needs no pickle, and one image at a time is in memory.
 
 The published one is an .npz with a single object array "data". Object arrays are pickles; it is read here by an
-unpickler that knows numpy's plain arrays and nothing else, so that a file from elsewhere cannot run code.
+unpickler that accepts numpy's plain arrays and nothing else, so that a file from elsewhere cannot run code.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def load_exactly(
 ) -> None:
     """Load each (module, its file, the file's content) when all of them fit to the last name and shape, else none.
 
-    what: the network's name for the message; hint(file, content) -> what else the file fits, in words, or "".
+    what: the network's name for the message; hint(file, content) -> a clause on what else the file fits, or "".
     """
     for module, path, content in parts:
         difference = compare(module.state_dict(), content)
@@ -71,7 +71,7 @@ def load_exactly(
 
 
 def compare(wanted: Mapping[str, Tensor], given: Mapping[str, object]) -> str:
-    """Where `given` differs from `wanted` in names and shapes, in words; empty if nowhere."""
+    """Where `given` differs from `wanted` in names and shapes, as a clause for messages; empty if nowhere."""
     missing = [name for name in wanted if name not in given]
     unknown = [name for name in given if name not in wanted]
     misshapen = [

@@ -1,4 +1,4 @@
-"""python -m networks.timm_train TRAIN_PY [FLAGS]: timm's train script, which then knows Lite-Mono's encoders.
+"""python -m networks.timm_train TRAIN_PY [FLAGS]: timm's train script with Lite-Mono's encoders registered.
 
 timm's wheels do not contain train.py; it is in timm's repository, at the tag of the release. slurm/pretrain_imagenet.sh names it.
 """

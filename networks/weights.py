@@ -274,7 +274,7 @@ def _check_exists(path: Path) -> None:
 
 
 def _what_fits_instead(path: Path, content: dict[str, object], depth: DepthNet) -> str:
-    """Which flag would make the file fit, in words, or nothing."""
+    """A clause that names the flag with which the file would fit, or ""."""
     if path.name in (POSE_ENCODER, POSE_DECODER):
         part = "encoder" if path.name == POSE_ENCODER else "decoder"
         layers = identify.pose_layers(content, part, state_files.equal)

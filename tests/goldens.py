@@ -1,4 +1,4 @@
-"""Comparison with recorded numbers, in words: where it differs most and by how much."""
+"""Comparison with recorded numbers; a mismatch says where it differs most and by how much."""
 
 from __future__ import annotations
 

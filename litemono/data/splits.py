@@ -83,7 +83,7 @@ OfImage = Callable[[str], SplitLine | None]
 def read_split(path: Path | str, of_image: OfImage = lambda image: None) -> list[SplitLine]:
     """Lines "folder frame side"; a missing side means left, and the folder may contain spaces.
 
-    Or lines "image depth focal" of BTS and AdaBins, where of_image knows the image's sample; the sample's depth lies where the
+    Or lines "image depth focal" of BTS and AdaBins, where of_image gives the image's sample; the sample's depth lies where the
     data set has it. Blank lines and any kind of line end are fine. UserError names the line that is none.
     """
     try:

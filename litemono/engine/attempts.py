@@ -1,4 +1,4 @@
-"""attempts.jsonl in the run folder: one line for each start of the training, for whoever asks later what computed this.
+"""attempts.jsonl in the run folder: one line for each start of the training: what computed it, and how it ended.
 
 attempt, started, ended     number from 1; seconds since 1970, `ended` null while it runs
 status, exit, message       "running", "finished", "stopped early", "interrupted", "failed", "hung", or "killed" where it

@@ -1,4 +1,4 @@
-"""The training loop: epoch by epoch, step by step, until the run is finished or a signal asks it to stop."""
+"""The training loop: epoch by epoch, step by step, until the run is finished or a signal stops it."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class RunConfig:
     """With --stop_early: at each rung the best 1/N continue; the next rung is N times as many epochs."""
     profile: int | None = None
     """Record this many steps, after the first few, with torch's profiler: profile/ in the run folder gets a trace and five
-    lines in words on where the time goes. Training continues afterwards."""
+    lines on where the time goes. Training continues afterwards."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What Slurm is asked for, and the batch script that asks."""
+"""The request to Slurm, and its batch script."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ OUT_OF_MEMORY = ("can't allocate memory", "bad_alloc", "out of memory", "ALLOC_F
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """torch has a type for it on GPUs only, and there its libraries say it in words of their own."""
+    """On GPUs torch has a type for it; the libraries that it calls there raise RuntimeErrors with messages of their own."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)

@@ -1,7 +1,7 @@
 """Flags of a settings dataclass as --help and the documentation show them.
 
 The string below a field is its help. Line breaks inside a paragraph are where the source happened to end; "(default: ...)" is
-left out where there is nothing to say: None, False, an empty list, or a help text that tells the default in words.
+left out where there is nothing to say: None, False, an empty list, or a help text that states the default.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _optional_value(hint: Any) -> str | None:
 
 
 class Flag(NamedTuple):
-    """A flag in words, for documentation."""
+    """A flag as the documentation shows it."""
 
     name: str
     """Such as --batch_size."""

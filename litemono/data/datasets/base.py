@@ -131,7 +131,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def layout(self, root: Path, png: bool) -> Layout:
-        """The folder `root`; png: its images are .png where the data set knows both kinds."""
+        """The folder `root`; png: its images are .png, where the data set allows both kinds."""
 
     def lines(
         self, root: Path, split: str | None, which: str, frame_ids: Sequence[int]

@@ -1,7 +1,7 @@
 """Packing one drive: its frames resized into flat files, its scans thinned into one zip.
 
 Nothing written here counts before the index names it (packed_index.write_index), so a run may die at any point: what lies
-behind the end that the index knows is cut off when the drive is packed again.
+behind the end that the index records is cut off when the drive is packed again.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _read_image(member: Member, index: PackIndex) -> tuple[bytes, tuple[int, int
 
 
 def _cut(job: Job, side: str) -> None:
-    """A camera's file back to what the index knows of it."""
+    """A camera's file cut back to what the index records of it."""
     path = frames_file(job.root, job.origin.dataset, job.folder, side)
     if side in job.done.cameras:
         os.truncate(path, job.index.file_bytes(job.done.cameras[side]))

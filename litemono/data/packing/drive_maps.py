@@ -86,7 +86,7 @@ def _append(
 def cut_pictures(
     root: Path, index: PackIndex, dataset: PackableDataset, folder: str, side: str, camera: Camera | None
 ) -> None:
-    """A camera's picture files back to what the index knows of them."""
+    """A camera's picture files cut back to what the index records of them."""
     for kind in dataset.packed_pictures:
         path = pictures_file(root, dataset, kind, folder, side)
         if camera is not None and kind in camera.pictures:
