@@ -4,7 +4,7 @@
     supervised/   litemono finetune
     refine/       litemono refine
     depth_mask/   litemono segment, segment-apply
-    base.py       what the engine asks of a task; common.py: loaders, parameter groups and advice that the tasks share
+    base.py       what the engine asks of a task; common.py, checks.py: what the tasks share
 
 In each folder: task.py (the Task), settings.py (its flags), metrics.py, and model.py where the networks need more than a few
 lines. A new task is a file or a folder here, its settings beside it, a command such as litemono/train.py, and one entry in

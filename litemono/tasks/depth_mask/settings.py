@@ -13,6 +13,7 @@ from litemono.data.composite_settings import CompositesConfig, check_composites
 from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.lr_schedule import Rate
 from litemono.engine.settings import OptimConfig, TrainingConfig, check_not_negative, check_training
+from litemono.tasks.checks import check_input_size
 from litemono.utils.errors import require
 
 SIMILARITY_WINDOW = 7  # pixels, scikit-image's default
@@ -95,8 +96,7 @@ def check(config: SegmentConfig) -> None:
     check_composites(config.data)
     model, loss = config.model, config.loss
     least = max(networks.registry.MASK_NETWORKS[model.model].input.smallest, SIMILARITY_WINDOW)
-    for name, value in (("height", model.height), ("width", model.width)):
-        require(value >= least, f"--{name} {value}: must be at least {least}, the smallest size of {model.model}")
+    check_input_size(model.model, model.height, model.width, least)
     begun = has_checkpoints(config.folder)  # then the file is not read again
     require(
         model.load_weights is None or begun or model.load_weights.is_dir(),

@@ -16,9 +16,9 @@ from typing_extensions import Self
 import networks
 from litemono.data.datasets import registry as datasets
 from litemono.data.settings import DataConfig, check_data
-from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.lr_schedule import Rate
 from litemono.engine.settings import TrainingConfig, check_not_negative, check_training
+from litemono.tasks.checks import check_depth_range, check_first_weights, check_input_size
 from litemono.utils.errors import require
 from networks import registry
 
@@ -127,18 +127,10 @@ def check(config: TrainConfig) -> None:
     check_data(data)
     datasets.check_flags(data.dataset, data.intrinsics, loss.use_stereo, data.data_path)
     network = registry.get(model.model)
-    for name, value in (("height", model.height), ("width", model.width)):
-        least = network.input.smallest
-        require(value >= least, f"--{name} {value}: must be at least {least}, the smallest size of {model.model}")
+    check_input_size(model.model, model.height, model.width, network.input.smallest)
     require(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
     check_compile(config)
-    begun = has_checkpoints(config.folder)  # then these files are not read again
-    for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):
-        require(path is None or begun or path.exists(), f"--{name} {path}: no such file or folder")
-    require(
-        model.load_weights is None or model.mypretrain is None,
-        "--mypretrain would overwrite the encoder of --load_weights; give one of the two",
-    )
+    check_first_weights(config, model.load_weights, model.mypretrain)
     check_loss(loss, network.scales)
     check_pose_batch(config)
 
@@ -189,9 +181,5 @@ def check_loss(loss: LossConfig, network_scales: Sequence[int]) -> None:
         bool(scales) and set(scales) <= set(network_scales) and len(set(scales)) == len(scales),
         f"--scales {scales}: choose from {' '.join(map(str, network_scales))}, each once; the depth network has no others",
     )
-    require(
-        0 < loss.min_depth < loss.max_depth,
-        f"--min_depth {loss.min_depth} --max_depth {loss.max_depth}: depths are positive and the first is smaller",
-    )
-    require(math.isfinite(loss.max_depth), f"--max_depth {loss.max_depth}: must be a finite number of metres")
+    check_depth_range(loss.min_depth, loss.max_depth)
     check_not_negative("disparity_smoothness", loss.disparity_smoothness)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +14,7 @@ from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.lr_schedule import Rate
 from litemono.engine.settings import OptimConfig, TrainingConfig, check_training
 from litemono.losses.registry import OBJECT_WEIGHTED
+from litemono.tasks.checks import check_depth_range, check_input_size
 from litemono.tasks.monodepth.settings import ModelConfig
 from litemono.utils.errors import require
 
@@ -87,16 +87,12 @@ def check(config: RefineConfig) -> None:
     check_training(config)
     check_refine_data(config.data)
     least = networks.registry.REFINERS[model.model].input.smallest
-    for name, value in (("height", model.height), ("width", model.width)):
-        require(value >= least, f"--{name} {value}: must be at least {least}, the smallest size of {model.model}")
+    check_input_size(model.model, model.height, model.width, least)
     begun = has_checkpoints(config.folder)  # then these files are not read again
     path = model.load_weights
     require(path is None or begun or path.exists(), f"--load_weights {path}: no such folder")
     require(0 <= loss.object_weight <= 1, f"--object_weight {loss.object_weight}: must be from 0 to 1")
-    require(
-        0 < loss.min_depth < loss.max_depth < math.inf,
-        f"--min_depth {loss.min_depth} --max_depth {loss.max_depth}: depths are positive, finite and the first is smaller",
-    )
+    check_depth_range(loss.min_depth, loss.max_depth)
     require(loss.align_images >= 1, f"--align_images {loss.align_images}: must be at least 1")
     affine = networks.registry.REFINERS[model.model].input.multiple == 1
     require(

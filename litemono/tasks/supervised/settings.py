@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,10 +9,10 @@ from typing_extensions import Self
 
 import networks.registry
 from litemono.data.depth_settings import DepthDataConfig, check_depth_data
-from litemono.engine.checkpoint_paths import has_checkpoints
 from litemono.engine.lr_schedule import Rate
 from litemono.engine.settings import OptimConfig, TrainingConfig, check_not_negative, check_training
 from litemono.losses.registry import LOSSES
+from litemono.tasks.checks import check_depth_range, check_first_weights, check_input_size
 from litemono.tasks.supervised.groups import DepthModelConfig, RecipeConfig, SupervisedLossConfig
 from litemono.tasks.supervised.recipes import RECIPES
 from litemono.utils.errors import require
@@ -55,10 +54,7 @@ def check(config: FinetuneConfig) -> None:
     check_training(config)
     check_depth_data(data)
     check_model(config)
-    require(
-        0 < loss.min_depth < loss.max_depth < math.inf,
-        f"--min_depth {loss.min_depth} --max_depth {loss.max_depth}: depths are positive, finite and the first is smaller",
-    )
+    check_depth_range(loss.min_depth, loss.max_depth)
     check_not_negative("gradient_weight", loss.gradient_weight)
     relative = LOSSES[loss.loss].prediction == "relative"
     require(
@@ -72,17 +68,9 @@ def check_model(config: FinetuneConfig) -> None:
     """UserError for a network that cannot have what is asked of it."""
     model, loss = config.model, config.loss
     network = networks.registry.get(model.model)
-    for name, value in (("height", model.height), ("width", model.width)):
-        least = network.input.smallest
-        require(value >= least, f"--{name} {value}: must be at least {least}, the smallest size of {model.model}")
+    check_input_size(model.model, model.height, model.width, network.input.smallest)
     require(0 <= model.drop_path < 1, f"--drop_path {model.drop_path}: must be in [0, 1)")
-    begun = has_checkpoints(config.folder)  # then these files are not read again
-    for name, path in (("load_weights", model.load_weights), ("mypretrain", model.mypretrain)):
-        require(path is None or begun or path.exists(), f"--{name} {path}: no such file or folder")
-    require(
-        model.load_weights is None or model.mypretrain is None,
-        "--mypretrain would overwrite the encoder of --load_weights; give one of the two",
-    )
+    check_first_weights(config, model.load_weights, model.mypretrain)
     require(
         model.mypretrain is None or network.output == "disparity",
         f"--mypretrain has encoders of Lite-Mono, --model {model.model} is another network; use --load_weights",
