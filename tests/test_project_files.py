@@ -27,6 +27,22 @@ def calls() -> list[tuple[str, str, dict[str, object]]]:
     return found
 
 
+LISTINGS = [
+    path
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("__init__.py"))
+    if re.search(r"^ *\w+\.py", ast.get_docstring(ast.parse(path.read_text())) or "", re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("path", LISTINGS, ids=lambda path: str(path.parent.relative_to(ROOT)))
+def test_the_list_of_a_folders_files_is_complete(path):
+    listed = set(re.findall(r"(?<![\w/])\w+\.py", ast.get_docstring(ast.parse(path.read_text())) or ""))
+    there = {other.name for other in path.parent.glob("*.py")} - {"__init__.py"}
+    assert there <= listed | {"__main__.py"}, f"not listed: {sorted(there - listed)}"
+    assert [name for name in sorted(listed) if not any(path.parent.rglob(name))] == []
+
+
 def test_no_file_is_unpickled():
     loads = [(place, keywords) for place, name, keywords in calls() if name == "torch.load"]
     assert loads and all(keywords.get("weights_only") is True for _, keywords in loads), loads
