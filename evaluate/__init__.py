@@ -5,7 +5,7 @@ settings.py           its flags; checks.py: which go together
 inputs.py             what they name: images, ground truth, predictions
 protocol.py           a protocol is data; the published ones by name
 evaluation.py         from checked flags to table and JSON
-results.py            the settings and figures of one evaluation, as printed and as JSON
+results.py            the settings and figures of one evaluation, as printed and as JSON; provenance.py: which code made them
 paired_difference.py  --against: the paired difference to another result
 comparison.py         --compare: several on the same images
 epochs.py             --all_epochs: every saved epoch in one pass; epoch_curve.py draws them
