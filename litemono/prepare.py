@@ -17,8 +17,8 @@ from litemono.data.packing import composites, composites_verify, picture_command
 from litemono.data.packing import split as packs
 from litemono.data.packing import verify as verifying
 from litemono.data.packing.download_command import DownloadConfig, download
-from litemono.data.packing.maps import MapsConfig, pack_maps
 from litemono.data.packing.motorcycle import MotorcycleConfig, write_motorcycle
+from litemono.data.packing.refine_maps import MapsConfig, pack_maps
 from litemono.data.packing.requirements import SplitConfig
 from litemono.data.packing.sources import Origin
 from litemono.data.stores.composites import are_composites
