@@ -34,7 +34,7 @@ class DoctorConfig:
     png: bool = False
     """Of a frame that is there as .png (as KITTI ships it) and as .jpg, take the .png; either is read where it is alone."""
     depth_factor: float | None = None
-    """Numbers for one metre in depth files, as in litemono.finetune. Default: the data set's own."""
+    """Numbers for one metre in depth files, as in litemono finetune. Default: the data set's own."""
     log_dir: Path = Path("runs")
     """Where runs are to be written: free space and inodes are looked at there."""
     num_layers: Literal[18, 34, 50] = 18

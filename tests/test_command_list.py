@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 
@@ -60,7 +61,10 @@ def test_the_version_is_that_of_the_package(litemono):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_every_command_has_the_typed_name(litemono, name):
     done = litemono(name, "--help")
-    assert done.code == 0 and f"usage: litemono {name} " in " ".join(done.out.split())
+    text = " ".join(done.out.replace("│", " ").split())
+    assert done.code == 0 and f"usage: litemono {name} " in text
+    modules = re.findall(r"(?<!python -m )\blitemono\.([a-z]+)\b", text)
+    assert not {*modules} & {*COMMANDS}, "a command is named as it is typed"
 
 
 def test_an_error_has_the_typed_name(litemono, tmp_path, monkeypatch):

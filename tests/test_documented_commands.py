@@ -12,7 +12,7 @@ from conftest import ROOT
 from litemono.__main__ import COMMANDS
 from litemono.synthetic.__main__ import OTHERS
 from litemono.tasks import COMMANDS as TRAININGS
-from litemono.utils import cli
+from litemono.utils import cli, flags
 
 DOCUMENTS = sorted(
     str(path.relative_to(ROOT))
@@ -82,6 +82,24 @@ def test_the_command_lines_of_a_document_are_understood(document, capsys):
             cli.parse(settings, name, "", rest)
         except SystemExit as left:
             assert left.code == 0, f"{document}: {line}\n{capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_and_flags_that_sentences_name_are_there(document):
+    """Such as `litemono export --hub`, which is no complete command line."""
+    for line in re.findall(r"`((?:litemono|python -m litemono\.\w+) [^`\n]*)`", (ROOT / document).read_text()):
+        name, *rest = our_words(line) or ["--version"]
+        if name.startswith("-"):
+            continue
+        assert name in COMMANDS, f"{document}: {line}"
+        main = importlib.import_module(COMMANDS[name].module).main
+        typed = [word for word in rest if not word.startswith("-")]
+        task = ["--task", typed[0]] if name == "demo" and typed else []
+        choice = typed[:1] if typed[:1] and typed[0] in CHOSEN_BY_A_WORD.get(name, ()) else task
+        settings = cli.parts_of(main, [f"litemono {name}", *choice]).settings
+        settings = flags.subcommands(settings).get(typed[0] if typed else "", settings)
+        known = {"--help"} | {flag.name for group in flags.groups(settings) for flag in group.flags}
+        assert {word for word in rest if word.startswith("--")} <= known, f"{document}: {line}"
 
 
 def test_the_documents_have_command_lines():

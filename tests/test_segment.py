@@ -111,8 +111,10 @@ def test_profile_says_how_long_a_step_waits_for_data(rooms, tmp_path, capsys):
     assert done.code == 0, done.err
     summary = (tmp_path / "run/profile/summary.txt").read_text()
     assert re.search(r"Waiting for data: [\d.]+% of the time", summary)
-    for part in ("augmentation", "network", "objective"):
-        assert part in summary
+    table = (tmp_path / "run/profile/table.md").read_text()
+    for part in ("waiting for data", "augmentation", "network", "objective", "backward", "optimisers"):
+        assert re.search(rf"^\| {part} \| [\d.]+ \|", table, re.MULTILINE), table
+        assert part in summary or part == "waiting for data"
 
 
 def test_tensorboard_has_picture_prediction_truth_and_error_side_by_side(uninterrupted):

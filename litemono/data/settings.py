@@ -32,7 +32,7 @@ class WorkersConfig:
 
     num_workers: int | None = None
     """Threads that read the data; 0 reads between the steps. Default: one per core, at most 8; in a job of
-    litemono.submit --cpus_per_task, at most 8."""
+    litemono submit --cpus_per_task, at most 8."""
 
     def for_cores(self, cores: int) -> Self:
         """The same with one thread for each core of a job, at most 8, unless --num_workers is given."""

@@ -27,8 +27,7 @@ class DemoConfig:
 
     task: TaskName = "monodepth"
     """What is shown. monodepth: depth from video alone; refine: metres from another network's depth; segment: masks and
-    depth of persons before known backgrounds. Each has flags of its own:
-    --task NAME --help."""
+    depth of persons before known backgrounds. Each has flags of its own: --task NAME --help."""
     output: Path = Path("demo")
     """Folder for everything: world, runs, pictures. The same command again continues with what is there."""
     seed: int = 0

@@ -26,6 +26,6 @@ def check_slurm() -> Iterator[Finding]:
     yield Finding(not problem, "slurm", problem or "torch has code for the GPUs of all partitions")
     try:
         slurm.call("sacct", "-X", "-n", "-o", "JobID")
-        yield Finding(True, "sacct", "answers: litemono.status knows how past jobs ended")
+        yield Finding(True, "sacct", "answers: litemono status shows how past jobs ended")
     except UserError as error:
         yield Finding(False, "sacct", f"{error}; jobs run all the same, but status cannot tell how they ended")

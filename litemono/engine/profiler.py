@@ -1,4 +1,4 @@
-"""--profile: where the time of a training step goes, as a trace to look at and in five sentences to read."""
+"""--profile: where the time of a training step goes: a trace to look at, five sentences to read, tables and curves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch.autograd import DeviceType
 from torch.autograd.profiler_util import EventList
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from litemono.engine.profile_tables import WHOLE, Block, block_costs, labelled, memory_in_use, tables, write_curves
 from litemono.engine.task import Advice
 from litemono.engine.training import Training
 from litemono.utils.atomic_files import write_atomically
@@ -33,12 +34,18 @@ class Timing:  # of the recorded steps, by the wall clock
     steps: int = 0
     seconds: float = 0.0
     waited: float = 0.0  # seconds of these spent waiting for data
+    first: int = 0  # number of the first one
+    memory: list[int] = field(default_factory=list)  # bytes at most in use until the end of each
 
 
 class Costs(NamedTuple):  # seconds of the GPU where it was recorded, else of the process
     parts: dict[str, float]  # by label; REST is what has none
     operations: list[tuple[str, float, int]]  # torch's name, seconds without what it calls, calls; most expensive first
     gpu_busy: float | None  # seconds in which the GPU did anything; None: nothing was recorded of a GPU
+    by_step: dict[
+        str, np.ndarray
+    ] = {}  # seconds of each step by label, with REST and, by the wall clock, WAITING and WHOLE
+    blocks: list[Block] = []  # of the networks
 
 
 class Profiler(AbstractContextManager):
@@ -79,7 +86,9 @@ class Profiler(AbstractContextManager):
         os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # else it complains about a missing GPU
         on_cuda = device.type == "cuda"
         settle = torch.cuda.synchronize if on_cuda else lambda: None  # the clock counts all work that the GPU was given
-        with profile(activities=[ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_cuda) as self._torch:
+        self.timing.first = self.training.progress.step + 1
+        activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_cuda
+        with labelled(self.training.networks), profile(activities=activities, profile_memory=True) as self._torch:
             torch.zeros(1, device=device)  # what comes first waits for the profiler's own beginnings
             settle()
             start = time.perf_counter()
@@ -93,6 +102,7 @@ class Profiler(AbstractContextManager):
                     self.timing.waited += step[0]
                     with record_function(STEP):
                         yield step
+                        self.timing.memory.append(memory_in_use(device))
             finally:  # also where the loop leaves after this step
                 settle()
                 self.timing.seconds = time.perf_counter() - start
@@ -113,6 +123,10 @@ class Profiler(AbstractContextManager):
             measured = costs(self._torch.events(), self.timing)
             lines = [about(t, wanted, self.timing), *sentences(self.timing, measured, self.advice, t.processes.device)]
             write_atomically(folder / "summary.txt", "".join(f"{line}\n" for line in lines).encode())
+            in_use = memory_in_use(t.processes.device)
+            write_atomically(folder / "table.md", tables(measured.by_step, measured.blocks, in_use).encode())
+            write_curves(folder, measured.by_step, self.timing.memory, self.timing.first)
+            lines.append(f"Each part and block: {folder / 'table.md'}")
             lines.append(f"Trace: {folder / 'trace.json.gz'} (open it in ui.perfetto.dev)")
         except Exception as error:  # a full disk, a torch that names its events differently
             lines = [f"{head} ({type(error).__name__}: {error})"]
@@ -127,25 +141,35 @@ def costs(events: EventList, timing: Timing) -> Costs:
     on_gpu = [e.time_range for e in events if e.device_type != DeviceType.CPU and not e.is_user_annotation]
     labels = [event for event in host if event.is_user_annotation and PART.fullmatch(event.name) and event.name != STEP]
     spans = sorted((label.time_range.start, label.time_range.end, label.name) for label in labels)
-    parts = dict.fromkeys((name for *_, name in spans), 0.0) | {WAITING: 0.0, REST: 0.0}
+    begins = [start for start, _, name in spans if name == WAITING]  # of the steps: each begins with its batch
+    by_step = {name: np.zeros(timing.steps) for name in dict.fromkeys((WAITING, *(name for *_, name in spans), REST))}
+
+    def add(name: str, at: float, microseconds: float) -> None:
+        by_step[name][max(bisect_right(begins, at) - 1, 0)] += microseconds / 1e6
+
     column, busy = "self_device_time_total" if on_gpu else "self_cpu_time_total", None
     if on_gpu:
         for event in host:  # autograd launches from a thread of its own, so the label is found by the time
             if not event.is_user_annotation:
                 i = bisect_right(spans, (event.time_range.start, float("inf"), "")) - 1
                 label = spans[i][2] if i >= 0 and event.time_range.start <= spans[i][1] else REST
-                parts[label] += sum(kernel.duration for kernel in event.kernels) / 1e6
-        parts[REST] += parts.pop(WAITING)
+                launched = REST if label == WAITING else label
+                add(launched, event.time_range.start, sum(kernel.duration for kernel in event.kernels))
         starts, ends = np.maximum.accumulate(sorted((span.start, span.end) for span in on_gpu)).T
         busy = float(ends[-1] - starts[0] - np.maximum(0, starts[1:] - ends[:-1]).sum()) / 1e6
-    else:
-        for start, end, name in spans:
-            parts[name] += (end - start) / 1e6
-        del parts[WAITING]
+    for start, end, name in spans:
+        if not on_gpu or name == WAITING:
+            add(name, start, end - start)
+    whole = np.diff([*begins, begins[0] + timing.seconds * 1e6]) / 1e6 if begins else np.array([timing.seconds])
+    parts = {name: float(seconds.sum()) for name, seconds in by_step.items() if name != WAITING}
+    if not on_gpu:
+        by_step[REST] = np.maximum(0, whole - np.sum([*by_step.values()], axis=0))
         parts[REST] = timing.seconds - timing.waited - sum(parts.values())
+    by_step[WHOLE] = whole
     rows = [row for row in events.key_averages() if row.device_type == DeviceType.CPU and not row.is_user_annotation]
     rows.sort(key=lambda row: -getattr(row, column))
-    return Costs(parts, [(row.key.removeprefix("aten::"), getattr(row, column) / 1e6, row.count) for row in rows], busy)
+    operations = [(row.key.removeprefix("aten::"), getattr(row, column) / 1e6, row.count) for row in rows]
+    return Costs(parts, operations, busy, by_step, block_costs(events, timing.steps, bool(on_gpu)))
 
 
 def about(t: Training, wanted: int, timing: Timing) -> str:

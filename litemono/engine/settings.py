@@ -108,7 +108,7 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What the engine knows of any training's settings. Each field is a group: a dataclass whose fields are flags."""
+    """The settings that the engine reads of any training. Each field is a group: a dataclass whose fields are flags."""
 
     default_rates: ClassVar[tuple[Rate, ...]]
     """Of the task's parameter groups, where --lr is not given."""

@@ -1,7 +1,7 @@
 """The seam between the engine and what it trains.
 
 The engine owns the loop, the step, resume, processes, precision and logging. A task owns data, networks, losses, metrics
-and pictures. The engine calls a task through `Task` and knows nothing else of it. Tasks live in `litemono/tasks/`.
+and pictures. The engine calls a task through `Task` and uses nothing else of it. Tasks live in `litemono/tasks/`.
 """
 
 from __future__ import annotations

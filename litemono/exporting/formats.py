@@ -68,7 +68,7 @@ def write_aoti(job: Job, path: Path) -> Runner:
     except Exception as error:
         line = str(error).strip().splitlines()[-1]
         raise UserError(
-            f"--format aoti: AOTInductor failed ({line}); it needs a C++ compiler (g++), and a release of torch that knows "
+            f"--format aoti: AOTInductor failed ({line}); it needs a C++ compiler (g++), and a release of torch that supports "
             "the network's operators: use --format onnx or pt2"
         ) from None
     _seal(path)

@@ -91,7 +91,7 @@ def check_settings(settings: SlurmConfig) -> None:
         "so this job would never train; ask for more time",
     )
     require(
-        not (settings.wait and settings.sweep), "--wait follows one run; watch a sweep with litemono.status --watch"
+        not (settings.wait and settings.sweep), "--wait follows one run; watch a sweep with litemono status --watch"
     )
     require(
         not (settings.preflight and settings.sweep),

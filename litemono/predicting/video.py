@@ -65,7 +65,9 @@ class Video:
         with self._open() as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            stream.codec_context.options = {"err_detect": "explode"}  # else FFmpeg fills in what it lacks, in silence
+            stream.codec_context.options = {
+                "err_detect": "explode"
+            }  # else FFmpeg fills in what it lacks without an error
             began: float | None = None
             index = 0
             for decoded in self._decoded(container, stream):

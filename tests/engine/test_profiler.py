@@ -11,13 +11,17 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_kitti import assert_refused, invoke
+from torch import nn
 from torch.autograd import DeviceType
 from torch.autograd.profiler_util import EventList, FunctionEvent
+from torch.profiler import ProfilerActivity, profile
 from trainings import assert_same_training, flags, settings
 
+from litemono.engine.profile_tables import WHOLE, block_costs, blocks_of, labelled
 from litemono.engine.profiler import STEP, WAITING, WARM_UP, Costs, Timing, costs, sentences
 from litemono.engine.step import seed_step
 from litemono.engine.task import Advice
+from litemono.engine.tensorboard import events_in
 from litemono.tasks.monodepth.task import Monodepth
 from litemono.train import main, train
 
@@ -56,6 +60,60 @@ def test_the_summary_is_five_lines_and_its_shares_add_up(profiled):
     assert sum(percents) == pytest.approx(100, abs=0.5), "rounding and no more"
     assert "convolution" in expensive and "aten" not in expensive
     assert limiting.startswith("Limit: ")
+
+
+def rows(run: Path, head: str) -> dict[str, list[float]]:
+    """Numbers of a table of table.md by the first column."""
+    text = (run / "profile" / "table.md").read_text()
+    table = text[text.index(f"| {head} |") :].split("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip(" %") for cell in line.strip("|").split("|")] for line in table]
+    return {name.strip(): [float(number) for number in numbers] for name, *numbers in cells}
+
+
+def test_the_table_has_each_part_of_a_step_and_they_add_up_to_it(profiled):
+    parts = rows(profiled, "part")
+    assert [*parts] == [WAITING, *PARTS, "rest", WHOLE]
+    for name, (mean, least, most, share) in parts.items():
+        assert least <= mean <= most and 0 <= share <= 100, name
+    *single, whole = (mean for mean, *_ in parts.values())
+    assert sum(single) == pytest.approx(whole, rel=0.01), "rounding and no more"
+    assert parts[WHOLE][3] == 100
+
+
+def test_the_table_has_the_blocks_of_the_networks_and_the_memory(profiled):
+    blocks, parts = rows(profiled, "block"), rows(profiled, "part")
+    assert any(name.startswith("depth.encoder.") for name in blocks), blocks
+    forward, backward, kept = (sum(column) for column in zip(*blocks.values(), strict=True))
+    networks = parts["depth network"][0] + parts["pose network"][0]
+    assert 0.5 * networks < forward < networks, "blocks are most of the networks"
+    assert 0.3 * parts["backward"][0] < backward < parts["backward"][0] and kept > 0
+    assert re.search(r"Peak memory: [\d.]+ GB", (profiled / "profile/table.md").read_text())
+
+
+def test_each_recorded_step_is_on_curves_of_time_and_memory(profiled):
+    values = [(v.tag, e.step, v.simple_value) for e in events_in(profiled / "profile") for v in e.summary.value]
+    tags = {f"ms/{name}" for name in (WAITING, *PARTS, "rest", WHOLE)} | {"memory_gb"}
+    assert {tag for tag, *_ in values} == tags and all(value >= 0 for *_, value in values)
+    recorded = {step for _, step, _ in values}
+    assert len(recorded) == WANTED and min(recorded) > WARM_UP
+
+
+def test_the_backward_pass_counts_for_the_block_whose_operations_it_undoes():
+    networks = nn.ModuleDict({"small": nn.Linear(2, 2), "large": nn.Linear(300, 300), "unused": nn.Linear(3, 3)})
+    with labelled(networks), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        loss = networks["large"](torch.ones(1000, 300)).sum() + networks["small"](torch.ones(1, 2)).sum()
+        loss.backward()
+    large, small = block_costs(recorded.events(), steps=1, on_gpu=False)
+    assert (large.name, small.name) == ("large", "small")
+    assert large.backward > small.backward > 0 and large.forward > small.forward > 0
+    assert large.kept == 1000 * 300 * 4, "its output, float32"
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in networks.modules())
+
+
+def test_networks_are_divided_until_there_are_some_blocks():
+    one = nn.Sequential(nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()), nn.ModuleList([nn.Linear(1, 1), nn.Linear(1, 1)]))
+    assert [*blocks_of(one)] == ["0.0", "1.0", "1.1"]
+    assert len(blocks_of(nn.Sequential(*(nn.Sequential(nn.Linear(1, 1)) for _ in range(9))))) == 9
 
 
 def test_the_summary_is_in_the_log_too(profiled):

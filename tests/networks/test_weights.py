@@ -147,7 +147,7 @@ def test_a_full_disk_leaves_the_old_weights_and_nothing_half_written(folder, net
     assert same(weights.load_depth(folder, "lite-mono-tiny"), nets[0])
 
 
-def test_a_file_server_that_stumbles_while_saving_is_no_bad_place(folder, nets, monkeypatch):
+def test_a_file_server_that_fails_while_saving_is_no_bad_place(folder, nets, monkeypatch):
     """A NetworkError ends a job for good."""
 
     def stale(*_):
