@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from litemono.utils.packages import hidden_by_another
+from litemono.utils.packages import hidden_by_another, not_installed
 
 if TYPE_CHECKING:
     from litemono.api import DepthPredictor, load
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 __all__ = ["DepthMap", "DepthPredictor", "load"]
 
+if _problem := not_installed(sys.orig_argv):
+    print(f"error: {_problem}", file=sys.stderr)
+    sys.exit(2)
 if _problem := hidden_by_another("networks"):
     if sys.argv[0] == "-m" or Path(sys.argv[0]).name in ("litemono", "evaluate", "export_gt"):  # a command of ours
         print(f"error: {_problem}", file=sys.stderr)

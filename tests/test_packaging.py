@@ -70,6 +70,15 @@ def test_the_wheel_works_from_another_folder(installed, tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize("module", ["litemono", "litemono.doctor", "litemono.train", "evaluate"])
+def test_an_interpreter_without_the_packages_is_told_where_they_are(module, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONNOUSERSITE": "1"}
+    bare = [sys.executable, "-S", "-m", module, "--help"]  # -S: without site-packages
+    done = subprocess.run(bare, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert f"{sys.executable} does not have litemono's packages; type " in done.stderr and "pip install" in done.stderr
+
+
 def test_the_container_definition_is_understood_and_complete(tmp_path):
     """Apptainer itself is on no machine of ours; this parser is spython's."""
     parsers = pytest.importorskip("spython.main.parse.parsers")

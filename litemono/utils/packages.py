@@ -6,6 +6,7 @@ ours: `litemono/__init__.py` asks before anything else is imported.
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +17,21 @@ ROOT = Path(__file__).resolve().parents[2]
 def evaluation() -> str:
     """Name of the package with the evaluate command: in an installed wheel it must not overwrite Hugging Face's."""
     return "litemono_evaluate" if (ROOT / "litemono_evaluate").is_dir() else "evaluate"
+
+
+def not_installed(arguments: list[str]) -> str | None:
+    """What to tell the user who starts a command (`python -m MODULE`) by an interpreter without the packages that it needs.
+
+    arguments: of the interpreter. What a batch script calls outside its container, litemono.jobs, needs none.
+    """
+    module = arguments[arguments.index("-m") + 1] if "-m" in arguments[:-1] else ""
+    ours = module.split(".")[0] in ("litemono", "evaluate") and not module.startswith("litemono.job")
+    if not ours or find_spec("tyro") is not None:
+        return None
+    ways = [f"pip install -c envs/cpu.txt -e . (docs/install.md) in {ROOT}"]
+    if (ROOT / ".venv/bin/activate").is_file():
+        ways.insert(0, f". {ROOT / '.venv/bin/activate'}")
+    return f"{sys.executable} does not have litemono's packages; type {', or '.join(ways)}"
 
 
 def hidden_by_another(name: str) -> str | None:
