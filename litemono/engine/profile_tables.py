@@ -144,6 +144,6 @@ def write_curves(folder: Path, by_step: Mapping[str, np.ndarray], memory: Sequen
     curves = Curves(folder, suffix=f".{first_step}")
     for place, in_use in enumerate(memory):
         for name, seconds in by_step.items():
-            curves.scalar(f"ms/{name}", 1e3 * seconds[place], first_step + place)
+            curves.scalar(f"ms/{name.replace(' ', '_')}", 1e3 * seconds[place], first_step + place)
         curves.scalar("memory_gb", in_use / 1e9, first_step + place)
     curves.close()

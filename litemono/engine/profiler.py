@@ -101,8 +101,10 @@ class Profiler(AbstractContextManager):
                     self.timing.steps += 1
                     self.timing.waited += step[0]
                     with record_function(STEP):
-                        yield step
-                        self.timing.memory.append(memory_in_use(device))
+                        try:
+                            yield step
+                        finally:
+                            self.timing.memory.append(memory_in_use(device))
             finally:  # also where the loop leaves after this step
                 settle()
                 self.timing.seconds = time.perf_counter() - start
@@ -141,7 +143,8 @@ def costs(events: EventList, timing: Timing) -> Costs:
     on_gpu = [e.time_range for e in events if e.device_type != DeviceType.CPU and not e.is_user_annotation]
     labels = [event for event in host if event.is_user_annotation and PART.fullmatch(event.name) and event.name != STEP]
     spans = sorted((label.time_range.start, label.time_range.end, label.name) for label in labels)
-    begins = [start for start, _, name in spans if name == WAITING]  # of the steps: each begins with its batch
+    # Each step begins with its batch; behind the last one may be a wait for a batch that did not come.
+    begins = [start for start, _, name in spans if name == WAITING][: timing.steps]
     by_step = {name: np.zeros(timing.steps) for name in dict.fromkeys((WAITING, *(name for *_, name in spans), REST))}
 
     def add(name: str, at: float, microseconds: float) -> None:

@@ -92,7 +92,7 @@ def test_the_table_has_the_blocks_of_the_networks_and_the_memory(profiled):
 
 def test_each_recorded_step_is_on_curves_of_time_and_memory(profiled):
     values = [(v.tag, e.step, v.simple_value) for e in events_in(profiled / "profile") for v in e.summary.value]
-    tags = {f"ms/{name}" for name in (WAITING, *PARTS, "rest", WHOLE)} | {"memory_gb"}
+    tags = {f"ms/{name.replace(' ', '_')}" for name in (WAITING, *PARTS, "rest", WHOLE)} | {"memory_gb"}
     assert {tag for tag, *_ in values} == tags and all(value >= 0 for *_, value in values)
     recorded = {step for _, step, _ in values}
     assert len(recorded) == WANTED and min(recorded) > WARM_UP
