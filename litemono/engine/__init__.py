@@ -15,5 +15,6 @@ signals.py              a signal sets a flag; watchdog.py: --hang_minutes; node_
 early_stop.py           --stop_early
 
 reporter.py             progress line, status.json; step_log.py: the numbers of the steps as they arrive
-tensorboard.py          curves; trackers.py: --tracker; profiler.py: --profile
+tensorboard.py          curves; trackers.py: --tracker
+profiler.py             --profile; profile_tables.py: its tables and curves
 """
