@@ -72,6 +72,12 @@ def rows_of(compare, folder: Path, *args) -> list[dict[str, str]]:
     return [*csv.DictReader(done.out.splitlines())]
 
 
+def test_flags_that_change_no_result_are_no_columns(compare, tmp_path):
+    write_run(tmp_path / "sweep/a", [0.3], lr=[1e-3], profile=None, log_every=50)
+    write_run(tmp_path / "sweep/b", [0.2], lr=[1e-4], profile=20, log_every=1)
+    assert {"lr", "profile", "log_every"} & {*rows_of(compare, tmp_path / "sweep")[0]} == {"lr"}
+
+
 def test_each_run_stands_at_its_best_epoch_best_first_with_its_swept_flags(compare, sweep):
     rows = rows_of(compare, sweep)
     assert [(row["run"], row["epoch"], row["epochs"]) for row in rows] == [

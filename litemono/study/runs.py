@@ -16,7 +16,11 @@ from litemono.tasks import COMMANDS
 from litemono.utils.atomic_files import listing, read_json
 from litemono.utils.errors import UserError, require
 
-NOT_COMPARED = {"log_dir", "model_name", "stop_early", "first_rung", "reduction_factor"}  # they change no result
+NOT_COMPARED = {
+    *("log_dir", "model_name", "stop_early", "first_rung", "reduction_factor", "profile", "tracker", "hang_minutes"),
+    *("checkpoint_minutes", "keep_checkpoints", "log_every", "images_every"),
+}
+"""Flags that change no result."""
 
 
 @dataclass(frozen=True)
