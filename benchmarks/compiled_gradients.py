@@ -3,7 +3,8 @@
 Compiled code adds in another order, so outputs differ in their last bits. How much that moves a gradient depends on what is
 differentiated. So the same difference is taken three times: for compiled code, for plain code whose images are changed by
 1e-7 of their values, and for both against float64. And for two losses: the photometric one, which has minima over views,
-signs and pixel boundaries, and a smooth function of what the networks return.
+signs and pixel boundaries, and a smooth function of what the networks return. And with the pose network's ReLU, whose gradient
+jumps at 0, and with softplus in its place.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Literal
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.machine import machine
 from benchmarks.step_subjects import Case, Inputs
@@ -35,6 +36,7 @@ from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device
 from litemono.utils.errors import require
 
+ACTIVATIONS = ("relu", "softplus")
 NUDGE = 1e-7  # of each pixel's value; float32 keeps 6e-8
 Gradients = dict[str, Tensor]
 Loss = Callable[[DepthPoseModel, Views], Tensor]
@@ -64,6 +66,7 @@ class GradientConfig:
 class Difference:
     """Of two sets of gradients, tensor by tensor; in terms of the largest entry of the second."""
 
+    activation: str
     loss: str
     what: str
     median: float
@@ -84,16 +87,27 @@ def compare(config: GradientConfig) -> int:
     case = Case(config.model, *parse_size(config.size), config.batch)
     inputs = Inputs(case, device)
     torch.manual_seed(0)
-    plain = Monodepth(inputs.settings).build(device, "fp32")
     found = []
-    for name, loss in LOSSES.items():
-        found += differences(name, loss, plain, compiled(plain, config, device), inputs.views, config.nudges)
+    for activation in ACTIVATIONS:
+        plain = with_activation(Monodepth(inputs.settings).build(device, "fp32"), activation)
+        fast = compiled(plain, config, device)
+        for name, loss in LOSSES.items():
+            found += differences((activation, name), loss, plain, fast, inputs.views, config.nudges)
     show(case, config, found)
     if config.json is not None:
         command = shlex.join(["python", "-m", "benchmarks.compiled_gradients", *sys.argv[1:]])
         content = {"command": command, **machine(device), **asdict(case), "differences": [asdict(row) for row in found]}
         write_atomically(config.json, (json.dumps(content, indent=1) + "\n").encode())
     return cli.FINISHED
+
+
+def with_activation(model: DepthPoseModel, name: str) -> DepthPoseModel:
+    """The model whose pose encoder has this activation, in place."""
+    for module in list(model.pose.modules()):
+        for place, child in list(module.named_children()):
+            if isinstance(child, nn.ReLU) and name == "softplus":
+                setattr(module, place, nn.Softplus(beta=10))
+    return model
 
 
 def compiled(plain: DepthPoseModel, config: GradientConfig, device: torch.device) -> DepthPoseModel:
@@ -106,20 +120,20 @@ def compiled(plain: DepthPoseModel, config: GradientConfig, device: torch.device
 
 
 def differences(
-    name: str, loss: Loss, plain: DepthPoseModel, fast: DepthPoseModel, views: Views, nudges: int
+    case: tuple[str, str], loss: Loss, plain: DepthPoseModel, fast: DepthPoseModel, views: Views, nudges: int
 ) -> list[Difference]:
     """Of one loss. The rows with float64 say whose rounding it is; those with changed images, how much any rounding does."""
     reference = gradients(plain, views, loss)
     exact = gradients(copy.deepcopy(plain).double(), in_double(views), loss)
     ours = gradients(fast, views, loss)
     rows = [
-        difference(name, "compiled against plain", ours, reference),
-        difference(name, "plain against float64", reference, exact),
-        difference(name, "compiled against float64", ours, exact),
+        difference(case, "compiled against plain", ours, reference),
+        difference(case, "plain against float64", reference, exact),
+        difference(case, "compiled against float64", ours, exact),
     ]
     for seed in range(nudges):
         changed = gradients(plain, nudged(views, seed), loss)
-        rows.append(difference(name, f"plain, images changed by {NUDGE:g} ({seed}), against plain", changed, reference))
+        rows.append(difference(case, f"plain, images changed by {NUDGE:g} ({seed}), against plain", changed, reference))
     return rows
 
 
@@ -162,23 +176,23 @@ def in_double(views: Views) -> Views:
     )
 
 
-def difference(loss: str, what: str, ours: Gradients, reference: Gradients) -> Difference:
+def difference(case: tuple[str, str], what: str, ours: Gradients, reference: Gradients) -> Difference:
     sizes = {name: float(value.abs().max()) for name, value in reference.items()}
     off = {
         name: float((ours[name] - value).abs().max()) / sizes[name] for name, value in reference.items() if sizes[name]
     }
     worst = max(off, key=lambda name: off[name])
     median = sorted(off.values())[len(off) // 2]
-    return Difference(loss, what, median, off[worst], worst, sum(value > 0.01 for value in off.values()))
+    return Difference(*case, what, median, off[worst], worst, sum(value > 0.01 for value in off.values()))
 
 
 def show(case: Case, config: GradientConfig, found: list[Difference]) -> None:
     table = Table(title=f"{case}, compiled: {' '.join(config.parts)}", title_justify="left")
-    for name in ("loss", "gradients", "median", "worst", "of", "tensors over 1 %"):
+    for name in ("activation", "loss", "gradients", "median", "worst", "of", "tensors over 1 %"):
         table.add_column(name)
     for row in found:
         cells = (f"{row.median:.1e}", f"{row.worst:.1e}", row.worst_tensor, str(row.over_1_percent))
-        table.add_row(row.loss, row.what, *cells)
+        table.add_row(row.activation, row.loss, row.what, *cells)
     Console(width=max(160, Console().width), highlight=False).print(table)
 
 

@@ -45,13 +45,15 @@ from networks import weights
 class Setting(NamedTuple):
     """How ours is trained."""
 
-    precision: Precision
+    precision: Precision | None
+    """None: what training takes on the device."""
     compiled: bool
 
 
 # What is trained: the plain published recipe, and ours in some of its settings.
 PUBLISHED = "published"
 OURS = {
+    "default": Setting(None, False),
     "fp32": Setting("fp32", False),
     "bf16": Setting("bf16", False),
     "bf16, compiled": Setting("bf16", True),
@@ -65,7 +67,10 @@ class LearningConfig:
 
     output: Path = Path("learning")
     """Folder for the world and the runs; the same command again continues with what is there."""
-    ours: tuple[Literal["fp32", "bf16", "bf16, compiled", "fp16, compiled"], ...] = ("fp32", "bf16, compiled")
+    ours: tuple[Literal["default", "fp32", "bf16", "bf16, compiled", "fp16, compiled"], ...] = (
+        "fp32",
+        "bf16, compiled",
+    )
     """Settings of ours to compare with the published recipe."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """One training of each for every seed: other first weights, another order of samples; the world is the same."""

@@ -104,7 +104,7 @@ class Block(nn.Module):
     def bottleneck(self, u: Tensor) -> Tensor:
         """(B, H, W, C), as linear layers want it -> (B, C, H, W)."""
         u = self.gamma * self.pwconv2(self.pwconv1(u))
-        return self.drop_path(u.permute(0, 3, 1, 2))
+        return u.permute(0, 3, 1, 2)
 
 
 class DilatedBlock(Block):
@@ -119,8 +119,11 @@ class DilatedBlock(Block):
         self.norm.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        u = self.bn1(self.ddwconv(x)).permute(0, 2, 3, 1)
-        return x + self.bottleneck(u)
+        return x + self.drop_path(self.residual(self.ddwconv(x)))
+
+    def residual(self, u: Tensor) -> Tensor:
+        """What is the same code in all blocks of a width: all but the dilation and the rate of drop path."""
+        return self.bottleneck(self.bn1(u).permute(0, 2, 3, 1))
 
 
 class AttentionBlock(Block):
@@ -138,12 +141,14 @@ class AttentionBlock(Block):
         self.make_bottleneck(width, drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
+        return x + self.drop_path(self.residual(x))
+
+    def residual(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         t = x if self.pos_embd is None else x + self.pos_embd(height, width)
         t = t.flatten(2).transpose(1, 2)  # (B, H*W, C), row by row
         t = t + self.gamma_xca * self.xca(self.norm_xca(t))
-        u = self.norm(t.unflatten(1, (height, width)))
-        return x + self.bottleneck(u)
+        return self.bottleneck(self.norm(t.unflatten(1, (height, width))))
 
 
 class CrossCovarianceAttention(nn.Module):

@@ -20,9 +20,14 @@ GRACE = 10.0  # seconds between the request to end and the end
 def run_command(command: tuple[str, ...], log: IO[str], seconds: float, device: str) -> str:
     """PASSED, FAILED or TOO_LONG; its output goes to `log`."""
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment(device), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )  # fmt: skip
+        command,
+        cwd=ROOT,
+        env=environment(device),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        preexec_fn=os.setpgrp,  # a group that can be ended as one; process_group=0 from Python 3.11
+    )
     try:
         return PASSED if process.wait(max(1.0, seconds)) == 0 else FAILED
     except subprocess.TimeoutExpired:

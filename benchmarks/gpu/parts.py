@@ -102,10 +102,9 @@ def data(s: Session) -> list[tuple[str, ...]]:
 
 
 def learning(s: Session) -> list[tuple[str, ...]]:
-    ours = ["fp32"] if s.small else ["bf16"]
     flags = ["--seeds", 0, "--num_epochs", 1, "--small"] if s.small else ["--seeds", 0, 1, 2]
     target = ["--output", s.out / "learning", "--json", s.out / "learning.json"]
-    return [s.module("benchmarks.learning", "--device", s.device, "--ours", *ours, *flags, *target)]
+    return [s.module("benchmarks.learning", "--device", s.device, "--ours", "default", *flags, *target)]
 
 
 def inference(s: Session) -> list[tuple[str, ...]]:
