@@ -115,9 +115,10 @@ def stored_size(folder: Path) -> tuple[int | None, int | None]:
     return _pixels(file, content.get("height")), _pixels(file, content.get("width"))
 
 
-def stored_attention(place: Path) -> str:
-    """The kind of attention of a DPT's weights, by their tensors."""
+def stored_attention(place: Path, name: str) -> str:
+    """The kind of attention of the weights of `name`, a DPT, by their tensors. NetworkError where another network's are there."""
     place = Path(place)
+    _check_place(place, registry.get(name))
     return kind_of(read_tensors(_place(place, registry.ONE_FILE.files[0][1])))
 
 

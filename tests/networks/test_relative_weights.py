@@ -116,6 +116,8 @@ def test_lite_mono_weights_are_named_where_a_dpt_is_wanted(tmp_path, of_folder):
     place = tmp_path / "w" if of_folder else tmp_path / "w/encoder.pth"
     with pytest.raises(NetworkError, match="these are lite-mono-tiny weights: --model lite-mono-tiny$"):
         weights.load_depth(place, "dpt-tiny", height=64, width=96)
+    with pytest.raises(NetworkError, match="these are lite-mono-tiny weights: --model lite-mono-tiny$"):
+        weights.stored_attention(place, "dpt-tiny")
 
 
 @pytest.mark.parametrize("name", RELATIVE)

@@ -90,7 +90,7 @@ class SupervisedDepth:
         m = self.config.model
         if m.load_weights is None or not networks.registry.get(m.model).attentions:
             return None
-        return weights.stored_attention(m.load_weights)
+        return weights.stored_attention(m.load_weights, m.model)
 
     def stored_head(self) -> MetricHead | None:
         m = self.config.model
