@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from litemono.data.stores import packed_index
 from litemono.data.stores.packed import PackedStore
 
 
@@ -23,7 +24,7 @@ def warm_and_cold(store: PackedStore, drive: str, frames: list[int], samples: in
 
     "cold" equals "warm" where the pack is in memory anyway (a temporary folder without a disk).
     """
-    path = store.place(drive, frames[0], "l")[0]
+    path = packed_index.frames_file(store.root, store.dataset, drive, "l")
     planes = np.empty((3, store.height, store.width), np.uint8)
     order = np.random.default_rng(0).permutation(len(frames) // 3)[:samples]
 
