@@ -202,3 +202,23 @@ def test_the_page_opens_on_phone_and_desktop_sorts_and_finds_the_line_of_a_run(
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page), "self-contained"
     path.write_text(page.replace("</body>", SCRIPT))
     assert "<title>checked lr=1e-3 lr=1e-5 true false</title>" in opened(path, width)
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("eval_eigen.json", {"all_metrics": {"abs_rel": 0.1}, "intervals": 0.5}),
+        ("eval_eigen.json", {"all_metrics": {"abs_rel": 0.1}, "intervals": {"images": {"abs_rel": [0, 10**400]}}}),
+        ("validation_batches.json", {"samples": ["a"], "batch_size": {}, "processes": 1, "batches": {}}),
+        ("validation.json", {"epoch": 0, "better": {}, "validation": {"abs_rel": 10**400, "loss": 0.1}}),
+    ],
+)
+def test_one_run_with_nonsense_in_its_results_leaves_the_others_compared(sweep, compare, file, change):
+    """Of lr=1e-4, whose only whole validation is that of its second epoch."""
+    path = sweep / "lr=1e-4/models/weights_0" / file
+    path.write_text(json.dumps(change))
+    for folder in sweep.glob("*/models/*"):
+        if file != "eval_eigen.json" or folder != path.parent:
+            (folder / "eval_eigen.json").write_text(json.dumps({"all_metrics": {"abs_rel": 0.3}}))
+    done = compare("--log_dir", sweep, "--by", "loss", "--test", "eigen")
+    assert done.code == 0 and all(name in done.out for name in ("lr=1e-3", "lr=1e-4", "lr=1e-5")), done.err

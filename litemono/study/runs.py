@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,9 +41,9 @@ class Epoch:
         value = numbers(content.get("all_metrics")).get(metric)
         if value is None:
             return None
-        over_images = (content.get("intervals") or {}).get("images")
-        ends = over_images.get(metric) if isinstance(over_images, dict) else None
-        if not isinstance(ends, list) or len(ends) != 2 or not all(type(end) in (int, float) for end in ends):
+        ends = entry(entry(content.get("intervals"), "images"), metric)
+        ends = [*numbers(dict(enumerate(ends))).values()] if isinstance(ends, list) else []
+        if len(ends) != 2:
             return TestResult(value, None)
         return TestResult(value, (ends[0], ends[1]))
 
@@ -67,7 +68,7 @@ class TestResult(NamedTuple):
 class Batches:
     """The parts of each mean over the validation split."""
 
-    identity: tuple[Any, ...]
+    identity: tuple[str, ...]
     """Sample list, batch size and processes: equal where two runs validated on the same batches."""
     parts: dict[str, np.ndarray]
     """(batches, 2) float64 total and samples, by metric."""
@@ -180,17 +181,28 @@ def read_run(folder: Path, run: Run) -> StudiedRun | None:
         name=run.name,
         state=run.state,
         task=command_of(str(head.get("task", "unknown"))[:60]),
-        better={name: str(way) for name, way in better.items()} if isinstance(better, dict) else {"loss": "lower"},
+        better={name: str(way) for name, way in better.items()}
+        if isinstance(better, dict) and better
+        else {"loss": "lower"},
         settings=settings,
         epochs=epochs,
     )
 
 
-def numbers(content: Any) -> dict[str, float]:
+def entry(content: Any, name: str) -> Any:
+    """Of a file that anything may have written."""
+    return content.get(name) if isinstance(content, dict) else None
+
+
+def numbers(content: Any) -> dict[Any, float]:
     """The entries that are numbers, NaN and infinity included."""
     if not isinstance(content, dict):
         return {}
-    return {name: float(value) for name, value in content.items() if type(value) in (int, float)}
+    return {
+        name: float(value)
+        for name, value in content.items()
+        if type(value) is float or (type(value) is int and abs(value) <= sys.float_info.max)
+    }
 
 
 def command_of(task: str) -> str:
@@ -204,8 +216,8 @@ def read_batches(path: Path) -> Batches | None:
     content = read_json(path)
     try:
         parts = {name: np.array(rows, np.float64).reshape(-1, 2) for name, rows in content["batches"].items()}
-        identity = tuple(content[name] for name in ("samples", "batch_size", "processes"))
-    except (KeyError, ValueError, TypeError, AttributeError):
+        identity = tuple(json.dumps(content[name]) for name in ("samples", "batch_size", "processes"))
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
         return None
     return Batches(identity, parts)
 

@@ -7,11 +7,23 @@ from .arrays import GROUND_TRUTH, PREDICTIONS, SCANS
 from .base import Kind
 from .jsons import CONFIG, PACKED_INDEX, STATUS_FILES
 from .pictures import DEPTH_PICTURES, IMAGES
+from .results import RESULTS
 from .tensors import CHECKPOINTS, EVENTS, WEIGHTS
 from .texts import CALIBRATION, INTRINSICS, JOB_OUTPUT, SPLIT_LISTS
 
 ALL = (
-    *(IMAGES, DEPTH_PICTURES, INTRINSICS, SPLIT_LISTS, CALIBRATION, PACKED_INDEX, CONFIG, STATUS_FILES, JOB_OUTPUT),
+    *(
+        IMAGES,
+        DEPTH_PICTURES,
+        INTRINSICS,
+        SPLIT_LISTS,
+        CALIBRATION,
+        PACKED_INDEX,
+        CONFIG,
+        STATUS_FILES,
+        RESULTS,
+        JOB_OUTPUT,
+    ),
     *(CHECKPOINTS, WEIGHTS, EVENTS, GROUND_TRUTH, PREDICTIONS, SCANS, ZIPS, SCAN_ZIPS),
 )
 KINDS: dict[str, Kind] = {kind.name: kind for kind in ALL}
