@@ -26,7 +26,7 @@ def draw(path: Path, epochs: list[int], found: list[Result], protocol: Protocol)
         axis.plot(epochs, [result.all_metrics[name] for result in found], marker=".", color="tab:blue")
         bands = [result.intervals["images"] for result in found]
         if all(bands):
-            low, high = zip(*(band[name] for band in bands), strict=True)
+            low, high = zip(*(band[name] for band in bands if band), strict=True)
             axis.fill_between(epochs, low, high, color="tab:blue", alpha=0.15, label="95 % interval over images")
             axis.legend(fontsize=8)
         axis.set(title=name, xlabel="epoch")

@@ -7,8 +7,9 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from rich.console import Console
@@ -17,6 +18,7 @@ from rich.table import Table as PrintedTable
 
 from litemono.metrics import Errors
 from litemono.utils.atomic_files import replacing
+from litemono.utils.typed_json import fits
 
 from .protocol import EIGEN_METRICS, PRESETS, Protocol, changed, changes, default_protocol, describe
 from .scoring.intervals import group_numbers, intervals
@@ -78,7 +80,7 @@ class Result:
     """Predictions of 352x1216 pixels that were put in their place; ground truth around them did not count."""
     negative_slopes: int = 0
     """Images whose fit turned near and far around."""
-    intervals: dict[str, Any] = field(default_factory=dict)
+    intervals: dict[str, dict[str, list[float]] | None] = field(default_factory=dict)
     """95 % bootstrap intervals of all_metrics: {"images": {name: [low, high]}, "drives": ...}; None of fewer than two."""
     against: dict[str, Any] | None = None
     """Paired differences to another result; see paired_difference.against."""
@@ -142,6 +144,10 @@ def protocol_in(result: Result) -> Protocol:
     }
     if parts["name"] not in PRESETS:
         raise ValueError(f"no protocol {parts['name']}")
+    _check_types(Protocol, parts)
+    headline = parts.get("headline", EIGEN_METRICS)
+    if not headline or not METRICS.keys() >= {*headline}:
+        raise ValueError("its protocol has metrics that there are not")
     return Protocol(**parts)
 
 
@@ -192,12 +198,23 @@ def _as_text(result: Result) -> Iterator[str]:
     yield "\n  }\n}\n"
 
 
+def _check_types(cls: type, values: dict[str, Any]) -> None:
+    """ValueError for a value that its dataclass `cls` does not take."""
+    hints = get_type_hints(cls)
+    wrong = [name for name, value in values.items() if not fits(value, hints.get(name))]
+    if wrong:
+        raise ValueError(f"its {wrong[0]} has another type")
+
+
 def read(path: Path) -> Result:
     """What `write` wrote. Raises OSError, ValueError, TypeError or KeyError where it is something else."""
     try:
         result = Result(**json.loads(path.read_text()))
         if not all(isinstance(result.metrics[name], float) for name in Errors._fields):
             raise ValueError("its metrics are no numbers")
+        _check_types(Result, vars(result))
+        if any(len(ends) != 2 for ends in chain(*(found.values() for found in result.intervals.values() if found))):
+            raise ValueError("its intervals have no two ends")
         protocol_in(result)
     except (RecursionError, AttributeError) as error:  # lists a thousand deep, a list instead of an object
         raise ValueError(str(error)) from None

@@ -134,7 +134,7 @@ def _block(label: str, result: Result, same: Sequence[PublishedRow], metrics: tu
     rows = [Row("ours", label + origin, size, params, macs, numbers)]
     found = result.intervals.get("images") if result.intervals else None
     if found:
-        ends = tuple(f"{_number(name, found[name][0])}-{_number(name, found[name][1])}" for name in metrics)
+        ends = tuple("-".join(_number(name, end) for end in found[name]) if found.get(name) else "" for name in metrics)
         rows.append(Row("interval", "95 % interval over images", "", "", "", ends))
     for reference in same:
         if (reference.network, reference.size) == (result.model, size) and (

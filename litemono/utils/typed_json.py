@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 LARGEST = 1e15  # of a number that is shown or computed with
 
@@ -30,6 +32,24 @@ def well_typed(content: Mapping[str, Any], types: Mapping[str, type], longest: i
         ):
             found[name] = value
     return found
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value of JSON has the type of a dataclass's field. float takes whole numbers too; entries may be null."""
+    kind, parts = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if kind in (Union, UnionType):
+        return any(fits(value, part) for part in parts)
+    if kind is dict:
+        return isinstance(value, dict) and all(entry is None or fits(entry, parts[1]) for entry in value.values())
+    if kind is Literal:
+        return type(value) is str and value in parts
+    if kind in (list, tuple):
+        return isinstance(value, kind) and all(entry is None or fits(entry, parts[0]) for entry in value)
+    if hint in (int, float):
+        return type(value) is int and abs(value) <= sys.float_info.max or hint is float and type(value) is float
+    return isinstance(hint, type) and isinstance(value, hint)
 
 
 def _usable(value: Any, kind: type) -> bool:

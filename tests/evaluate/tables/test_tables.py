@@ -258,6 +258,11 @@ def test_latex_compiles(runs, tables, tmp_path):
         "3",
         '{"split": "eigen"}',
         json.dumps({**dataclasses.asdict(PUBLISHED), "metrics": {}}),
+        json.dumps({**dataclasses.asdict(PUBLISHED), "split": 3}),
+        json.dumps({**dataclasses.asdict(PUBLISHED), "params": 10**400}),
+        json.dumps({**dataclasses.asdict(PUBLISHED), "intervals": {"images": {"abs_rel": 0.1}}}),
+        json.dumps({**dataclasses.asdict(PUBLISHED), "protocol": {"name": "eigen", "headline": ["speed"]}}),
+        json.dumps({**dataclasses.asdict(PUBLISHED), "protocol": {"name": "eigen", "crop": {}}}),
         "\0",
     ],
 )
