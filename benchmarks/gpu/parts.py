@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def correctness(s: Session) -> list[tuple[str, ...]]:
     files += ["tests/data/test_resample.py", "tests/tasks/test_goldens_on_device.py"]
     if s.small:
         return [(*PYTEST, "tests/tasks/test_goldens_on_device.py", "-k", "tiny or motion or photometric")]
-    return [(*PYTEST, "-rs", *files, "tests/networks/test_relative_networks.py")]
+    return [(*PYTEST, *files, "tests/networks/test_relative_networks.py")]
 
 
 def resume(s: Session) -> list[tuple[str, ...]]:
