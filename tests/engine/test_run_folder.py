@@ -183,14 +183,15 @@ def test_weights_whose_replacement_was_killed_between_the_renames_are_there_agai
 
 def test_what_a_killed_process_left_half_written_in_the_folder_is_cleared_away(street, tmp_path):
     folder = settings(street, tmp_path).folder
-    folder.mkdir()
-    (folder / ".status.json.123.tmp").write_bytes(b"{")
+    (folder / "checkpoints").mkdir(parents=True)
+    for name in (".status.json.123.tmp", "checkpoints/.step_00000001.pt.123.tmp"):
+        (folder / name).write_bytes(b"{")
     for name in (".last.partial", ".weights_1.partial", ".best_abs_rel.tmp"):
         (folder / "models" / name).mkdir(parents=True)
         (folder / "models" / name / "encoder.pth").write_bytes(b"half")
     open_folder(settings(street, tmp_path)).close()
     assert not any((folder / "models").iterdir())
-    assert not list(folder.glob(".*.tmp")) and (folder / "config.json").is_file()
+    assert not list(folder.rglob(".*.tmp")) and (folder / "config.json").is_file()
 
 
 def test_a_full_disk_under_the_log_ends_with_one_sentence_and_the_run_resumes_after_room_is_made(
