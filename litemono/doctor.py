@@ -12,6 +12,7 @@ from tyro.conf import arg
 
 from litemono.data.datasets import registry
 from litemono.data.datasets.registry import DatasetName
+from litemono.data.stores.composites import are_composites
 from litemono.diagnosis import cluster, data, gpu, machine, report
 from litemono.diagnosis.finding import Finding
 from litemono.utils import cli
@@ -72,6 +73,8 @@ def findings(config: DoctorConfig) -> Iterator[Finding]:
     yield machine.check_weights(config.num_layers)
     if config.data_path is None:
         yield Finding(None, "data", "not checked: give --data_path")
+    elif are_composites(config.data_path):
+        yield data.check_composites(config.data_path)
     else:
         dataset = registry.get(config.dataset)
         if dataset.default_split is None and not config.split:

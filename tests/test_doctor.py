@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from composites import SIZE, write_small
 from drives import DRIVE, write_drive
 from PIL import Image
+from rich.console import Console
 
 from litemono import doctor
 from litemono.data.kitti.paths import scan_path
+from litemono.data.packing.composites import pack_composites
 from litemono.diagnosis import cluster, machine, report
-from litemono.diagnosis.data import check_split
+from litemono.diagnosis.data import check_composites, check_split
 from litemono.diagnosis.finding import Finding
 from litemono.diagnosis.gpu import has_code_for, wheel_problem
 from litemono.doctor import DoctorConfig
@@ -46,6 +49,17 @@ def test_a_wheel_without_code_for_the_v100_is_named_with_the_pin():
 
 def test_a_wheel_without_cuda_is_named():
     assert "built without CUDA" in wheel_problem(["v100"], [])
+
+
+def test_composites_are_recognised_packed_and_as_files(tmp_path):
+    rooms = write_small(tmp_path / "rooms")
+    pack_composites(rooms, tmp_path / "packed", SIZE, 2, Console(quiet=True))
+    assert check_composites(rooms) == Finding(True, "data", "16 pictures of 4 backgrounds")
+    assert check_composites(tmp_path / "packed").text == "16 pictures of 4 backgrounds, packed at 48x32"
+    found = [*doctor.findings(DoctorConfig(data_path=tmp_path / "packed", log_dir=tmp_path))]
+    assert any(finding.text.endswith("packed at 48x32") for finding in found)
+    (tmp_path / "packed/mask.npy").unlink()
+    assert check_composites(tmp_path / "packed").good is False
 
 
 @pytest.fixture

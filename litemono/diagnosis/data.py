@@ -34,6 +34,18 @@ def check_unsplit(dataset: Dataset, root: Path, depth_factor: float | None) -> F
         return Finding(False, "data", str(error))
 
 
+def check_composites(root: Path) -> Finding:
+    """Backgrounds and pictures for litemono segment, packed or not, have names that fit each other."""
+    from litemono.data.stores.composites import PackedComposites, open_to_check
+
+    try:
+        store = open_to_check(root)
+    except (UserError, OSError) as error:
+        return Finding(False, "data", str(error))
+    packed = f", packed at {store.size[1]}x{store.size[0]}" if isinstance(store, PackedComposites) else ""
+    return Finding(True, "data", f"{len(store.lines)} pictures of {len(store.backgrounds)} backgrounds{packed}")
+
+
 def neighbours(dataset: Dataset) -> tuple[int, ...]:
     """Frames of a training sample relative to its target."""
     return (0, -1, 1) if dataset.video else (0,)

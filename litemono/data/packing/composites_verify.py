@@ -11,13 +11,12 @@ from rich.console import Console
 
 from litemono.data.datasets.composites import BACKGROUNDS
 from litemono.data.splits import SplitLine
-from litemono.data.stores.composites import PACK_AGAIN, CompositeFiles, PackedComposites, checksums_file, is_packed
+from litemono.data.stores.composites import PACK_AGAIN, CompositeFiles, PackedComposites, checksums_file, open_to_check
 from litemono.utils.errors import UserError, reason
 from litemono.utils.parallel import ordered_map
 from litemono.utils.progress import progress_bar
 
 SHOWN = 3  # problems of one kind that are printed
-ANY_SIZE = (32, 32)  # pictures that are only looked at
 AHEAD = 64  # rows or pictures that are read ahead
 Problems = dict[str, list[str]]  # what is wrong, by place
 
@@ -29,7 +28,7 @@ def verify(root: Path, workers: int) -> int:
     UserError for names, arrays or checksums that do not fit each other.
     """
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    store = PackedComposites(root) if is_packed(root) else CompositeFiles(root, ANY_SIZE, truth=True)
+    store = open_to_check(root)
     size, advice = "", "replace or remove them"
     if isinstance(store, PackedComposites):
         problems = _damaged_rows(store, workers, console)

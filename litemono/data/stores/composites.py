@@ -45,6 +45,7 @@ LOSSY = (".jpg", ".jpeg", ".webp")
 BLACK, WHITE = 64, 192  # lossy files and smooth edges blur a mask's two values
 BETWEEN = 0.05  # largest share of pixels between BLACK and WHITE
 SHOWN = 6
+LOOKED_AT = (32, 32)  # height, width of pictures that are only checked
 PACK_AGAIN = "remove the pack's folder and pack again: python -m litemono.prepare pack-composites"
 
 
@@ -98,6 +99,11 @@ def open_composites(root: Path, size: Size, truth: bool | None = True) -> Compos
         )
         return store
     return CompositeFiles(root, size, truth)
+
+
+def open_to_check(root: Path) -> PackedComposites | CompositeFiles:
+    """The samples at `root` for looking at them: of a pack at its own size. UserError for names that do not fit each other."""
+    return PackedComposites(root) if is_packed(root) else CompositeFiles(root, LOOKED_AT, truth=True)
 
 
 class Files(NamedTuple):
