@@ -116,8 +116,12 @@ def test_lite_mono_weights_are_named_where_a_dpt_is_wanted(tmp_path, of_folder):
     place = tmp_path / "w" if of_folder else tmp_path / "w/encoder.pth"
     with pytest.raises(NetworkError, match="these are lite-mono-tiny weights: --model lite-mono-tiny$"):
         weights.load_depth(place, "dpt-tiny", height=64, width=96)
+
+
+def test_a_folder_without_attention_is_named_where_that_of_a_dpt_is_looked_for(tmp_path):
+    weights.save_folder(tmp_path, create("lite-mono-tiny"), None)
     with pytest.raises(NetworkError, match="these are lite-mono-tiny weights: --model lite-mono-tiny$"):
-        weights.stored_attention(place, "dpt-tiny")
+        weights.stored_attention(tmp_path, "dpt-tiny")
 
 
 @pytest.mark.parametrize("name", RELATIVE)
