@@ -1,4 +1,5 @@
-"""python -m benchmarks.exported: files of litemono export from Python and from examples/cpp, in fp32 and int8, one thread."""
+"""python -m benchmarks.exported: files of litemono export from Python and from examples/cpp, in fp32 and int8, against the
+published loop; one thread."""
 
 from __future__ import annotations
 
@@ -18,15 +19,18 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.inference_subjects import LOOP, Case, published
 from benchmarks.machine import machine
 from litemono.export import export
 from litemono.exporting.onnx_file import OnnxNetwork
 from litemono.exporting.settings import ExportConfig
+from litemono.predicting.backends import STARTERS, Plan
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import require
+from networks import weights
 
-BASELINE = "ONNX Runtime, fp32, Python"
+BASELINE = "published loop"
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class ExportedBenchmark:
 
 
 def benchmark(config: ExportedBenchmark) -> None:
-    """Time a network's exported files: fp32 and int8 in ONNX Runtime and fp32 in AOTInductor, from Python and from C++.
+    """Time a network's exported files: fp32 and int8 in ONNX Runtime and OpenVINO, fp32 in AOTInductor, from Python and C++.
 
     Example: python -m benchmarks.exported --load_weights WEIGHTS --programs build/cpp --images photos --json exported.json
     """
@@ -67,7 +71,7 @@ def benchmark(config: ExportedBenchmark) -> None:
                 times[subject].append(milliseconds())
     rows = [row(subject, times) for subject in subjects]
     for one in rows:
-        print("{subject:30} {ms:8.2f} ms, {speed:5.2f} times the baseline's speed".format(**one))
+        print("{subject:30} {ms:8.2f} ms, {speed:5.2f} times the published loop's speed".format(**one))
     if config.json is not None:
         command = shlex.join(["python", "-m", "benchmarks.exported", *sys.argv[1:]])
         content = {"command": command, **machine(torch.device("cpu")), "threads": 1, "rows": rows}
@@ -83,7 +87,7 @@ def row(subject: str, times: dict[str, list[float]]) -> dict[str, object]:
         "speed": statistics.median(ratios),
     }
     python = subject.replace("C++", "Python")
-    if python != subject:
+    if "C++" in subject:
         pairs = zip(times[subject], times[python], strict=True)
         found["time_against_python"] = statistics.median(ours / theirs for ours, theirs in pairs)
     return found
@@ -103,6 +107,9 @@ def build(config: ExportedBenchmark, folder: Path) -> dict[str, Callable[[], flo
     small = OnnxNetwork(int8, threads=1)
     package = torch._inductor.aoti_load_package(str(aoti))
     tensor = torch.from_numpy(pixels[None])
+    net = weights.load_depth(config.load_weights, config.model).eval()
+    loop = published(LOOP, net, Case(net.name, network.width, network.height, 1), torch.device("cpu"))
+    openvino = [STARTERS["openvino"](path.read_bytes(), Plan(batch=1, workers=1, threads=1)) for path in (fp32, int8)]
 
     def from_cpp(program: str, model: Path) -> Callable[[], float]:
         flags = ["--model", model, "--input", image, "--threads", 1, "--repeat", config.repeat]
@@ -112,7 +119,10 @@ def build(config: ExportedBenchmark, folder: Path) -> dict[str, Callable[[], flo
         return lambda: _median(run, config.repeat)
 
     return {
-        BASELINE: from_python(lambda: network.run(pixels[None])),
+        BASELINE: from_python(lambda: loop(pixels[None])),
+        "OpenVINO, fp32, Python": from_python(lambda: openvino[0](pixels[None])),
+        "OpenVINO, int8, Python": from_python(lambda: openvino[1](pixels[None])),
+        "ONNX Runtime, fp32, Python": from_python(lambda: network.run(pixels[None])),
         "ONNX Runtime, fp32, C++": from_cpp("depth_onnx", fp32),
         "ONNX Runtime, int8, Python": from_python(lambda: small.run(pixels[None])),
         "ONNX Runtime, int8, C++": from_cpp("depth_onnx", int8),

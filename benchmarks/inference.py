@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import itertools
 import json
 import re
-import resource
 import shlex
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.inference_subjects import PUBLISHED, Case, Run, build, images, names
+from benchmarks.inference_report import Row, draw, show
+from benchmarks.inference_subjects import LOOP, PUBLISHED, Case, Run, build, images, names
 from benchmarks.machine import machine
 from benchmarks.train_step import parse_size
 from litemono.engine.precision import slow_precision
 from litemono.trained_depth import at_image_size
 from litemono.utils import cli
-from litemono.utils.atomic_files import replacing, write_atomically
+from litemono.utils.atomic_files import write_atomically
 from litemono.utils.colormap import magma
 from litemono.utils.device import choose_device, cpu_features
-from litemono.utils.errors import require
+from litemono.utils.errors import UserError, require
 
 NATIVE = (375, 1242)  # of KITTI's images, height and width
 ROUND_SECONDS = 0.25  # of a subject's turn in a round
@@ -49,67 +49,81 @@ class InferenceConfig:
     size: tuple[str, ...] = ("640x192", "1024x320")
     """Input sizes, WIDTHxHEIGHT in multiples of 32."""
     batch: tuple[int, ...] = (1, 8, 16)
-    """Images per forward pass. The published loop has one, whatever is given here."""
+    """Images that are there at once. The published loop and, on a CPU, the runtimes take them one after the other."""
     subject: tuple[str, ...] = ()
     """Time these alone, such as "eager fp32". Default: all that can run here, but for compiling on a CPU, which takes
     minutes."""
     seconds: float = 3.0
     """Least time of each subject, in rounds in which all take turns."""
     memory: bool = False
-    """Also measure the memory of each subject, in a process of its own, which takes seconds for each."""
+    """Also measure the memory of each subject, in a process of its own, which takes seconds for each; also of cases that
+    --json has without it."""
     json: Path | None = None
-    """Write the results to this file."""
+    """Write the results to this file, after each case. Cases that are in it already are not measured again: the same command
+    continues after an interruption, and one with other models, sizes or batches adds to it."""
     plot: Path | None = None
-    """Draw them to this .png: images per second, in terms of the published loop's."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One subject in one case."""
-
-    subject: str
-    images_per_s: float
-    ratio: float
-    """Images per second, in terms of the published loop's; the median over rounds."""
-    p50_ms: float
-    """Latency of one batch, from uint8 images in host memory to disparity there."""
-    p90_ms: float
-    p99_ms: float
-    first_s: float
-    """Until the first result, with the network in memory: exporting, compiling, choosing kernels."""
-    off: float
-    """Largest difference from eager float32, in terms of the largest disparity."""
-    memory_mb: float | None = None
-    """What the network and one pass add to a process that has imported torch; with --memory."""
+    """Draw them to this .png: images per second, against the published network."""
 
 
 def benchmark(config: InferenceConfig) -> None:
-    """Time a depth network from images in memory to disparity in memory: the published loop, ours, compiled, recorded as a
-    CUDA graph, in half precision, in ONNX Runtime and OpenVINO where they are installed. Then each step from a file to a picture.
+    """Time a depth network from images in memory to disparity in memory: published, ours, compiled, recorded as a CUDA graph,
+    in half precision, in ONNX Runtime and OpenVINO where they are installed. Then each step from a file to a picture.
 
     Example: python -m benchmarks.inference --batch 1 8 --json inference.json
     """
     device = choose_device(config.device)
     require(config.seconds > 0 and all(batch > 0 for batch in config.batch), "--seconds and --batch must be positive")
     chosen = choose_subjects(config, device)
-    report = {"command": shlex.join(["python", "-m", "benchmarks.inference", *sys.argv[1:]]), **machine(device)}
-    cases = []
+    report = machine(device)
+    cases = earlier_cases(config.json, report)
+    there = {(case["model"], case["width"], case["height"], case["batch"]): case for case in cases}
     for model, size, batch in itertools.product(config.model, config.size, config.batch):
         case = Case(model, *parse_size(size), batch)
-        rows = measure(case, chosen, device, config.seconds)
-        if config.memory:
-            rows = [replace(row, memory_mb=memory_of(row.subject, case, device)) for row in rows]
-        show(case, rows)
-        steps = end_to_end(case, rows)
-        cases.append({**asdict(case), "rows": [asdict(row) for row in rows], "end_to_end_ms": steps})
-        print(
-            "one image, one after the other: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in steps.items()) + "\n"
-        )
+        if astuple(case) in there:
+            print(f"{case}: is in {config.json}")
+            if config.memory:
+                add_memory(there[astuple(case)]["rows"], case, device)
+        else:
+            cases.append(measured_case(case, chosen, device, config))
         if config.json is not None:
-            content = {**report, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, "cases": cases}
-            write_atomically(config.json, (json.dumps(content, indent=1) + "\n").encode())
+            write_atomically(config.json, (json.dumps({**report, "cases": cases}, indent=1) + "\n").encode())
     if config.plot is not None:
         draw(cases, config.plot)
+
+
+def earlier_cases(path: Path | None, report: dict[str, object]) -> list[dict[str, Any]]:
+    """Of the same machine and software. UserError for a file of other ones, whose times would not compare."""
+    if path is None or not path.exists():
+        return []
+    try:
+        found = json.loads(path.read_text())
+        cases: list[dict[str, Any]] = found.pop("cases")
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"--json {path}: not written by benchmarks.inference ({error}); give another file") from None
+    other = [name for name, value in report.items() if name != "date" and found.get(name) != value]
+    require(not other, f"--json {path}: recorded with another {' and '.join(other)}; give another file")
+    return cases
+
+
+def add_memory(rows: list[dict[str, Any]], case: Case, device: torch.device) -> None:
+    for row in rows:
+        if row["memory_mb"] is None:
+            row["memory_mb"] = memory_of(row["subject"], case, device)
+
+
+def measured_case(case: Case, subjects: list[str], device: torch.device, config: InferenceConfig) -> dict[str, Any]:
+    """All that is recorded of a case, which is also printed."""
+    around = stages(case.width, case.height)
+    rows = measure(case, subjects, device, config.seconds, around["resize"] + around["resize back"])
+    if config.memory:
+        rows = [replace(row, memory_mb=memory_of(row.subject, case, device)) for row in rows]
+    show(case, rows)
+    steps = end_to_end(around, rows)
+    print("one image, one after the other: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in steps.items()) + "\n")
+    command = shlex.join(["python", "-m", "benchmarks.inference", *sys.argv[1:]])
+    date = datetime.datetime.now().isoformat(timespec="seconds")
+    recorded = {**asdict(case), "command": command, "date": date, "end_to_end_ms": steps}
+    return {**recorded, "rows": [asdict(row) for row in rows]}
 
 
 def choose_subjects(config: InferenceConfig, device: torch.device) -> list[str]:
@@ -123,8 +137,10 @@ def choose_subjects(config: InferenceConfig, device: torch.device) -> list[str]:
     return [name for name in possible if name not in slow]
 
 
-def measure(case: Case, subjects: list[str], device: torch.device, seconds: float) -> list[Row]:
-    """Rounds in which all subjects take turns, so that a slow minute hits them all."""
+def measure(case: Case, subjects: list[str], device: torch.device, seconds: float, resize_ms: float) -> list[Row]:
+    """Rounds in which all subjects take turns, so that a slow minute hits them all. resize_ms: of each image."""
+    if case.batch == 1:  # the same as others
+        subjects = [name for name in subjects if name != LOOP and not name.endswith("batched")]
     built = build_all(case, subjects, device)
     batch = images(case)
     expected = built[PUBLISHED][0](batch)
@@ -140,7 +156,8 @@ def measure(case: Case, subjects: list[str], device: torch.device, seconds: floa
         p50, p90, p99 = (1000 * float(np.percentile(times, share)) for share in (50, 90, 99))
         off = float(np.abs(run(batch) - expected).max() / expected.max())
         images_per_s = case.batch * statistics.median(speed[name])
-        rows.append(Row(name, images_per_s, statistics.median(ratios), p50, p90, p99, first, off))
+        resized = 1 / (1 / images_per_s + resize_ms / 1000)
+        rows.append(Row(name, images_per_s, resized, statistics.median(ratios), p50, p90, p99, first, off))
     return rows
 
 
@@ -192,9 +209,8 @@ def resident(field: str) -> float:
     return int(match[1]) / 1000 if match else float("nan")
 
 
-def end_to_end(case: Case, rows: list[Row]) -> dict[str, float]:
+def end_to_end(around: dict[str, float], rows: list[Row]) -> dict[str, float]:
     """Milliseconds of each step from a file to a picture, in their order; the network is the fastest of float32."""
-    around = stages(case)
     fastest = max(
         (row for row in rows if row.subject.endswith("fp32")), key=lambda row: row.images_per_s, default=rows[0]
     )
@@ -203,20 +219,21 @@ def end_to_end(case: Case, rows: list[Row]) -> dict[str, float]:
     return {name: around[name] for name in before} | network | {name: around[name] for name in after}
 
 
-def stages(case: Case) -> dict[str, float]:
-    """Milliseconds per image of what a user needs around the network, for a KITTI-sized image."""
+@lru_cache
+def stages(width: int, height: int) -> dict[str, float]:
+    """Milliseconds per image of what a user needs around a network of this size, for a KITTI-sized image."""
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 255, (*(n // 8 for n in NATIVE), 3), np.uint8)).resize(NATIVE[::-1])
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=92)
-    disparity = torch.rand(case.height, case.width)
+    disparity = torch.rand(height, width)
     large = at_image_size(disparity, *NATIVE)
     colour = Image.fromarray(magma(large))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     work: dict[str, Callable[[], object]] = {
         "decode": lambda: Image.open(io.BytesIO(file.getvalue())).convert("RGB"),
-        "resize": lambda: picture.resize((case.width, case.height), Image.Resampling.LANCZOS),
+        "resize": lambda: picture.resize((width, height), Image.Resampling.LANCZOS),
         "resize back": lambda: at_image_size(disparity, *NATIVE),
         "colour": lambda: magma(large),
         "encode": lambda: colour.save(io.BytesIO(), "JPEG"),
@@ -224,38 +241,6 @@ def stages(case: Case) -> dict[str, float]:
     found = {name: 1000 * statistics.median(turn(one)) for name, one in work.items()}
     torch.set_num_threads(threads)
     return found
-
-
-def show(case: Case, rows: list[Row]) -> None:
-    table = Table(title=f"{case}, threads: {torch.get_num_threads()}", title_justify="left")
-    for name in ("", "img/s", "ratio", "p50 ms", "p90 ms", "p99 ms", "first s", "off", "MB"):
-        table.add_column(name, justify="right" if name else "left")
-    for row in rows:
-        latency = (f"{value:.1f}" for value in (row.p50_ms, row.p90_ms, row.p99_ms))
-        memory = "" if row.memory_mb is None else f"{row.memory_mb:.0f}"
-        numbers = (f"{row.first_s:.1f}", f"{row.off:.1e}", memory)
-        table.add_row(row.subject, f"{row.images_per_s:.3g}", f"{row.ratio:.2f}", *latency, *numbers)
-    Console(width=max(100, Console().width), highlight=False).print(table)
-
-
-def draw(cases: list[dict], path: Path) -> None:
-    """A group of bars for each case, a bar for each subject."""
-    from matplotlib.figure import Figure
-
-    subjects = list(dict.fromkeys(row["subject"] for case in cases for row in case["rows"]))
-    figure = Figure(figsize=(max(6, 1.5 * len(cases) + 2), 4), layout="constrained")
-    axes = figure.subplots()
-    for number, subject in enumerate(subjects):
-        ratios = [next((row["ratio"] for row in case["rows"] if row["subject"] == subject), 0) for case in cases]
-        places = [group + (number - len(subjects) / 2) * 0.8 / len(subjects) for group in range(len(cases))]
-        axes.bar(places, ratios, 0.8 / len(subjects), align="edge", label=subject)
-    labels = [f"{case['model']}\n{case['width']}x{case['height']}, batch {case['batch']}" for case in cases]
-    axes.set_xticks(range(len(cases)), labels, fontsize=8)
-    axes.set_ylabel("speed, published loop = 1")
-    axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize=8, ncols=2)
-    with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=120)
 
 
 def main() -> None:

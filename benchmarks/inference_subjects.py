@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import io
 import time
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,13 +18,18 @@ import networks
 from benchmarks.step_subjects import Case
 from litemono.engine.graphed_step import WARM_UP, CudaGraphs
 from litemono.engine.precision import HALF, apply_precision, autocast
+from litemono.exporting.folded import folded
+from litemono.exporting.precision import to_int8
 from litemono.geometry import disp_to_depth
 
 Run = Callable[[np.ndarray], np.ndarray]
 """(B, H, W, 3) uint8 images -> (B, H, W) float32 scaled disparity, both in host memory."""
 
-PUBLISHED = "published loop"
+PUBLISHED = "published eager"
+LOOP = "published loop"
 NEEDS_CUDA = ("eager fp16", "graphed fp32", "graphed fp16")
+RUNTIMES = {"ONNX Runtime": ("onnxruntime", "onnx"), "OpenVINO": ("openvino", "onnxruntime", "onnx")}
+"""What each needs; onnxruntime also has the tool that makes int8."""
 
 
 class FinestDisparity(nn.Module):
@@ -44,13 +51,17 @@ def network(case: Case, device: torch.device) -> nn.Module:
 
 def names(device: str) -> list[str]:
     """Subjects that this device and this Python can run."""
-    found = [PUBLISHED, "eager fp32", "channels last fp32", "eager bf16", "eager fp16", "compiled fp32"]
+    found = [PUBLISHED, LOOP, "eager fp32", "channels last fp32", "eager bf16", "eager fp16", "compiled fp32"]
     found += ["graphed fp32", "graphed fp16"]
-    if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
-        found.append("ONNX Runtime fp32")
-    if device == "cpu" and importlib.util.find_spec("openvino") and importlib.util.find_spec("onnx"):
-        found.append("OpenVINO fp32")
+    if _installed("ONNX Runtime"):
+        found += ["ONNX Runtime fp32", *(["ONNX Runtime int8"] if device == "cpu" else [])]
+    if device == "cpu" and _installed("OpenVINO"):
+        found += ["OpenVINO fp32", "OpenVINO fp32 batched", "OpenVINO bf16", "OpenVINO int8"]
     return [name for name in found if device == "cuda" or name not in NEEDS_CUDA]
+
+
+def _installed(runtime: str) -> bool:
+    return all(importlib.util.find_spec(package) for package in RUNTIMES[runtime])
 
 
 def build(name: str, case: Case, device: torch.device) -> tuple[Run, float]:
@@ -71,16 +82,18 @@ def images(case: Case) -> np.ndarray:
 
 
 def published(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
-    """Image by image, without gradients, all scales computed: what the published test script does with a folder."""
+    """Without gradients, all scales computed, channels first as torchvision's to_tensor gives them: all images in one pass, or,
+    as the published test script takes a folder, one after the other."""
+    step = 1 if name == LOOP else case.batch
 
     def run(batch: np.ndarray) -> np.ndarray:
         results = []
         with torch.no_grad():
-            for image in batch:
-                tensor = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32) / 255).unsqueeze(0).to(device)
-                disp = disp_to_depth(net(tensor)[0], 0.1, 100.0)[0]
-                results.append(disp.cpu().numpy()[0, 0])
-        return np.stack(results)
+            for first in range(0, len(batch), step):
+                channels_first = np.ascontiguousarray(batch[first : first + step].transpose(0, 3, 1, 2))
+                tensor = torch.from_numpy(channels_first).float().div(255).to(device)
+                results.append(disp_to_depth(net(tensor)[0], 0.1, 100.0)[0].cpu().numpy()[:, 0])
+        return np.concatenate(results)
 
     return run
 
@@ -131,38 +144,59 @@ def graphed(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
     return run
 
 
-def as_onnx(net: nn.Module, case: Case) -> bytes:
-    file, example = io.BytesIO(), torch.from_numpy(images(case))
-    torch.onnx.export(
-        FinestDisparity(net.cpu()), (example,), file, input_names=["images"], opset_version=17, dynamo=False
-    )
-    return file.getvalue()
+def as_onnx(name: str, net: nn.Module, case: Case) -> bytes:
+    """As `litemono export` writes it, for a fixed number of images."""
+    import onnx
+
+    file, example = io.BytesIO(), images(case)
+    module = folded(FinestDisparity(net.cpu()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing fixes every size, which is meant
+        torch.onnx.export(
+            module, (torch.from_numpy(example),), file, input_names=["images"], opset_version=17, dynamo=False
+        )
+    if "int8" not in name:
+        return file.getvalue()
+    return to_int8(onnx.load_from_string(file.getvalue()), [example]).SerializeToString()
 
 
-def openvino(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
+def runtime(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
+    """On a CPU image by image, as `predict` does: maps of one image stay in its caches. "batched": all in one pass."""
+    batched = device.type == "cuda" or name.endswith("batched")
+    infer = STARTERS[name.split()[0]](name, as_onnx(name, net, case if batched else replace(case, batch=1)))
+    if batched:
+        return infer
+    return lambda batch: np.concatenate([infer(image[None]) for image in batch])
+
+
+def openvino(name: str, content: bytes) -> Run:
     import openvino
 
     core = openvino.Core()
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads(), "NUM_STREAMS": 1}
-    request = core.compile_model(core.read_model(as_onnx(net, case)), "CPU", settings).create_infer_request()
+    precision = "bf16" if "bf16" in name else "f32"  # of what is not int8
+    threads = torch.get_num_threads()
+    settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+    request = core.compile_model(core.read_model(content), "CPU", settings).create_infer_request()
     return lambda batch: request.infer([batch])[0].copy()
 
 
-def onnx_runtime(name: str, net: nn.Module, case: Case, device: torch.device) -> Run:
+def onnx_runtime(name: str, content: bytes) -> Run:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(as_onnx(net, case), options, providers=onnxruntime.get_available_providers())
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(content, options, providers=onnxruntime.get_available_providers())
     return lambda batch: session.run(None, {"images": batch})[0]
 
 
+STARTERS = {"ONNX": onnx_runtime, "OpenVINO": openvino}
 BUILDERS = {
     "published": published,
     "eager": eager,
     "channels": channels_last,
     "compiled": compiled,
     "graphed": graphed,
-    "ONNX": onnx_runtime,
-    "OpenVINO": openvino,
+    "ONNX": runtime,
+    "OpenVINO": runtime,
 }

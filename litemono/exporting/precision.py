@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ def lowered(model: ModelProto, job: Job) -> ModelProto:
         case "fp16":
             return _half(model)
         case "int8":
-            return _int8(model, job)
+            return to_int8(model, _inputs(job))
 
 
 def _half(model: ModelProto) -> ModelProto:
@@ -35,8 +36,11 @@ def _half(model: ModelProto) -> ModelProto:
     return half.model
 
 
-def _int8(model: ModelProto, job: Job) -> ModelProto:
-    """Convolutions and matrix products in 8 bits, weights for each channel; the rest stays in float32."""
+def to_int8(model: ModelProto, inputs: Iterable[np.ndarray]) -> ModelProto:
+    """Convolutions and products with weights in 8 bits, weights for each channel; the rest stays in float32.
+
+    inputs: of the network, for the ranges. Products of two maps, as in attention, are small, and lose most.
+    """
     import onnx
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -50,27 +54,31 @@ def _int8(model: ModelProto, job: Job) -> ModelProto:
             quantization.quantize_static(
                 prepared,
                 written,
-                _Reader(job),
+                _Reader(model.graph.input[0].name, inputs),
                 quant_format=quantization.QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
                 op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+                extra_options={"MatMulConstBOnly": True},
             )
             return onnx.load(written)
     finally:
         logging.root.setLevel(level)
 
 
-class _Reader:
-    """The calibration frames as ONNX Runtime asks for them."""
+def _inputs(job: Job) -> Iterator[np.ndarray]:
+    """The calibration frames, as the network takes them."""
+    for read in job.frames.calibration:
+        yield job.as_input(np.repeat(read()[None], job.config.batch or 1, axis=0)).numpy()
 
-    def __init__(self, job: Job) -> None:
-        self.job, self.frames = job, iter(job.frames.calibration)
+
+class _Reader:
+    """Inputs as ONNX Runtime asks for them."""
+
+    def __init__(self, name: str, inputs: Iterable[np.ndarray]) -> None:
+        self.name, self.inputs = name, iter(inputs)
 
     def get_next(self) -> dict[str, Any] | None:
-        read = next(self.frames, None)
-        if read is None:
-            return None
-        images = np.repeat(read()[None], self.job.config.batch or 1, axis=0)
-        return {"image": self.job.as_input(images).numpy()}
+        images = next(self.inputs, None)
+        return None if images is None else {self.name: images}
