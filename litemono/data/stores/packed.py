@@ -108,6 +108,14 @@ class PackedStore:
             path = frames_file(self.root, self.dataset, folder, side)
             packed_jpeg.decode(self._stored(folder, frame, side), planes, f"{path}: frame {frame}")
 
+    def place(self, folder: str, frame: int, side: str) -> tuple[Path, int, int]:
+        """A frame's file, its first byte in it and its length."""
+        row, key = self._row(folder, frame, side), (self._name(folder), side)
+        if row < 0:
+            raise self._not_packed(folder, frame, side)
+        start, end = self._starts[key][row], self._starts[key][row + 1]
+        return self._files[key].path, start, end - start
+
     def _stored(self, folder: str, frame: int, side: str) -> bytearray:
         """A frame as it is in its file."""
         row, key = self._row(folder, frame, side), (self._name(folder), side)
