@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from conftest import ROOT
 from PIL import Image
-from tiny_kitti import Outcome, assert_refused, invoke, write_weights
+from tiny_kitti import Outcome, assert_refused, invoke, write_weights, write_world
 from utils.test_path_flags import fields, settings_of_all_commands
 
 from litemono.__main__ import COMMANDS
@@ -160,6 +160,18 @@ def printed_command(message: str) -> tuple[str, list[str]]:
 def main_of(module: str) -> str:
     """export_gt and evaluate are packages."""
     return module if "." in module and module != "litemono.synthetic" else f"{module}.__main__"
+
+
+def test_ground_truth_is_made_by_the_printed_command(tmp_path, capsys):
+    world = tmp_path / "world"
+    split = write_world(world, [2, 4])
+    np.save(tmp_path / "pred.npy", np.full((2, 48, 96), 0.1, np.float32))
+    command = ("evaluate.__main__", "--pred", tmp_path / "pred.npy", "--data_path", world, "--split", split)
+    refused = run(capsys, *command, "--num_workers", 1)
+    assert_refused(refused, "there is no such ground-truth file; make it: ")
+    module, arguments = printed_command(refused.err)
+    assert run(capsys, main_of(module), *arguments, "--num_workers", 1).code == 0
+    assert run(capsys, *command, "--num_workers", 1).code == 0
 
 
 def test_composites_are_rendered_by_the_printed_command(tmp_path, monkeypatch, capsys):

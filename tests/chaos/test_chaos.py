@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT
+from tiny_kitti import invoke
 
 from litemono.engine import checkpoint
 from litemono.engine.tensorboard import Curves
+from litemono.finetune import main as finetune
 
 from . import sabotage
 from .aims import Aim
 from .compare import compare, run_contents
+from .lanes import make_lanes
 
 WRITER = """
 import sys
@@ -91,3 +94,16 @@ def test_sabotage_leaves_a_checkpoint_to_resume_from(tmp_path, seed):
     run = make_run(tmp_path / "run")
     assert sabotage.damage_run(run, random.Random(seed))
     assert checkpoint.load_newest(run / "checkpoints", lambda text: None) is not None
+
+
+def test_after_each_damage_to_a_finished_run_the_same_command_gives_back_what_it_left(tmp_path, capsys):
+    """A kill may come so late that the run is finished; the next start must still find and mend the damage."""
+    lane = make_lanes(tmp_path)["supervised"]
+    start = lane.arguments(tmp_path)
+    assert invoke(finetune, capsys, *start).code == 0
+    finished = lane.contents(tmp_path)
+    for damage in sabotage.RUN_DAMAGES:
+        for seed in (0, 1):
+            assert damage(tmp_path / "run", random.Random(seed)), damage.__name__
+            assert invoke(finetune, capsys, *start).code == 0
+            assert compare(finished, lane.contents(tmp_path)).where == [], damage.__name__
