@@ -113,7 +113,7 @@ def test_frost_takes_photos(run, tmp_path):
         (["--corruptions", "rain"], ["--corruptions rain", "snow"]),
         (["--corruptions", "all", "--severities", "0-3"], ["--severities 0-3", "1-5"]),
         (["--corruptions", "all", "--severities", "5-1"], ["--severities 5-1"]),
-        (["--severities", "2"], ["--severities", "add --corruptions all"]),
+        (["--severities", "2"], ["--severities", "give --load_weights FOLDER --corruptions all"]),
         (["--corruptions", "fog", "--frost_photos", "nowhere"], ["--frost_photos nowhere", "no such folder"]),
         (["--corruptions", "fog", "--save_pred", "x.npy"], ["--save_pred", "--corruptions"]),
     ],
