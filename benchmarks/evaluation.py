@@ -13,7 +13,6 @@ import io
 import json
 import tempfile
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -111,7 +110,6 @@ def measure(config: Config) -> None:
         "ours_beyond_decoding_ms": round(sum(stages[name] for name in OURS), 3),
         "largest_difference_of_abs_rel": agree,
         "end_to_end_ms_per_image": whole,
-        "memory_growth_bytes_per_image": growth(),
     }
     text = json.dumps(record, indent=1) + "\n"
     print(text, end="")
@@ -180,17 +178,6 @@ def run_once(
         Scores(score_all(judged, truth, Protocol(), workers))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     return {part: 1000 * s / len(lines) for part, s in (("wall", wall), ("cpu", cpu), ("in the network", waited))}
-
-
-def growth(count: int = 2000) -> float:
-    """Bytes that remain of each image that was scored: its row of the table."""
-    truth = np.full((40, 80), 10, np.float32)
-    score = score_image(truth, np.full((8, 16), 0.1, np.float32), Protocol())
-    tracemalloc.start()
-    scores = Scores(Scored(index, score, (8, 16), False) for index in range(count))
-    held = tracemalloc.get_traced_memory()[0]
-    tracemalloc.stop()
-    return round(held / len(scores.counted), 1)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from .inputs import Images, Inputs, images_of, open_truth
 from .protocol import Protocol, describe
 from .scoring.image_set import Job, Scored, Scores, score_job
 from .scoring.metrics import METRICS
-from .settings import EvaluateConfig, check_kind, check_protocol, protocol_of
+from .settings import EvaluateConfig, check_kind
 from .sources import network, predictions
 from .sources.truth import Truth
 
@@ -38,9 +38,7 @@ def run(config: EvaluateConfig) -> None:
     epochs = saved_epochs(folder, config.network.last_epochs)
     config = network.with_data_of_run(config, epochs[-1])
     images = images_of(config)
-    protocol = protocol_of(config.protocol, images.name)
-    gt = open_truth(config, images, protocol)
-    check_protocol(protocol, gt)
+    protocol, gt = open_truth(config, images)
     inputs = [_inputs(config, images, protocol, gt, weights) for weights in epochs]
     configs = [replace(config, network=replace(config.network, load_weights=weights)) for weights in epochs]
     paths = [writable(result_path(*pair, images.name)) for pair in zip(configs, inputs, strict=True)]
@@ -92,8 +90,11 @@ def score_epochs(config: EvaluateConfig, images: Images, inputs: list[Inputs]) -
     with ThreadPoolExecutor(config.num_workers) as threads:
         stacks = _stacks(config, images, inputs)
         scored = ordered_map(threads, score, stacks, ahead=2 * config.num_workers)
-        rows = list(track(scored, len(lines), f"images, {len(inputs)} epochs"))
-    return [Scores(row[epoch] for row in rows) for epoch in range(len(inputs))]
+        scores = [Scores() for _ in inputs]
+        for row in track(scored, len(lines), f"images, {len(inputs)} epochs"):
+            for of_epoch, one in zip(scores, row, strict=True):
+                of_epoch.add(one)
+    return scores
 
 
 def _job(index: int, lines: list, values: np.ndarray) -> Job:

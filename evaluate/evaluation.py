@@ -17,6 +17,7 @@ from .scoring.one_image import summary_of
 from .settings import EvaluateConfig
 from .sources import predictions
 from .sources.names import video_of
+from .sources.sequences import Mapped
 
 if TYPE_CHECKING:
     from litemono.inference import TrainedDepth
@@ -85,8 +86,8 @@ def writable(path: Path) -> Path:
 def result_of(config: EvaluateConfig, inputs: Inputs, images: Images, scores: Scores) -> results.Result:
     """Raises UserError where no image has a score."""
     gt, protocol = inputs.truth, inputs.protocol
-    table, keys = scores.table(), [gt.keys[index] for index in scores.counted]
-    if not keys:
+    table, keys = scores.table(), Mapped(gt.keys.__getitem__, scores.counted)
+    if not len(keys):
         raise UserError(
             f"{gt.path}: no image has a pixel of ground truth that counts; check --gt_path, --data_path and --split"
         )
@@ -106,10 +107,10 @@ def result_of(config: EvaluateConfig, inputs: Inputs, images: Images, scores: Sc
         **results.figures(summary_of(table, scores.ratios, protocol.averaging == "pixel")),
         pred_is=inputs.predictions.kind,
         missing=list(inputs.missing),
-        unused=len(inputs.unused),
+        unused=inputs.unused,
         pasted=scores.pasted,
         negative_slopes=scores.negative_slopes,
-        intervals=results.both_intervals(table, [video_of(key) for key in keys], protocol),
+        intervals=results.both_intervals(table, map(video_of, keys), protocol),
         by_distance=scores.distribution.distance_table(),
         code=provenance.of_this(),
         training=provenance.of_training(config.network.load_weights),

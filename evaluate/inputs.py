@@ -20,7 +20,7 @@ from .scoring.image_set import Job, Predictions
 from .scoring.placing import of_other_program
 from .settings import EvaluateConfig, check_kind, check_protocol, protocol_of
 from .sources import prediction_files, predictions, truth
-from .sources.names import match
+from .sources.names import NONE, match
 from .sources.truth import Truth
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class Inputs(NamedTuple):
     trained: TrainedDepth | None = None
     missing: tuple[str, ...] = ()
     """Images without prediction, with --allow_missing."""
-    unused: tuple[str, ...] = ()
-    """Predictions without ground truth."""
+    unused: int = 0
+    """How many predictions have no ground truth."""
 
 
 def images_of(config: EvaluateConfig) -> Images:
@@ -72,9 +72,7 @@ def images_of(config: EvaluateConfig) -> Images:
 
 def open_inputs(config: EvaluateConfig, images: Images, save: Callable[[np.ndarray], object]) -> Inputs:
     """Raises UserError for what is missing, damaged, or does not fit together. save: gets each map of a network."""
-    protocol = protocol_of(config.protocol, images.name)
-    gt = open_truth(config, images, protocol)
-    check_protocol(protocol, gt)
+    protocol, gt = open_truth(config, images)
     weights, pred = config.network.load_weights, config.predictions.pred
     if weights is not None:
         from .sources import network  # with torch
@@ -91,7 +89,15 @@ def open_inputs(config: EvaluateConfig, images: Images, save: Callable[[np.ndarr
     return inputs
 
 
-def open_truth(config: EvaluateConfig, images: Images, protocol: Protocol) -> Truth:
+def open_truth(config: EvaluateConfig, images: Images) -> tuple[Protocol, Truth]:
+    """The ground truth, and the protocol for it. Raises UserError where they do not fit."""
+    gt = _truth(config, images, protocol_of(config.protocol, images.name))
+    protocol = protocol_of(config.protocol, images.name, gt.data)
+    check_protocol(protocol, gt)
+    return protocol, gt
+
+
+def _truth(config: EvaluateConfig, images: Images, protocol: Protocol) -> Truth:
     path = config.truth.gt_path
     if path is not None and path.is_dir():
         return truth.from_folder(path, images.lines, images.split, config.truth.gt_factor, protocol.occluded)
@@ -105,8 +111,8 @@ def _by_order(config: EvaluateConfig, pred: Path, images: Images, gt: Truth, pro
     maps = predictions.from_file(pred, len(gt), images.name, kind)
 
     def jobs(chosen: Collection[int] | None = None) -> Iterator[Job]:
-        some = [(index, line) for index, line in enumerate(images.listed) if chosen is None or index in chosen]
-        return predictions.in_order(some, (maps[index] for index, _ in some))
+        some = range(len(gt)) if chosen is None else sorted(chosen)
+        return predictions.in_order(some, images.listed, (maps[index] for index in some))
 
     return Inputs(protocol, gt, Predictions(jobs, len(gt), kind, path=pred))
 
@@ -125,7 +131,7 @@ def _by_name(config: EvaluateConfig, pred: Path, gt: Truth, protocol: Protocol) 
     flags = config.predictions
     named = prediction_files.open_named(pred, flags.pred_is, flags.png_factor)
     pairs = match(gt.keys, named.keys, named.names)
-    missing = [name for name, pair in zip(gt.names, pairs.predictions, strict=True) if pair is None]
+    missing = [gt.names[index] for index in np.flatnonzero(pairs.predictions == NONE).tolist()]
     if pairs.ambiguous and (len(missing) == len(gt) or not config.truth.allow_missing):
         raise UserError(f"--pred {pred}: {_ambiguous(pairs.ambiguous, gt.names, named.names)}")
     if len(missing) == len(gt):
@@ -140,11 +146,11 @@ def _by_name(config: EvaluateConfig, pred: Path, gt: Truth, protocol: Protocol) 
         )
 
     def jobs(chosen: Collection[int] | None = None) -> Iterator[Job]:
-        for index, pair in enumerate(pairs.predictions):
-            if pair is not None and (chosen is None or index in chosen):
+        for index in range(len(gt)) if chosen is None else sorted(chosen):
+            pair = int(pairs.predictions[index])
+            if pair != NONE:
                 yield Job(index, f"{pred}: {named.names[pair]}", partial(named.read, pair))
 
-    unused = tuple(named.names[index] for index in pairs.unused)
     place = of_other_program(flags.pred_crop)
     found = Predictions(jobs, len(gt) - len(missing), named.kind, place, path=pred)
-    return Inputs(protocol, gt, found, None, tuple(missing), unused)
+    return Inputs(protocol, gt, found, None, tuple(missing), pairs.unused)

@@ -43,7 +43,8 @@ def read_other(path: Path, protocol: Protocol, keys: Sequence[Key]) -> Result:
         ours, others = getattr(protocol, part), getattr(theirs, part)
         if ours != others:
             raise UserError(f"--against {path}: made with {part} {others}, not {ours}; evaluate both by one protocol")
-    if not {"/".join(key) for key in keys} & set(other.per_image["image"]):
+    theirs_images = set(other.per_image["image"])
+    if not any("/".join(key) in theirs_images for key in keys):
         raise UserError(
             f"--against {path}: has no image in common with the ground truth; give a result of the same images"
         )
@@ -75,10 +76,12 @@ def against(result: Result, other: Result, path: Path, protocol: Protocol) -> di
     }
 
 
-def _table(columns: dict[str, Any], rows: np.ndarray) -> Table:
-    without = [None] * len(columns["image"])
-    values = np.array([columns.get(name, without) for name in NAMES], np.float64).T
-    return Table(values[rows], np.array(columns["pixels"], np.float64)[rows])
+def _table(columns: dict[str, Sequence[Any]], rows: np.ndarray) -> Table:
+    values = np.full((len(rows), len(NAMES)), np.nan)
+    for place, name in enumerate(NAMES):
+        if name in columns:
+            values[:, place] = np.array(list(columns[name]), np.float64)[rows]
+    return Table(values, np.array(list(columns["pixels"]), np.float64)[rows])
 
 
 def describe(comparison: dict[str, Any], headline: tuple[str, ...]) -> list[str]:
@@ -98,6 +101,6 @@ def _sentence(name: str, comparison: dict[str, Any]) -> str:
     for key, label in (("over_images", "interval"), ("over_drives", "over drives")):
         if comparison[key]:
             low, high = sorted(turn * end for end in comparison[key][name])
-            parts.append(f"{label} {low:.3f} to {high:.3f}")
+            parts.append(f"{label} {round(low, 3) + 0.0:.3f} to {round(high, 3) + 0.0:.3f}")
             clear &= low > 0
     return ", ".join(parts) + ("" if clear else "; may be chance")

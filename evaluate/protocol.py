@@ -77,7 +77,8 @@ PRESETS: dict[str, Protocol] = {
         # BTS, AdaBins, ZoeDepth: image and ground truth are cut to 352x1216 before the Garg crop
         Protocol("bts", "kb-garg", "kb", alignment="none", headline=NINE),
         # The script of BTS and DPT: the same nine, but the window of the full-size ground truth
-        Protocol("eval-with-pngs", "garg", alignment="none", headline=NINE, data=("kitti", "nyu")),
+        Protocol("eval-with-pngs", "garg", alignment="none", headline=NINE),
+        Protocol("eval-with-pngs-nyu", "nyu", cap=10.0, alignment="none", headline=NINE, data=("nyu",)),
         Protocol(
             "kitti-devkit", "none", cap=None, cap_truth=False, alignment="none",
             headline=("silog", "sq_error_rel", "abs_rel", "irmse", "imae", "rmse", "mae"),
@@ -87,10 +88,11 @@ PRESETS: dict[str, Protocol] = {
         _midas("nyu", 10.0, "bad_125", cap_truth=True),
         _midas("sintel", 72.0, "abs_rel", cap_truth=True),
         _midas("eth3d", 72.0, "abs_rel", cap_truth=True),
-        # Ke et al. 2024, KITTI: 352x1216 and Eigen's crop; depth fitted by scale and shift
+        # Ke et al. 2024: depth fitted by scale and shift; on KITTI 352x1216 and Eigen's crop
+        Protocol("marigold", "kb-eigen", "kb", min_depth=1e-5, alignment="lstsq", headline=("abs_rel", "d1")),
+        Protocol("marigold-nyu", "nyu", cap=10.0, alignment="lstsq", data=("nyu",), headline=("abs_rel", "d1")),
         Protocol(
-            "marigold", "kb-eigen", "kb", min_depth=1e-5, alignment="lstsq", data=("kitti", "nyu", "eth3d"),
-            headline=("abs_rel", "d1"),
+            "marigold-eth3d", "none", min_depth=1e-5, cap=None, alignment="lstsq", data=("eth3d",), headline=("abs_rel", "d1"),
         ),
         # Yang et al. 2024, zero-shot table: inverse depth fitted by scale and shift
         Protocol(
@@ -119,6 +121,11 @@ CROP_WORDS: dict[str, str] = {
 }
 
 
+def preset(name: str, data: DataSet | None) -> Protocol:
+    """By its name; where ground truth has the layout of a data set that NAME-DATA was published for, that one."""
+    return PRESETS.get(f"{name}-{data}", PRESETS[name])
+
+
 def default_protocol(split_name: str) -> Protocol:
     """eigen_benchmark counts every annotated pixel, as published; all other splits the Garg crop up to 80 m."""
     return PRESETS["eigen_benchmark" if split_name == "eigen_benchmark" else "eigen"]
@@ -131,8 +138,8 @@ def changed(base: Protocol, **parts: Any) -> Protocol:
 
 def changes(protocol: Protocol) -> dict[str, Any]:
     """The parts that decide numbers in which `protocol` differs from the preset of its name."""
-    preset = asdict(PRESETS[protocol.name])
-    return {name: value for name, value in asdict(protocol).items() if name != "headline" and value != preset[name]}
+    named = asdict(PRESETS[protocol.name])
+    return {name: value for name, value in asdict(protocol).items() if name != "headline" and value != named[name]}
 
 
 def describe(protocol: Protocol) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -25,8 +25,10 @@ from .scoring.intervals import group_numbers, intervals
 from .scoring.metrics import EDGES, METRICS, NAMES, Table
 from .scoring.one_image import Summary
 from .sources.names import Key, video_of
+from .sources.sequences import Mapped
 
 NAMED = 10  # skipped images that are printed
+TEXT_AT_ONCE = 1024  # images whose part of a column is text in memory
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Result:
     """Version, commit and changes of the code that evaluated, and the command; see provenance.py."""
     training: list[dict[str, str]] = field(default_factory=list)
     """The same of the code that trained the weights, as often as it changed; [] where that is not known."""
-    per_image: dict[str, list] = field(default_factory=dict)
+    per_image: dict[str, Sequence[Any]] = field(default_factory=dict)
     """Columns: image, drive, pixels, and each metric."""
 
 
@@ -151,25 +153,30 @@ def protocol_in(result: Result) -> Protocol:
     return Protocol(**parts)
 
 
-def per_image(table: Table, keys: Sequence[Key]) -> dict[str, list]:
-    """The columns of Result.per_image, with seven digits, as many as float32 has. keys: of the table's images.
+def per_image(table: Table, keys: Sequence[Key]) -> dict[str, Sequence[Any]]:
+    """The columns of Result.per_image, computed when they are read. keys: of the table's images.
 
-    None where an image does not have a metric, no column where none does.
+    No column where no image has the metric.
     """
-    columns = {
-        name: [None if math.isnan(value) else float(f"{value:.7g}") for value in column]
-        for name, column in zip(NAMES, table.values.T, strict=True)
-        if not np.isnan(column).all()
+    columns = zip(NAMES, table.values.T, strict=True)
+    return {
+        "image": Mapped("/".join, keys),
+        "drive": Mapped(video_of, keys),
+        "pixels": Mapped(int, table.pixels),
+        **{name: Mapped(_seven_digits, column) for name, column in columns if not np.isnan(column).all()},
     }
-    images, drives = ["/".join(key) for key in keys], [video_of(key) for key in keys]
-    return {"image": images, "drive": drives, "pixels": table.pixels.astype(int).tolist(), **columns}
 
 
-def both_intervals(table: Table, drives: Sequence[str], protocol: Protocol) -> dict[str, Any]:
+def _seven_digits(value: float) -> float | None:
+    """As many as float32 has; None where an image does not have the metric."""
+    return None if math.isnan(value) else float(f"{value:.7g}")
+
+
+def both_intervals(table: Table, drives: Iterable[str], protocol: Protocol) -> dict[str, Any]:
     """Result.intervals. drives: of the table's images."""
     per_pixel = protocol.averaging == "pixel"
     return {
-        "images": intervals(table, np.arange(len(drives)), per_pixel),
+        "images": intervals(table, np.arange(len(table)), per_pixel),
         "drives": intervals(table, group_numbers(drives), per_pixel),
     }
 
@@ -194,7 +201,11 @@ def _as_text(result: Result) -> Iterator[str]:
     del fields["per_image"]
     yield f'{json.dumps(fields, indent=2)[:-2]},\n  "per_image": {{'
     for place, (name, column) in enumerate(result.per_image.items()):
-        yield f"{',' if place else ''}\n    {json.dumps(name)}: {json.dumps(column)}"
+        yield f"{',' if place else ''}\n    {json.dumps(name)}: ["
+        for start in range(0, len(column), TEXT_AT_ONCE):
+            some = [column[index] for index in range(start, min(start + TEXT_AT_ONCE, len(column)))]
+            yield f"{', ' if start else ''}{json.dumps(some)[1:-1]}"
+        yield "]"
     yield "\n  }\n}\n"
 
 
@@ -224,6 +235,10 @@ def read(path: Path) -> Result:
 def show(result: Result, protocol: Protocol) -> None:
     """Print the table, the protocol, the scale ratios and what was left out."""
     console = Console(width=None if Console().is_terminal else 100)
+    title = f"{result.weights or result.predictions}: {result.split}, {result.evaluated} images"
+    console.print(
+        escape(title), style="italic", soft_wrap=True
+    )  # not as the table's title, which is as narrow as the table
     console.print(_table(result, protocol))
     lines = [describe(protocol), *_interval_lines(result, protocol)]
     if result.scale_ratios:
@@ -250,8 +265,7 @@ def show(result: Result, protocol: Protocol) -> None:
 
 def _table(result: Result, protocol: Protocol) -> PrintedTable:
     """The protocol's own metrics, under the names that its papers use; then the others."""
-    title = f"{result.weights or result.predictions}: {result.split}, {result.evaluated} images"
-    table = PrintedTable(title=escape(title))
+    table = PrintedTable()
     names = Errors._fields if protocol.headline == EIGEN_METRICS else protocol.headline
     values = result.metrics if protocol.headline == EIGEN_METRICS else result.all_metrics
     for name in names:

@@ -18,11 +18,13 @@ from .protocol import (
     PRESETS,
     Alignment,
     Averaging,
+    DataSet,
     ImageCrop,
     Occluded,
     Protocol,
     changed,
     default_protocol,
+    preset,
 )
 from .robustness.settings import RobustnessConfig
 from .scoring.alignment import IN_DISPARITY, PredictionKind
@@ -158,11 +160,14 @@ def is_given(flags: ProtocolConfig) -> bool:
     return flags.protocol is not None or flags.align is not None or flags.no_median_scaling
 
 
-def protocol_of(flags: ProtocolConfig, split_name: str) -> Protocol:
-    """The named protocol, or the split's own, with the parts that flags change. Raises UserError for those that clash."""
+def protocol_of(flags: ProtocolConfig, split_name: str, data: DataSet | None = None) -> Protocol:
+    """The named protocol, or the split's own, with the parts that flags change. Raises UserError for those that clash.
+
+    data: the data set whose layout the ground truth has, where that is known; see preset().
+    """
     if flags.protocol is not None and flags.protocol not in PRESETS:
         raise UserError(f"--protocol {flags.protocol}: there is none of that name; choose one of {', '.join(PRESETS)}")
-    base = PRESETS[flags.protocol] if flags.protocol else default_protocol(split_name)
+    base = preset(flags.protocol, data) if flags.protocol else default_protocol(split_name)
     require(
         not (flags.no_median_scaling and flags.align not in (None, "none")),
         f"--no_median_scaling and --align {flags.align} contradict each other; leave one out",
@@ -186,7 +191,7 @@ def protocol_of(flags: ProtocolConfig, split_name: str) -> Protocol:
 def check_protocol(protocol: Protocol, truth: Truth) -> None:
     """Raise UserError for a protocol that does not fit the ground truth."""
     if truth.data is not None and truth.data not in protocol.data:
-        fitting = [name for name, preset in PRESETS.items() if truth.data in preset.data]
+        fitting = [name for name, other in PRESETS.items() if truth.data in other.data]
         raise UserError(
             f"--protocol {protocol.name} is not for {truth.path}, which has {truth.data.upper()}'s layout; "
             f"choose {' or '.join(fitting)}"

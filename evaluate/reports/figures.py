@@ -13,7 +13,7 @@ from litemono.utils.svg import COLOURS, GREY, STYLE, svg
 from ..evaluation import Evaluation
 from ..scoring.distribution import DEPTHS, ERRORS
 
-SIZE = (4.6, 3.0)
+SIZE = (3.6, 2.7)
 
 
 def all_figures(names: list[str], done: list[Evaluation]) -> list[dict[str, str]]:

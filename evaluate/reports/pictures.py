@@ -26,10 +26,10 @@ PERCENTILE = 98  # of inverse depth at the end of the colours
 def chosen_images(first: Evaluation, done: list[Evaluation]) -> list[tuple[str, int]]:
     """(worst, median or best; index of the ground truth) by the first evaluation, of images that all have a score for."""
     name = first.inputs.protocol.ranked_by
-    shared = set(first.scores.counted).intersection(*(evaluation.scores.counted for evaluation in done))
-    values = first.scores.table().values[:, NAMES.index(name)]
-    pairs = sorted((value, index) for value, index in zip(values, first.scores.counted, strict=True) if index in shared)
-    order = [index for _, index in pairs]
+    counted = np.array(first.scores.counted)
+    shared = np.all([np.isin(counted, evaluation.scores.counted) for evaluation in done], axis=0)
+    values = first.scores.table().values[shared, NAMES.index(name)]
+    order = counted[shared][np.argsort(values, kind="stable")].tolist()
     if not METRICS[name].higher_is_better:
         order.reverse()  # the worst first
     if len(order) <= 3 * EACH:
@@ -62,7 +62,8 @@ def pictures_of(chosen: list[tuple[str, int]], done: list[Evaluation]) -> list[d
 
 def _of_evaluation(evaluation: Evaluation, wanted: set[int]) -> dict[int, dict[str, Any]]:
     """Prediction, error and the first metric of these images."""
-    inputs, rows = evaluation.inputs, {index: row for row, index in enumerate(evaluation.scores.counted)}
+    inputs, counted = evaluation.inputs, np.array(evaluation.scores.counted)
+    rows = {index: int(np.searchsorted(counted, index)) for index in wanted}
     protocol, kind = inputs.protocol, inputs.predictions.kind
     values = evaluation.scores.table().values[:, NAMES.index(protocol.ranked_by)]
     found = {}
@@ -74,6 +75,8 @@ def _of_evaluation(evaluation: Evaluation, wanted: set[int]) -> dict[int, dict[s
         whole = resize(placed.prediction, *placed.truth.shape)
         with np.errstate(divide="ignore", invalid="ignore"):
             depth = np.nan_to_num(aligned(whole, evaluation.scores.fit(rows[job.truth]), protocol, kind))
+        if placed.pasted:
+            depth[whole == 0] = 0  # around the crop nothing was predicted
         valid = valid_pixels(placed.truth, protocol)
         error = np.divide(abs(depth - placed.truth), placed.truth, out=np.zeros_like(depth), where=valid)
         shades = matplotlib.colormaps["inferno"](np.clip(error / WORST_ERROR, 0.05, 1), bytes=True)[:, :, :3]

@@ -134,7 +134,7 @@ def _score(subject: Subject) -> dict[Variant, Scores]:
                 yield Job(index, f"the prediction for {gt.names[index]}, {variant}", partial(np.asarray, values))
 
     all_maps = subject.inputs.predictions._replace(jobs=jobs, total=len(order), image=None)
-    scores = {variant: Scores(()) for variant in subject.variants}
+    scores = {variant: Scores() for variant in subject.variants}
     for (_, variant), one in zip(order, score_all(all_maps, truth, protocol, workers), strict=True):
         scores[variant].add(one)
     return scores

@@ -71,15 +71,14 @@ class Scored(NamedTuple):
 class Scores:
     """What remains of each image: a row of numbers."""
 
-    def __init__(self, scored: Iterable[Scored]) -> None:
+    def __init__(self, scored: Iterable[Scored] = ()) -> None:
         self.counted, self.skipped = array("q"), array("q")
         """Indices of the ground truth with and without a pixel that counts."""
-        self.ratios = array("d")
         self.pasted = self.negative_slopes = 0
         self.size = (0, 0)
         self.correlations: list[float] = []
         self.distribution = Distribution()
-        self._values, self._pixels, self._fits = array("d"), array("q"), array("d")
+        self._values, self._pixels, self._fits = array("d"), array("d"), array("d")
         for image in scored:
             self.add(image)
 
@@ -97,18 +96,26 @@ class Scores:
         self._pixels.append(score.pixels)
         self._fits.extend(score.fit or (math.nan, math.nan))
         self.distribution.add(score.distribution)
-        if score.ratio is not None:
-            self.ratios.append(score.ratio)
-            self.negative_slopes += bool(score.ratio < 0)
+        self.negative_slopes += score.ratio is not None and score.ratio < 0
 
     def fit(self, row: int) -> Fit | None:
         """How the image of this row of the table was aligned."""
         scale, shift = self._fits[2 * row : 2 * row + 2]
         return None if math.isnan(scale) else Fit(scale, shift)
 
+    @property
+    def ratios(self) -> np.ndarray:
+        """The scales of the alignment, of images that were aligned."""
+        scales = _view(self._fits)[::2]
+        return scales[~np.isnan(scales)]
+
     def table(self) -> Table:
-        values = np.array(self._values, np.float64).reshape(-1, len(NAMES))
-        return Table(values, np.array(self._pixels, np.float64))
+        """A view, not a copy: nothing can be added while it is in use."""
+        return Table(_view(self._values).reshape(-1, len(NAMES)), _view(self._pixels))
+
+
+def _view(numbers: array[float]) -> np.ndarray:
+    return np.frombuffer(numbers, np.float64) if numbers else np.empty(0)
 
 
 def score_all(predictions: Predictions, truth: Truth, protocol: Protocol, num_workers: int) -> Iterator[Scored]:

@@ -6,7 +6,8 @@ over drives draws whole drives. The same numbers give the same interval.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -18,9 +19,34 @@ RESAMPLES = 1000
 Interval = tuple[float, float]
 
 
-def group_numbers(names: Sequence[str]) -> np.ndarray:
-    """(N,) numbers from 0, the same for equal names."""
-    return np.unique(np.array(names, dtype=str), return_inverse=True)[1]
+def group_numbers(names: Iterable[str]) -> np.ndarray:
+    """(N,) numbers from 0, the same for equal names, in the order of the names."""
+    met: dict[str, int] = {}
+    numbers = np.array(array("q", (met.setdefault(name, len(met)) for name in names)))
+    ranks = {name: rank for rank, name in enumerate(sorted(met))}
+    return np.array([ranks[name] for name in met], np.int64)[numbers] if met else numbers
+
+
+class _SumsOfImages:
+    """What each image adds to the metrics and to what they are divided by, computed when it is asked for."""
+
+    def __init__(self, table: Table, per_pixel: bool) -> None:
+        self.table, self.per_pixel = table, per_pixel
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return np.concatenate(self.table[rows].sums(self.per_pixel), axis=1)
+
+
+def _sums_of_groups(images: _SumsOfImages, groups: np.ndarray) -> np.ndarray:
+    """(groups, columns)."""
+    count = int(groups.max()) + 1
+    sums = np.zeros((count, images[:1].shape[1]))
+    for rows in images.table.blocks():
+        sums += np.stack([np.bincount(groups[rows], column, count) for column in images[rows].T], axis=1)
+    return sums
 
 
 def resampled(table: Table, groups: np.ndarray, per_pixel: bool) -> np.ndarray:
@@ -28,10 +54,10 @@ def resampled(table: Table, groups: np.ndarray, per_pixel: bool) -> np.ndarray:
 
     groups: (images,) the number of each image's group. Tables with the same groups get the same draws.
     """
-    count = int(groups.max()) + 1
-    columns = np.concatenate(table.sums(per_pixel), axis=1).T  # of the metrics, then of what they are divided by
-    parts = np.stack([np.bincount(groups, column, count) for column in columns], axis=1)
-    sums, counts = np.split(resampled_sums(parts, RESAMPLES), 2, axis=1)
+    images = _SumsOfImages(table, per_pixel)
+    each_alone = np.array_equal(groups, np.arange(len(table)))
+    found = resampled_sums(images if each_alone else _sums_of_groups(images, groups), RESAMPLES)
+    sums, counts = np.split(found, 2, axis=1)
     return finish(sums / np.where(counts, counts, np.nan), per_pixel)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,6 +46,7 @@ METRICS: dict[str, Metric] = {
 NAMES = tuple(METRICS)
 ROOTS = np.array([metric.root for metric in METRICS.values()])
 OF_MAPS = np.array([metric.of_maps for metric in METRICS.values()])
+BLOCK = 1024
 EDGES = ("edge_acc", "edge_comp")
 SILOG, RMSE_LOG, LOG_BIAS = (NAMES.index(name) for name in ("silog", "rmse_log", "log_bias"))
 
@@ -100,9 +101,22 @@ class Table:
         counts = np.where(OF_MAPS, counts, self.pixels[:, None])
         return means * counts, counts
 
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> Table:
+        return Table(self.values[rows], self.pixels[rows])
+
+    def blocks(self) -> Iterator[slice]:
+        """Rows to work on at once: what is computed of all of them takes more memory than the table."""
+        return (slice(start, start + BLOCK) for start in range(0, len(self), BLOCK))
+
     def mean(self, per_pixel: bool = False) -> dict[str, float]:
         """Of each metric that an image has."""
-        sums, counts = (part.sum(axis=0) for part in self.sums(per_pixel))
+        sums, counts = np.zeros((2, len(NAMES)))
+        for rows in self.blocks():
+            parts = self[rows].sums(per_pixel)
+            sums, counts = sums + parts[0].sum(axis=0), counts + parts[1].sum(axis=0)
         means = finish(sums / np.where(counts, counts, np.nan), per_pixel)
         return {name: value for name, value, count in zip(NAMES, means.tolist(), counts, strict=True) if count}
 

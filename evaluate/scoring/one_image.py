@@ -166,7 +166,7 @@ def summarise(scores: list[ImageScore], per_pixel: bool = False) -> Summary:
     return summary_of(table, [score.ratio for score in scores if score.ratio is not None], per_pixel)
 
 
-def summary_of(table: Table, scale_ratios: Sequence[float], per_pixel: bool) -> Summary:
+def summary_of(table: Table, scale_ratios: Sequence[float] | np.ndarray, per_pixel: bool) -> Summary:
     """The same of a table; scale_ratios: of the images that were aligned."""
     metrics = table.mean(per_pixel)
     ratios = np.array(scale_ratios, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Depth and disparity maps in files: .png .npy .npz .pfm .tif .dpt -> (H, W) float32."""
+"""Depth and disparity maps in files: .png .npy .npz .pfm .tif .dpt, ETH3D's -> (H, W) float32."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from litemono.utils.archives import check_sizes
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError, reason
 
+from .sequences import Names
+
 EXTENSIONS = (".png", ".npy", ".npz", ".pfm", ".tif", ".tiff", ".dpt")
 SINTEL_TAG = 202021.25
+ETH3D_FOLDER, ETH3D_SIZE = "ground_truth_depth", (4032, 6048)  # the size of its photos
 SIXTEEN_BITS = (np.uint16, np.int32)  # Pillow's types for PNGs of 16 bits; older versions read them as integers of 32
 
 
@@ -86,6 +89,14 @@ def _dpt(path: Path) -> np.ndarray:
     return np.frombuffer(data[12:], "<f4").reshape(height, width)
 
 
+def _eth3d(path: Path) -> np.ndarray:
+    """float32 rows without a header under the name of the photo, whose size they have; infinite where nothing was measured."""
+    values = np.fromfile(path, "<f4")
+    if values.size != ETH3D_SIZE[0] * ETH3D_SIZE[1] or values.nbytes != path.stat().st_size:
+        raise ValueError(f"{path.stat().st_size} bytes, not the 4032x6048 numbers of an ETH3D depth map")
+    return values.reshape(ETH3D_SIZE)
+
+
 READERS: dict[str, Callable[[Path], np.ndarray]] = {
     ".png": _picture,
     ".tif": _picture,
@@ -94,18 +105,43 @@ READERS: dict[str, Callable[[Path], np.ndarray]] = {
     ".npz": _npz,
     ".pfm": _pfm,
     ".dpt": _dpt,
+    ".jpg": _eth3d,
 }
 
 
-def find_maps(root: Path) -> list[str]:
-    """Names below `root` of every file that could be a map, sorted by folder and file; hidden ones left out.
+def find_maps(root: Path) -> Names:
+    """Names below `root` of every file that could be a map, in the order of their folders and files; hidden ones left out.
 
-    Names and not paths, which take five times the memory: a folder may have a million of them.
+    Links to folders are followed. Raises UserError for a folder that cannot be read.
     """
-    found: list[str] = []
-    for directory, below, names in os.walk(root):
-        below[:] = [name for name in below if not name.startswith(".")]
-        place = os.path.relpath(directory, root)
-        chosen = (n for n in names if not n.startswith(".") and os.path.splitext(n)[1].lower() in EXTENSIONS)
-        found += chosen if place == "." else (os.path.join(place, name) for name in chosen)
-    return sorted(found, key=lambda name: name.replace(os.sep, "\0"))
+    found = Names()
+    _add_maps(found, os.path.abspath(root), "", ())
+    return found
+
+
+def _add_maps(found: Names, folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> None:
+    """prefix: of the folder's names. above: the folders that it lies in, so that a link to one of them is no endless loop."""
+    below, names = set(), []
+    endings = (*EXTENSIONS, ".jpg") if ETH3D_FOLDER in folder.split(os.sep) else EXTENSIONS
+    try:
+        state = os.stat(folder)
+        here = (state.st_dev, state.st_ino)
+        if here in above:
+            return
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if os.path.splitext(entry.name)[1].lower() in endings and not entry.is_dir():
+                    names.append(entry.name)
+                elif entry.is_dir():
+                    below.add(entry.name)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror}); give a folder that can") from None
+    names += below
+    names.sort()
+    for name in names:
+        if name in below:
+            _add_maps(found, os.path.join(folder, name), f"{prefix}{name}{os.sep}", (*above, here))
+        else:
+            found.append(prefix + name)

@@ -8,10 +8,11 @@ DATE/DRIVE/image_02/data/FRAME.png, DRIVE/proj_depth/groundtruth/image_02/FRAME.
 from __future__ import annotations
 
 import re
-import sys
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from litemono.data.splits import SplitLine
 from litemono.utils.errors import UserError
@@ -19,13 +20,14 @@ from litemono.utils.errors import UserError
 from .map_files import EXTENSIONS
 
 Key = tuple[str, ...]
+NONE = -1  # no prediction
 
 DRIVE = re.compile(r"\d{4}_\d\d_\d\d_drive_\d{4}_(?:sync|extract)")
 CAMERA = re.compile(r"image_0(\d)")
 SIDES = {"2": "l", "3": "r"}
 CAMERAS = {side: camera for camera, side in SIDES.items()}
 SAYS_NOTHING = {
-    *("rgb", "image", "images", "frame", "final", "clean", "left", "data", "proj", "sync"),
+    *("rgb", "image", "images", "frame", "final", "clean", "left", "data", "proj", "sync", "dslr"),
     *("depth", "depths", "disp", "disparity", "disparities", "gt", "groundtruth", "ground", "truth"),
     *("pred", "preds", "prediction", "predictions"),
 }
@@ -33,16 +35,16 @@ SAYS_NOTHING = {
 
 def key_of(name: str) -> Key:
     """Of a path without its root, or of an array's name."""
-    stem = next((name[: -len(end)] for end in EXTENSIONS if name.lower().endswith(end)), name)
+    stem = next((name[: -len(end)] for end in (*EXTENSIONS, ".jpg") if name.lower().endswith(end)), name)
     drives = list(DRIVE.finditer(stem))
     if drives:
         camera = CAMERA.search(stem)
         numbers = re.findall(r"\d+", CAMERA.sub("", stem[drives[-1].end() :]))
         if numbers:
             side = SIDES.get(camera[1], camera[1]) if camera else "l"
-            return sys.intern(drives[-1][0]), sys.intern(str(int(numbers[-1]))), side
+            return drives[-1][0], str(int(numbers[-1])), side
     tokens = [token for token in re.split(r"[/\\_\s]+", stem) if token and token.lower() not in SAYS_NOTHING]
-    return tuple(sys.intern(str(int(token)) if token.isdecimal() else token) for token in tokens or [stem])
+    return tuple(str(int(token)) if token.isdecimal() else token for token in tokens or [stem])
 
 
 def key_of_line(line: SplitLine) -> Key:
@@ -55,11 +57,49 @@ def video_of(key: Key) -> str:
     return "_".join((key[0], key[2]) if DRIVE.fullmatch(key[0]) else key[:-1])
 
 
+class KeyIndex:
+    """Numbers by key. 16 bytes an entry, where a dictionary takes 200: sorted 64-bit hashes in place of the keys.
+
+    Different keys of one hash would be taken for equal. Python's hashes have a random start, and of a million keys two have the
+    same once in 30 million runs.
+    """
+
+    def __init__(self, entries: Iterable[tuple[Key, int]]) -> None:
+        hashes, numbers = array("q"), array("q")
+        for key, number in entries:
+            hashes.append(hash(key))
+            numbers.append(number)
+        order = np.argsort(np.frombuffer(hashes, np.int64), kind="stable")
+        self._hashes, self._numbers = (np.frombuffer(part, np.int64)[order] for part in (hashes, numbers))
+
+    @classmethod
+    def of(cls, keys: Sequence[Key]) -> KeyIndex:
+        """By the place of each key in a list."""
+        return cls((key, place) for place, key in enumerate(keys))
+
+    def all(self, key: Key) -> list[int]:
+        first, end = (np.searchsorted(self._hashes, hash(key), side) for side in ("left", "right"))
+        return self._numbers[first:end].tolist()
+
+    def firsts(self, keys: Sequence[Key]) -> np.ndarray:
+        """(keys,) int64: for each the first number that has it, or NONE."""
+        if not len(self._hashes):
+            return np.full(len(keys), NONE)
+        hashes = np.fromiter(map(hash, keys), np.int64, len(keys))
+        places = np.searchsorted(self._hashes, hashes).clip(max=len(self._hashes) - 1)
+        return np.where(self._hashes[places] == hashes, self._numbers[places], NONE)
+
+    def twice(self) -> tuple[int, int] | None:
+        """Two numbers of one key, if there are such."""
+        same = np.flatnonzero(self._hashes[1:] == self._hashes[:-1])
+        return (int(self._numbers[same[0]]), int(self._numbers[same[0] + 1])) if len(same) else None
+
+
 class Matches(NamedTuple):
-    predictions: list[int | None]
-    """For each ground truth the index of its prediction."""
-    unused: list[int]
-    """Predictions without ground truth."""
+    predictions: np.ndarray
+    """(ground truths,) int64: for each the index of its prediction, or NONE."""
+    unused: int
+    """How many predictions have no ground truth."""
     ambiguous: list[tuple[int, int]]
     """Ground truth and a prediction whose name fits it, but not it alone."""
 
@@ -69,44 +109,37 @@ def match(truths: Sequence[Key], predictions: Sequence[Key], names: Sequence[str
 
     names: of the predictions, for messages. Raises UserError for two predictions of one image.
     """
-    by_key: dict[Key, int] = {}
-    for index, key in enumerate(predictions):
-        if key in by_key:
-            raise UserError(
-                f"--pred: {names[by_key[key]]} and {names[index]} are for the same image; remove one of them"
-            )
-        by_key[key] = index
-    pairs: list[int | None] = [by_key.get(key) for key in truths]
-    rest_truths = [index for index, pair in enumerate(pairs) if pair is None]
-    used = set(pairs)
-    rest = [index for index in range(len(predictions)) if index not in used]
+    by_key = KeyIndex.of(predictions)
+    if twice := by_key.twice():
+        raise UserError(f"--pred: {names[twice[0]]} and {names[twice[1]]} are for the same image; remove one of them")
+    pairs = by_key.firsts(truths)
+    used = np.zeros(len(predictions), bool)
+    used[pairs[pairs != NONE]] = True
     ambiguous = []
-    for truth, fitting, alone in _by_end(rest_truths, truths, rest, predictions):
+    for truth, fitting, alone in _by_end(np.flatnonzero(pairs == NONE), truths, np.flatnonzero(~used), predictions):
         if alone:
             pairs[truth] = fitting[0]
+            used[fitting[0]] = True
         ambiguous += [] if alone else [(truth, prediction) for prediction in fitting]
-    used = set(pairs)
-    return Matches(pairs, [index for index in rest if index not in used], ambiguous)
+    return Matches(pairs, int((~used).sum()), ambiguous)
 
 
 def _by_end(
-    rest_truths: list[int], truths: Sequence[Key], rest: list[int], predictions: Sequence[Key]
+    rest_truths: np.ndarray, truths: Sequence[Key], rest: np.ndarray, predictions: Sequence[Key]
 ) -> Iterator[tuple[int, list[int], bool]]:
     """Each ground truth with predictions that fit it, and whether there is one that fits nothing else."""
-    truth_ends, prediction_ends = _ends(rest_truths, truths), _ends(rest, predictions)
-    for truth in rest_truths:
+    truth_ends, prediction_ends = KeyIndex(_ends(rest_truths, truths)), KeyIndex(_ends(rest, predictions))
+    for truth in rest_truths.tolist():
         key = truths[truth]
-        longer = prediction_ends.get(key, [])
-        shorter = [i for n in range(1, len(key)) for i in prediction_ends.get(key[n:], []) if predictions[i] == key[n:]]
-        of_it_alone = [i for i in shorter if len(truth_ends[predictions[i]]) == 1]
+        longer = prediction_ends.all(key)
+        shorter = [i for n in range(1, len(key)) for i in prediction_ends.all(key[n:]) if predictions[i] == key[n:]]
+        of_it_alone = [i for i in shorter if len(truth_ends.all(predictions[i])) == 1]
         alone = len(longer) + len(of_it_alone) == 1
         if fitting := longer + (of_it_alone if alone else shorter):
             yield truth, fitting, alone
 
 
-def _ends(indices: list[int], keys: Sequence[Key]) -> dict[Key, list[int]]:
-    ends: dict[Key, list[int]] = defaultdict(list)
-    for index in indices:
-        for start in range(len(keys[index])):
-            ends[keys[index][start:]].append(index)
-    return ends
+def _ends(indices: np.ndarray, keys: Sequence[Key]) -> Iterator[tuple[Key, int]]:
+    for index in indices.tolist():
+        key = keys[index]
+        yield from ((key[start:], index) for start in range(len(key)))

@@ -32,6 +32,7 @@ from ..scoring.placing import of_kb_image, of_whole_image
 from ..scoring.windows import kb_crop
 from ..settings import EvaluateConfig, NetworkConfig, is_given
 from . import predictions
+from .sequences import Mapped
 
 
 def with_data_of_run(config: EvaluateConfig, weights: Path) -> EvaluateConfig:
@@ -74,16 +75,16 @@ def disparities(
     predictions.check_images(store, lines, list_file)
 
     def jobs(chosen: Collection[int] | None = None) -> Iterable[Job]:
-        some = [(index, line) for index, line in enumerate(lines) if chosen is None or index in chosen]
+        some = range(len(lines)) if chosen is None else sorted(chosen)
         maps = predictions.from_network(
             trained,
             store,
-            [line for _, line in some],
+            Mapped(lines.__getitem__, some),
             batch_size=config.network.batch_size,
             num_workers=config.num_workers,
             post_process=protocol.post_process,
         )
-        for job in predictions.in_order(some, maps):
+        for job in predictions.in_order(some, lines, maps):
             if chosen is None:
                 save(job.read())
             yield job

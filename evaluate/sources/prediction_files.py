@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,14 +16,15 @@ from litemono.utils.errors import UserError, reason
 from ..scoring.alignment import PredictionKind
 from .map_files import EXTENSIONS, find_maps, read_map
 from .names import Key, key_of
+from .sequences import Mapped
 
 
 class NamedMaps(NamedTuple):
     """Predictions that have names."""
 
     path: Path
-    names: list[str]
-    keys: list[Key]
+    names: Sequence[str]
+    keys: Sequence[Key]
     kind: PredictionKind
     read: Callable[[int], np.ndarray]
     """(H, W) float32."""
@@ -53,7 +54,7 @@ def open_named(path: Path, kind: PredictionKind | None, factor: float) -> NamedM
     if path.suffix.lower() == ".npz" and not path.is_dir():
         return _archive(path, kind)
     root = path if path.is_dir() else path.parent
-    names = find_maps(path) if path.is_dir() else [path.name]
+    names: Sequence[str] = find_maps(path) if path.is_dir() else [path.name]
     suffixes = {os.path.splitext(name)[1].lower() for name in names}
     if not names or not suffixes <= set(EXTENSIONS):
         raise UserError(f"--pred {path}: no predictions there; it needs files of {', '.join(EXTENSIONS)}")
@@ -62,7 +63,7 @@ def open_named(path: Path, kind: PredictionKind | None, factor: float) -> NamedM
     def read(index: int) -> np.ndarray:
         return read_map(root / names[index], factor)
 
-    return NamedMaps(path, names, [key_of(name) for name in names], kind, read)
+    return NamedMaps(path, names, Mapped(key_of, names), kind, read)
 
 
 def _kind(kind: PredictionKind | None, path: Path, suffixes: set[str]) -> PredictionKind:
@@ -95,7 +96,7 @@ def _archive(path: Path, kind: PredictionKind | None) -> NamedMaps:
             raise UserError(f"--pred {path}: its array {names[index]} is not one map of numbers")
         return values.astype(np.float32)
 
-    return NamedMaps(path, names, [key_of(name) for name in names], _kind(kind, path, {".npz"}), read)
+    return NamedMaps(path, names, Mapped(key_of, names), _kind(kind, path, {".npz"}), read)
 
 
 def _check_maps(path: Path, arrays: np.lib.npyio.NpzFile, names: list[str]) -> None:

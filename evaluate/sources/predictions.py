@@ -23,6 +23,7 @@ from litemono.utils.parallel import ordered_map
 from ..scoring.alignment import PredictionKind
 from ..scoring.image_set import Job
 from ..scoring.one_image import merge_flipped
+from .sequences import Mapped
 
 if TYPE_CHECKING:
     from litemono.inference import TrainedDepth
@@ -47,7 +48,7 @@ def check_images(
 def from_network(
     trained: TrainedDepth,
     store: SizedStore,
-    lines: list[SplitLine],
+    lines: Sequence[SplitLine],
     *,
     batch_size: int,
     num_workers: int,
@@ -89,7 +90,7 @@ def of_batch(trained: TrainedDepth, pixels: np.ndarray, post_process: bool) -> n
     return merge_flipped(disparity, of_flipped[:, :, ::-1])
 
 
-def from_file(path: Path, count: int, split_name: str, kind: PredictionKind) -> list[np.ndarray]:
+def from_file(path: Path, count: int, split_name: str, kind: PredictionKind) -> Sequence[np.ndarray]:
     """(H, W) for each image, from one array of all of them as --save_pred writes them or in another program's form.
 
     An .npy is mapped, not read at once; an .npz may hold one array. Also (count, 1, H, W), (count, H, W, 1), and Eigen's
@@ -110,14 +111,14 @@ def from_file(path: Path, count: int, split_name: str, kind: PredictionKind) -> 
     rows = rows_of(maps, split_name)
     if len(rows) != count:
         raise UserError(f"--pred {path}: {len(rows)} {kind} maps, but the split has {count} test images")
-    return [maps[row] for row in rows]
+    return Mapped(maps.__getitem__, rows)
 
 
-def in_order(lines: Iterable[tuple[int, SplitLine]], maps: Iterable[np.ndarray]) -> Iterator[Job]:
-    """Of predictions without names: one for each line of the split, given with its index."""
-    for (index, line), values in zip(lines, maps, strict=True):
+def in_order(indices: Iterable[int], lines: Sequence[SplitLine], maps: Iterable[np.ndarray]) -> Iterator[Job]:
+    """Of predictions without names: one for each index of a line of the split."""
+    for index, values in zip(indices, maps, strict=True):
         hint = "; training diverged, or the file holds something else"
-        yield Job(index, f"prediction {index} ({line})", partial(np.asarray, values), hint)
+        yield Job(index, f"prediction {index} ({lines[index]})", partial(np.asarray, values), hint)
 
 
 def only_array(loaded: np.ndarray | np.lib.npyio.NpzFile) -> np.ndarray:

@@ -4,6 +4,7 @@ KITTI    depth annotations, DRIVE/proj_depth/groundtruth/image_02/FRAME.png, 16 
 TUM      associate.txt with pairs of colour and depth files, or made from rgb.txt and depth.txt; metres times 5000
 Sintel   depth/SCENE/frame_0001.dpt, and occlusions/SCENE/frame_0001.png, white where the other frame does not see
 NYU      ROOM/sync_depth_00045.png, metres times 1000
+ETH3D    SCENE/ground_truth_depth/dslr_images/DSC_0286.JPG, 4032x6048 float32 numbers in spite of the name
 others   any folder of .png .npy .npz .pfm .tif
 """
 
@@ -27,7 +28,8 @@ from litemono.utils.errors import UserError, reason
 from ..protocol import DataSet, Occluded
 from ..scoring.one_image import FARTHEST
 from .map_files import find_maps, read_map
-from .names import Key, key_of, key_of_line
+from .names import NONE, Key, KeyIndex, key_of, key_of_line
+from .sequences import Mapped, Names
 
 TUM_APART_S = 0.02  # seconds between a colour image and its depth, at most; as in TUM's own tool
 UNITS = {"tum": 5000.0, "nyu": 1000.0, "kitti": 256.0}
@@ -39,8 +41,8 @@ class Truth:
     """Ground truth of the images to evaluate."""
 
     path: Path
-    names: list[str]
-    keys: list[Key]
+    names: Sequence[str]
+    keys: Sequence[Key]
     data: DataSet | None
     """The data set whose layout the folder has; None for files and plain folders."""
     read: Callable[[int], np.ndarray]
@@ -50,10 +52,15 @@ class Truth:
         return len(self.names)
 
 
-class MapFile(NamedTuple):
-    name: str
-    file: str
-    """Below the root."""
+class MapFiles(NamedTuple):
+    """What is in a folder of ground truth."""
+
+    data: DataSet | None
+    """The data set whose layout it has."""
+    names: Sequence[str]
+    """By which images are matched."""
+    files: Sequence[str]
+    """Below the root, in the same order."""
 
 
 def from_file(path: Path, lines: Sequence[SplitLine], split: str, data_path: Path | None, given: bool) -> Truth:
@@ -70,35 +77,36 @@ def from_file(path: Path, lines: Sequence[SplitLine], split: str, data_path: Pat
         raise UserError(f"{path}: {len(truth)} depth maps, but split {split} has {len(lines)} test images")
     if truth.lines is not None and truth.lines != list(map(str, lines)):
         raise UserError(f"{path}: made for other images than those of split {split}; make it again with export_gt")
-    return Truth(path, list(map(str, lines)), list(map(key_of_line, lines)), None, truth.__getitem__)
+    return Truth(path, Mapped(str, lines), Mapped(key_of_line, lines), None, truth.__getitem__)
 
 
 def from_folder(
     root: Path, lines: Sequence[SplitLine] | None, split: str | None, factor: float | None, occluded: Occluded
 ) -> Truth:
     """The maps below a folder, or those of them that a split names."""
-    data, files = _files(root)
-    if not files:
+    data, names, files = _files(root)
+    if not names:
         raise UserError(f"--gt_path {root}: no ground truth there; it needs .png, .npy, .npz, .pfm, .tif or .dpt maps")
     if occluded == "leave_out" and data != "sintel":
         raise UserError(f"--occluded leave_out: {root} has no occlusions as Sintel has; leave the flag out")
-    keys = [key_of(file.name) for file in files]
+    keys: Sequence[Key] = Mapped(key_of, names)
     if lines is not None:
-        by_key = dict(zip(keys, files, strict=True))
-        keys = [key_of_line(line) for line in lines]
-        missing = [str(line) for line, key in zip(lines, keys, strict=True) if key not in by_key]
+        by_key = KeyIndex.of(keys)
+        keys = Mapped(key_of_line, lines)
+        places = by_key.firsts(keys)
+        missing = [str(lines[index]) for index in np.flatnonzero(places == NONE).tolist()]
         if missing:
             raise UserError(
                 f"--gt_path {root}: {len(missing)} of {len(lines)} images of split {split} have no ground truth there "
                 f"({', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}); give a split of those that have"
             )
-        files = [by_key[key] for key in keys]
+        names, files = (Mapped(of_all.__getitem__, places) for of_all in (names, files))
     units = factor or UNITS.get(data or "kitti", UNITS["kitti"])
 
     def read(index: int) -> np.ndarray:
-        return _read(root, root / files[index].file, units, occluded)
+        return _read(root, root / files[index], units, occluded)
 
-    return Truth(root, [file.name for file in files], keys, data, read)
+    return Truth(root, names, keys, data, read)
 
 
 def _read(root: Path, path: Path, units: float, occluded: Occluded) -> np.ndarray:
@@ -132,36 +140,41 @@ def _occlusions(root: Path, path: Path, shape: tuple[int, ...]) -> np.ndarray:
     return white
 
 
-def _files(root: Path) -> tuple[DataSet | None, list[MapFile]]:
+def _files(root: Path) -> MapFiles:
     if (root / "associate.txt").is_file() or all((root / name).is_file() for name in ("rgb.txt", "depth.txt")):
-        return "tum", _tum_files(root)
+        pairs = _tum_files(root)
+        return MapFiles("tum", [colour for colour, _ in pairs], [depth for _, depth in pairs])
     names = find_maps(root)
     if any(name.endswith(".dpt") for name in names):
-        return "sintel", [MapFile(name, name) for name in names if name.endswith(".dpt")]
+        names = Names(name for name in names if name.endswith(".dpt"))
+        return MapFiles("sintel", names, names)
+    if any(name.lower().endswith(".jpg") for name in names):
+        names = Names(name for name in names if name.lower().endswith(".jpg"))
+        return MapFiles("eth3d", names, names)
     for folder in ("groundtruth", "depth"):
-        names = [name for name in names if folder in name.split(os.sep)] or names
-    names = [name for name in names if os.path.basename(os.path.dirname(name)) not in COLOUR_FOLDERS]
+        if any(folder in name.split(os.sep) for name in names):
+            names = Names(name for name in names if folder in name.split(os.sep))
+    names = Names(name for name in names if os.path.basename(os.path.dirname(name)) not in COLOUR_FOLDERS)
     annotated = "groundtruth" in root.parts or any("groundtruth" in name.split(os.sep) for name in names)
     data: DataSet | None = "kitti" if names and annotated else None
     if names and all(os.path.basename(name).startswith("sync_depth_") for name in names):
         data = "nyu"
-    files = [MapFile(name, name) for name in names]
-    return data, files
+    return MapFiles(data, names, names)
 
 
 # ---------------------------------------------------------------- TUM
 
 
-def _tum_files(root: Path) -> list[MapFile]:
-    """Depth files under the names of their colour images."""
+def _tum_files(root: Path) -> list[tuple[str, str]]:
+    """Pairs of colour and depth files."""
     pairs = root / "associate.txt"
     if pairs.is_file():
         lines = [[field for field in line if "/" in field] for line in _fields(pairs)]
         if any(len(line) != 2 for line in lines):
             raise UserError(f"{pairs}: its lines must be 'rgb/TIME.png depth/TIME.png'; remove it to have it made here")
         in_order = (sorted(line, key=lambda file: "depth" in file) for line in lines)
-        return [MapFile(colour, depth) for colour, depth in in_order]
-    return [MapFile(colour, depth) for colour, depth in associate(_times(root / "rgb.txt"), _times(root / "depth.txt"))]
+        return [(colour, depth) for colour, depth in in_order]
+    return associate(_times(root / "rgb.txt"), _times(root / "depth.txt"))
 
 
 def associate(first: dict[float, str], second: dict[float, str]) -> list[tuple[str, str]]:

@@ -66,6 +66,19 @@ def test_a_report_has_numbers_figures_pictures_curves_and_settings(world, evalua
     assert sum(found["by_distance"]["pixels"]) == sum(found["per_image"]["pixels"])
 
 
+def test_a_pasted_prediction_is_shown_in_its_place_with_nothing_around(capsys, tmp_path):
+    shade = np.linspace(40, 4, 352, dtype="f4")[:, None].repeat(1216, 1)
+    truth = np.zeros((375, 1242), np.float32)
+    truth[23:, 13:1229] = shade
+    for folder, values in (("gt", truth), ("pred", shade)):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "1.npy", values)
+    flags = ("--pred", tmp_path / "pred", "--pred_is", "depth", "--gt_path", tmp_path / "gt", "--protocol", "bts")
+    assert invoke(main, capsys, *flags, "--report", tmp_path / "out.html").code == 0
+    prediction = np.asarray(pictures((tmp_path / "out.html").read_text())[0].convert("L"), float)
+    assert prediction[:8].max() < 10 < 40 < prediction[15:, 10:-10].mean()
+
+
 def test_the_error_over_distance_is_that_of_the_pixels(evaluate, world, tmp_path):
     output = tmp_path / "e.json"
     assert evaluate("--pred", world / "good.npy", "--output", output, "--report", tmp_path / "r.html").code == 0

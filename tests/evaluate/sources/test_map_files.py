@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluate.sources.map_files import read_map
+from evaluate.sources.map_files import find_maps, read_map
+from evaluate.sources.sequences import Names
 from evaluate.sources.truth import associate
 from litemono.utils.errors import UserError
 
@@ -61,3 +62,21 @@ def test_colour_and_depth_are_paired_by_time_the_nearest_first():
     depth = {0.012: "d0", 0.031: "d1", 0.049: "d2", 0.07: "d3"}
     assert associate(colour, depth) == [("c0", "d0"), ("c1", "d1"), ("c2", "d3")]
     assert associate({0.0: "c"}, {0.02: "d"}) == [], "0.02 s is too far"
+
+
+def test_maps_are_listed_in_the_order_of_their_folders_and_links_are_followed(tmp_path):
+    for name in ("a-b.npy", "a/2.npy", "a/10.npy", "b.npy", "a/.hidden.npy", "a/notes.txt", ".git/1.npy"):
+        (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root" / name).touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/3.npy").touch()
+    (tmp_path / "root/c").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "root/a/up").symlink_to(tmp_path / "root")
+    assert list(find_maps(tmp_path / "root")) == ["a/10.npy", "a/2.npy", "a-b.npy", "b.npy", "c/3.npy"]
+
+
+def test_names_are_kept_as_they_are():
+    names = ["a/1.npy", "", "\udcff.png", "größe/β.npy"]
+    assert list(Names(names)) == names and Names(names)[-1] == names[-1] and Names(names)[2] == names[2]
+    with pytest.raises(IndexError):
+        Names(names)[4]

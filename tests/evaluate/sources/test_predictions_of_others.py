@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from tiny_kitti import DRIVE, assert_refused, invoke, write_split, write_weights, write_world
 
+from benchmarks.evaluation_memory import FLAGS, write_folders
 from evaluate.__main__ import main
 from export_gt import GroundTruth, files
 from export_gt.__main__ import ExportConfig, export
@@ -82,6 +83,16 @@ def test_nyu_pngs_have_the_recorded_numbers(pngs, recorded, run, case, crop):
     assert outcome.code == 0, outcome
     expected = mean_of(recorded[case])
     assert {name: found["all_metrics"][name] for name in expected} == pytest.approx(expected, rel=FLOAT32)
+
+
+def test_nyu_has_its_own_window_and_cap_under_the_same_protocol_name(pngs, recorded, run):
+    flags = ("--pred", pngs / "nyu/pred", "--gt_path", pngs / "nyu/gt", "--png_factor", 1000)
+    outcome, found = run(*flags, "--protocol", "eval-with-pngs")
+    assert outcome.code == 0, outcome
+    assert found["all_metrics"]["rmse"] == pytest.approx(mean_of(recorded["nyu --eigen_crop"])["rmse"], rel=FLOAT32)
+    assert "protocol eval-with-pngs-nyu: NYU crop, cap 10 m, no alignment" in outcome.out
+    outcome, found = run(*flags, "--protocol", "marigold")
+    assert outcome.code == 0 and found["protocol"]["name"] == "marigold-nyu"
 
 
 def test_around_a_pasted_crop_nothing_counts(pngs, run):
@@ -177,6 +188,30 @@ def test_tum_pairs_are_made_where_there_is_no_list_of_them(midas, run, tmp_path)
     outcome, found = run(*flags)
     assert outcome.code == 0 and found["evaluated"] == 3
     assert found["all_metrics"]["bad_125"] == pytest.approx(expected_mean(midas, "tum"), rel=1e-5)
+
+
+def test_eth3d_has_numbers_under_the_names_of_photos(run, tmp_path):
+    """As downloaded: float32 without a header, infinite where nothing was measured."""
+    place = tmp_path / "gt/courtyard/ground_truth_depth/dslr_images/DSC_0286.JPG"
+    place.parent.mkdir(parents=True)
+    measured = np.full((8, 6048), np.inf, "<f4")
+    measured[:, ::3] = np.linspace(2, 30, 2016, dtype="f4")
+    with open(place, "wb") as file:
+        file.write(measured.tobytes())
+        file.truncate(4 * 4032 * 6048)
+    (tmp_path / "gt/courtyard/images/dslr_images").mkdir(parents=True)
+    (tmp_path / "gt/courtyard/images/dslr_images/DSC_0286.JPG").write_bytes(b"a photo")
+    (tmp_path / "pred/courtyard").mkdir(parents=True)
+    shade = 1 / np.linspace(2, 30, 6048, dtype="f4")
+    np.save(tmp_path / "pred/courtyard/DSC_0286.npy", np.broadcast_to(0.3 * shade + 0.2, (4032, 6048))[::8, ::8])
+    flags = ("--pred", tmp_path / "pred", "--pred_is", "relative", "--gt_path", tmp_path / "gt")
+    outcome, found = run(*flags, "--protocol", "midas-eth3d")
+    assert outcome.code == 0, outcome
+    assert found["per_image"]["pixels"] == [8 * 2016] and found["all_metrics"]["abs_rel"] < 0.01
+    assert_refused(run(*flags)[0], "ETH3D's layout", "midas-eth3d or marigold-eth3d or depth-anything")
+    with open(place, "ab") as file:
+        file.write(b"more")
+    assert_refused(run(*flags, "--protocol", "midas-eth3d")[0], "DSC_0286.JPG", "4032x6048")
 
 
 def test_one_fit_per_video_is_another_number_than_one_per_image(midas, run):
@@ -406,3 +441,21 @@ def test_memory_does_not_grow_with_the_number_of_images(run, tmp_path):
 
     few = peak(4)
     assert peak(24) < few + 2 * 300 * 1000 * 4, "20 more images, room for two more maps"
+
+
+def test_of_each_image_a_row_of_metrics_and_two_names_are_kept(tmp_path, capsys):
+    """A million predictions then take 0.3 GB. Before names and metrics had one block of memory it was 1.7."""
+
+    def peak(count: int) -> int:
+        root = tmp_path / str(count)
+        write_folders(root, count)
+        flags = ("--pred", root / "pred", "--gt_path", root / "gt", "--output", root / "e.json", *FLAGS)
+        tracemalloc.start()
+        assert invoke(main, capsys, *flags, "--num_workers", 1).code == 0
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(json.loads((root / "e.json").read_text())["per_image"]["rmse"]) == count
+        return found
+
+    few, more = 1000, 2000  # from 1000 on, as many groups are drawn at once as memory is given for
+    assert (peak(more) - peak(few)) / (more - few) < 400, "25 numbers of 8 bytes, 2 names, and room to grow"
