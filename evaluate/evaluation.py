@@ -101,7 +101,7 @@ def result_of(config: EvaluateConfig, inputs: Inputs, images: Images, scores: Sc
         predictions=_text(config.predictions.pred),
         height=scores.size[0],
         width=scores.size[1],
-        data=gt.data or "kitti",
+        data=gt.data or protocol.data[0],
         **_network_fields(inputs.trained),
         **results.protocol_fields(protocol),
         **results.figures(summary_of(table, scores.ratios, protocol.averaging == "pixel")),

@@ -162,6 +162,15 @@ def test_named_protocols_stand_beside_their_own_published_rows(runs, tables):
     assert "a relative map written as metres without alignment" in text
 
 
+def test_nyu_stands_beside_rows_of_nyus_window(runs, tables):
+    parts = {"evaluated": 654, "split": "nyu_test", "data": "nyu", "all_metrics": NINE_VALUES}
+    save(runs, "d/models/last/eval_nyu.json", protocol=dataclasses.asdict(PRESETS["eval-with-pngs-nyu"]), **parts)
+    rows = rows_under(
+        tables("--runs", runs, "--format", "markdown").out, "nyu_test, 654 images; protocol eval-with-pngs-nyu: NYU"
+    )
+    assert "d/last" in rows and len(rows) > 5
+
+
 def test_parameters_macs_and_intervals_have_their_places(runs, tables):
     ends = {name: (value - 0.01, value + 0.01) for name, value in NINE_VALUES.items()}
     save(runs, "full/models/last/eval_eigen.json", params=3_074_747, macs=5_030_000_000, all_metrics=NINE_VALUES,
