@@ -11,7 +11,7 @@ import numpy as np
 from litemono.utils.errors import UserError, reason
 
 from .protocol import Protocol
-from .results import Result, protocol_in, read
+from .results import Column, Result, protocol_in, read
 from .scoring.intervals import difference_intervals, group_numbers
 from .scoring.metrics import METRICS, NAMES, Table
 from .sources.names import Key
@@ -76,7 +76,7 @@ def against(result: Result, other: Result, path: Path, protocol: Protocol) -> di
     }
 
 
-def _table(columns: dict[str, Sequence[Any]], rows: np.ndarray) -> Table:
+def _table(columns: dict[str, Column], rows: np.ndarray) -> Table:
     values = np.full((len(rows), len(NAMES)), np.nan)
     for place, name in enumerate(NAMES):
         if name in columns:

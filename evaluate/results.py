@@ -27,6 +27,7 @@ from .scoring.one_image import Summary
 from .sources.names import Key, video_of
 from .sources.sequences import Mapped
 
+Column = list[Any] | Mapped[Any, Any]  # as read from JSON; as computed
 NAMED = 10  # skipped images that are printed
 TEXT_AT_ONCE = 1024  # images whose part of a column is text in memory
 
@@ -92,7 +93,7 @@ class Result:
     """Version, commit and changes of the code that evaluated, and the command; see provenance.py."""
     training: list[dict[str, str]] = field(default_factory=list)
     """The same of the code that trained the weights, as often as it changed; [] where that is not known."""
-    per_image: dict[str, Sequence[Any]] = field(default_factory=dict)
+    per_image: dict[str, Column] = field(default_factory=dict)
     """Columns: image, drive, pixels, and each metric."""
 
 
@@ -153,7 +154,7 @@ def protocol_in(result: Result) -> Protocol:
     return Protocol(**parts)
 
 
-def per_image(table: Table, keys: Sequence[Key]) -> dict[str, Sequence[Any]]:
+def per_image(table: Table, keys: Sequence[Key]) -> dict[str, Column]:
     """The columns of Result.per_image, computed when they are read. keys: of the table's images.
 
     No column where no image has the metric.

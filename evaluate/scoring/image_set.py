@@ -96,7 +96,7 @@ class Scores:
         self._pixels.append(score.pixels)
         self._fits.extend(score.fit or (math.nan, math.nan))
         self.distribution.add(score.distribution)
-        self.negative_slopes += score.ratio is not None and score.ratio < 0
+        self.negative_slopes += bool(score.ratio is not None and score.ratio < 0)
 
     def fit(self, row: int) -> Fit | None:
         """How the image of this row of the table was aligned."""
