@@ -8,7 +8,7 @@ lr_schedule.py          learning rates; precision.py: number formats; grad_guard
 graphed_step.py         --cuda_graph
 distributed.py          several processes; readback.py: numbers from the device without waiting
 
-checkpoint.py           files of exact resume; checkpoint_paths.py: their names
+checkpoint.py           files of exact resume; checkpoint_writer.py: written by a thread; checkpoint_paths.py: their names
 resume.py               what a checkpoint holds, what may change, how a run is restored
 run_folder.py           what is where in a run; attempts.py: one line for each start
 signals.py              a signal sets a flag; watchdog.py: --hang_minutes; node_health.py: broken cards

@@ -85,16 +85,20 @@ def loop(t: Training, stop: StopFlag, profiler: Profiler, watchdog: Watchdog) ->
             # No name keeps the result, so that its images are freed before the next step.
             t.advance(step(batch), waited, bool(stop))
             watchdog.beat(step_taken=True)
+            t.writer.raise_failure()
             if t.log.newest.skipped_in_a_row >= config.optim.max_bad_steps:
-                return give_up(t)
+                with watchdog.writing():
+                    return give_up(t)
             if t.log.stop_requested:
                 with watchdog.writing():
                     return interrupted(t, stop)
-            if t.checkpoint_due() or watchdog.too_short:
+            if watchdog.too_short:
                 with watchdog.writing():
                     t.save()
-            if watchdog.too_short:
                 raise UserError(watchdog.too_short)
+            if t.checkpoint_due():
+                with watchdog.writing():  # the checkpoint before may not be complete yet
+                    t.begin_save()
         validated = validate(t.task, t.networks, t.data, processes, asked_to_stop, config.run.max_val_steps)
         with watchdog.writing():
             if validated is None:
@@ -184,6 +188,7 @@ def stopped_early(t: Training) -> bool:
 
 def give_up(t: Training) -> int:
     """Too many skipped steps in a row: stop, so that the last good checkpoint is kept."""
+    t.writer.wait()
     numbers = t.log.newest
     message = (
         f"stopped at step {t.progress.step}: loss or gradient was not finite, or far above its mean, "

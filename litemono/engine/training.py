@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from litemono.engine import attempts, checkpoint, early_stop, resume
-from litemono.engine.checkpoint_paths import has_checkpoints
+from litemono.engine import attempts, early_stop, resume
+from litemono.engine.checkpoint_paths import checkpoint_folder, has_checkpoints
+from litemono.engine.checkpoint_writer import CheckpointWriter
 from litemono.engine.distributed import Processes, parallelise
 from litemono.engine.grad_guard import GradGuard
 from litemono.engine.graphed_step import CudaGraphs, GraphedStep, check_graph, optimizer_settings
@@ -53,6 +54,7 @@ class Training:
     precision: Precision
     guard: GradGuard
     log: StepLog
+    writer: CheckpointWriter
     progress: Progress = field(default_factory=Progress)
     last_save: float = field(default_factory=time.monotonic)
     rates: dict[str, float] = field(default_factory=dict)
@@ -136,15 +138,20 @@ class Training:
         """Requested, and not at the epoch's last step, which is saved together with its validation."""
         return self.log.save_requested and not self.epoch_done
 
-    def save(self) -> None:
-        """Write a checkpoint, after everything that must not be missing when it is resumed from."""
+    def begin_save(self) -> None:
+        """Copy the state, for a checkpoint that is written while the next steps are taken. What must not be missing when it is
+        resumed from is on disk before."""
         self.log.drain()
         self.report.flush()
         if self.run:
-            state = resume.state_of(self)
-            checkpoint.save(self.run.checkpoints, self.progress.step, state, self.config.run.keep_checkpoints)
+            self.writer.write(self.progress.step, resume.state_of(self))
             self.report.running()
         self.last_save, self.log.save_requested = time.monotonic(), False
+
+    def save(self) -> None:
+        """Write a checkpoint; it is complete when this returns."""
+        self.begin_save()
+        self.writer.wait()
 
 
 @contextlib.contextmanager
@@ -170,19 +177,24 @@ def open_training(task: Task, config: TrainingConfig, processes: Processes) -> I
         task.accelerate(networks, processes.device, precision)
     run = processes.on_main(lambda: RunFolder(config.folder, to_json(config)))
     report = Reporter(run, open_tracker(config, run))
+    writer = CheckpointWriter(checkpoint_folder(config.folder), config.run.keep_checkpoints)
     try:
         note_attempt(run, processes)
-        training = assemble(task, config, processes, data, networks, run, report, precision)
+        training = assemble(task, config, processes, data, networks, run, report, precision, writer)
         state = resume.newest_checkpoint(config.folder, processes, report)
         if state is not None:
             resume.restore(training, state)
         begin_report(training)
         yield training
+        writer.wait()
     except BaseException as error:
+        with contextlib.suppress(Exception):  # what ended the training is what counts
+            writer.wait()
         with contextlib.suppress(OSError, UserError):  # the disk may be what failed
             report.failed(error)
         raise
     finally:
+        writer.close()
         if run:
             with contextlib.suppress(OSError):
                 report.close()
@@ -206,6 +218,7 @@ def assemble(
     run: RunFolder | None,
     report: Reporter,
     precision: Precision,
+    writer: CheckpointWriter,
 ) -> Training:
     """A training at its start."""
     groups, guard = task.parameter_groups(networks), GradGuard(processes.device, precision)
@@ -224,6 +237,7 @@ def assemble(
         precision=precision,
         guard=guard,
         log=StepLog(processes, report, config, guard.scaling),
+        writer=writer,
     )
 
 
