@@ -137,7 +137,7 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
     if path.exists() and not path.is_file() and not path.is_dir():
         with writable(path):
             device = open(path, "wb")
-        with device:
+        with full_disk_explained(path), device:
             yield device
         return
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"

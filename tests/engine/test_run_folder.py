@@ -68,6 +68,11 @@ def test_links_and_devices_stay_what_they_are(tmp_path):
     os.close(reader)
 
 
+def test_a_device_that_is_full_is_refused_in_one_sentence():
+    with pytest.raises(UserError, match="/dev/full: cannot be written .No space left on device"):
+        write_atomically("/dev/full", b"text")
+
+
 def test_a_copy_of_weights_that_does_not_fit_leaves_nothing_half_written(street, tmp_path, monkeypatch):
     folder = open_folder(settings(street, tmp_path))
     (folder.models / "weights_0").mkdir(parents=True)
