@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
@@ -15,6 +16,8 @@ from benchmarks.gpu.parts import ROOT, environment
 
 PASSED, FAILED, TOO_LONG = "passed", "failed", "ran past its limit"
 GRACE = 10.0  # seconds between the request to end and the end
+LOOK_SECONDS = 0.5  # between looks whether a signal was lost
+_asked = threading.Event()
 
 
 def run_command(command: tuple[str, ...], log: IO[str], seconds: float, device: str) -> str:
@@ -29,11 +32,26 @@ def run_command(command: tuple[str, ...], log: IO[str], seconds: float, device: 
         preexec_fn=os.setpgrp,  # a group that can be ended as one; process_group=0 from Python 3.11
     )
     try:
-        return PASSED if process.wait(max(1.0, seconds)) == 0 else FAILED
+        return PASSED if _wait(process, max(1.0, seconds)) == 0 else FAILED
     except subprocess.TimeoutExpired:
         return TOO_LONG
     finally:  # also where this process is interrupted
         end_group(process)
+
+
+def _wait(process: subprocess.Popen, seconds: float) -> int:
+    """Exit status. Raises TimeoutExpired; KeyboardInterrupt too where the one of the handler was lost: Python ignores what is
+    raised in some places, such as the hooks of a fork."""
+    until = time.monotonic() + seconds
+    while True:
+        left = until - time.monotonic()
+        try:
+            return process.wait(min(LOOK_SECONDS, max(0.0, left)))
+        except subprocess.TimeoutExpired:
+            if _asked.is_set():
+                raise KeyboardInterrupt from None
+            if left <= LOOK_SECONDS:
+                raise
 
 
 def end_group(process: subprocess.Popen) -> None:
@@ -53,12 +71,14 @@ def end_group(process: subprocess.Popen) -> None:
 
 @contextlib.contextmanager
 def ended_like_interrupted() -> Iterator[None]:
-    """SIGTERM and SIGHUP (a time limit, a closed terminal) become KeyboardInterrupt, so the running part is ended too."""
+    """SIGTERM and SIGHUP (a time limit, a closed terminal) become KeyboardInterrupt, as SIGINT: the running part is ended too."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        _asked.set()
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    _asked.clear()
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
