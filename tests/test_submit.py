@@ -134,7 +134,7 @@ def test_settings_that_cannot_work_are_refused(config, no_slurm, settings, words
     [
         ("50%aug", "gives % in the path of a log a meaning"),
         ("a\\b", "gives .* in the path of a log a meaning"),
-        ("/tmp/abs", "--log_dir FOLDER"),
+        ("/tmp/abs", "--log_dir /tmp --model_name abs"),
         ("../up", "--log_dir FOLDER"),
         ("two\nlines", "no line breaks"),
         (" ", "not empty"),
