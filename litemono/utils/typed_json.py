@@ -23,13 +23,7 @@ def well_typed(content: Mapping[str, Any], types: Mapping[str, type], longest: i
             value = str(value) if abs(value) < LARGEST else None
         if isinstance(value, str) and kind is str:
             found[name] = " ".join(value[:longest].split())
-        elif (
-            kind is bool
-            and isinstance(value, bool)
-            or type(value) in (int, float)
-            and kind in (int, float)
-            and _usable(value, kind)
-        ):
+        elif kind in (bool, int, float) and _usable(value, kind):
             found[name] = value
     return found
 
