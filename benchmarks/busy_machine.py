@@ -6,10 +6,7 @@ idle one. Every measurement is a process of its own, because OpenMP reads its se
 
 from __future__ import annotations
 
-import datetime
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -21,7 +18,6 @@ from rich.console import Console
 from rich.table import Table
 
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.openmp import SHORT_SPIN, WAITING, choose_waiting
 from litemono.utils.parallel import available_cores
 
@@ -70,7 +66,7 @@ def busy_machine(config: BusyConfig) -> None:
                 rates[others][name].append(measure(config, name, others))
     show(config, rates)
     if config.json:
-        write_atomically(config.json, (json.dumps(report(config, rates), indent=1) + "\n").encode())
+        record(config.json, config, rates)
 
 
 def measure(config: BusyConfig, name: str, others: int) -> float:
@@ -113,14 +109,13 @@ def ratio(rates: dict[str, list[float]], name: str) -> float:
     return statistics.median(ours / plain for ours, plain in zip(rates[name], rates[DEFAULT], strict=True))
 
 
-def report(config: BusyConfig, rates: dict[int, dict[str, list[float]]]) -> dict:
-    import torch
+def record(path: Path, config: BusyConfig, rates: dict[int, dict[str, list[float]]]) -> None:
+    import torch  # not before the processes above were measured
 
-    return {
-        "command": " ".join(sys.orig_argv[1:]),
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.machine()}, {available_cores()} cores",
-        "software": f"Python {platform.python_version()}, torch {torch.__version__}",
+    from benchmarks.machine import machine
+    from benchmarks.record import write_record
+
+    measured = {
         "case": f"lite-mono {config.width}x{config.height} batch {config.batch}, fp32",
         "settings": SETTINGS,
         "rows": [
@@ -134,6 +129,7 @@ def report(config: BusyConfig, rates: dict[int, dict[str, list[float]]]) -> dict
             for name in SETTINGS
         ],
     }
+    write_record(path, machine(torch.device("cpu")), measured)
 
 
 def show(config: BusyConfig, rates: dict[int, dict[str, list[float]]]) -> None:

@@ -6,9 +6,7 @@ beside that thread, and one that waits until its checkpoint is complete.
 
 from __future__ import annotations
 
-import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import machine
+from benchmarks.record import write_record
 from benchmarks.step_subjects import Case, Inputs, freeze, task_and_model
 from litemono.engine.checkpoint_writer import CheckpointWriter
 from litemono.engine.grad_guard import GradGuard
@@ -30,7 +29,6 @@ from litemono.engine.step import TaskModule, train_step
 from litemono.engine.training import adamw
 from litemono.tasks.monodepth.settings import Model
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device
 from litemono.utils.errors import require
 
@@ -74,12 +72,8 @@ def measure(config: CheckpointBenchmarkConfig) -> None:
         for name, times in seconds.items()
     }
     show(config, rows, size)
-    if config.json:
-        case = f"{config.model} {config.width}x{config.height} batch {config.batch}, fp32"
-        record = {
-            "command": " ".join(sys.orig_argv[1:]), **machine(device), "case": case, "checkpoint_mb": size / 1e6, "steps": rows
-        }  # fmt: skip
-        write_atomically(config.json, (json.dumps(record, indent=1) + "\n").encode())
+    case = f"{config.model} {config.width}x{config.height} batch {config.batch}, fp32"
+    write_record(config.json, machine(device), {"case": case, "checkpoint_mb": size / 1e6, "steps": rows})
 
 
 def timed_steps(

@@ -10,9 +10,6 @@ jumps at 0, and with softplus in its place.
 from __future__ import annotations
 
 import copy
-import json
-import shlex
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +21,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from benchmarks.machine import machine
+from benchmarks.record import write_record
 from benchmarks.step_subjects import Case, Inputs
 from benchmarks.train_step import parse_size
 from litemono.data.augment import Views
@@ -32,7 +30,6 @@ from litemono.tasks.monodepth.compiled_networks import compile_networks
 from litemono.tasks.monodepth.model import DepthPoseModel
 from litemono.tasks.monodepth.task import Monodepth
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device
 from litemono.utils.errors import require
 
@@ -94,10 +91,7 @@ def compare(config: GradientConfig) -> int:
         for name, loss in LOSSES.items():
             found += differences((activation, name), loss, plain, fast, inputs.views, config.nudges)
     show(case, config, found)
-    if config.json is not None:
-        command = shlex.join(["python", "-m", "benchmarks.compiled_gradients", *sys.argv[1:]])
-        content = {"command": command, **machine(device), **asdict(case), "differences": [asdict(row) for row in found]}
-        write_atomically(config.json, (json.dumps(content, indent=1) + "\n").encode())
+    write_record(config.json, machine(device), {**asdict(case), "differences": [asdict(row) for row in found]})
     return cli.FINISHED
 
 

@@ -6,10 +6,7 @@ view from its inverse depth, and the bilinear sample there; timed is its forward
 
 from __future__ import annotations
 
-import json
-import shlex
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +17,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.machine import machine
+from benchmarks.record import write_record
 from benchmarks.train_step import parse_size
 from litemono import geometry
 from litemono.data.kitti.calibration import PUBLISHED_INTRINSICS
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.compiling import compiler_errors, prepare_torch
 from litemono.utils.device import choose_device
 from litemono.utils.errors import require
@@ -80,10 +77,7 @@ def measure(config: WarpConfig) -> int:
         f"plain {medians['plain']:.1f} ms, compiled {medians['compiled']:.1f} ms: {ratio:.2f} times as fast; ", end=""
     )
     print(f"compiling took {seconds:.0f} s; results differ by {off:.1e} in norm")
-    if config.json is not None:
-        command = shlex.join(["python", "-m", "benchmarks.compiled_warp", *sys.argv[1:]])
-        content = {"command": command, **machine(device), "ms": ms, "ratio": ratio, "compiling_s": seconds, "off": off}
-        write_atomically(config.json, (json.dumps(content, indent=1) + "\n").encode())
+    write_record(config.json, machine(device), {"ms": ms, "ratio": ratio, "compiling_s": seconds, "off": off})
     return cli.FINISHED
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import machine
+from benchmarks.record import write_record
 from benchmarks.step_subjects import Case, Inputs
 from benchmarks.train_step import parse_size
 from litemono.engine.precision import apply_precision, choose_precision
@@ -26,7 +26,6 @@ from litemono.engine.settings import Precision
 from litemono.tasks.monodepth.settings import CompiledPart
 from litemono.tasks.monodepth.task import Monodepth
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.compiling import CACHE
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError, require
@@ -86,11 +85,8 @@ def measure(config: CompilingConfig) -> int:
         for name in STARTS:
             starts.append(in_own_process(name, case, device, precision, config.parts, cache))
             show(case, starts)
-    if config.json is not None:
-        command = shlex.join(["python", "-m", "benchmarks.compiling", *sys.argv[1:]])
-        found = [{**asdict(start), "total": start.total} for start in starts]
-        content = {"command": command, **machine(device), **asdict(case), "precision": precision, "starts": found}
-        write_atomically(config.json, (json.dumps(content, indent=1) + "\n").encode())
+    found = [{**asdict(start), "total": start.total} for start in starts]
+    write_record(config.json, machine(device), {**asdict(case), "precision": precision, "starts": found})
     return cli.FINISHED
 
 

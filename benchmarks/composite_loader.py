@@ -7,7 +7,6 @@ and the share that --profile finds in a training on this machine's processor.
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -22,13 +21,13 @@ from rich.table import Table
 
 from benchmarks.depth_loader import BATCH, cpu_per_sample, waiting
 from benchmarks.machine import machine
+from benchmarks.record import write_record
 from litemono.data.composite_samples import CompositeSamples
 from litemono.data.datasets.composites import KINDS
 from litemono.data.packing.composites import pack_composites
 from litemono.data.stores.composites import open_composites
 from litemono.synthetic.composites import CompositeSettings, write_composites
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import require
 
 ORIGINAL, SIZE = (224, 224), (128, 128)  # height, width
@@ -80,9 +79,7 @@ def measure(config: CompositeLoaderConfig) -> None:
         shares = [f"{share:.1%}" for share in (*result.waited.values(), *result.profiled.values())]
         table.add_row(result.name, f"{result.cpu_ms:.2f}", f"{result.ratio:.1f}", *shares)
     Console(width=max(110, Console().width)).print(table)
-    if config.json is not None:
-        content = {"machine": machine(torch.device("cpu")), "places": [asdict(result) for result in results]}
-        write_atomically(config.json, (json.dumps(content, indent=2) + "\n").encode())
+    write_record(config.json, machine(torch.device("cpu")), {"places": [asdict(result) for result in results]})
 
 
 def compare(root: Path, config: CompositeLoaderConfig) -> list[PlaceResult]:

@@ -25,6 +25,7 @@ from PIL import Image
 
 import networks
 from benchmarks.machine import machine
+from benchmarks.record import write_record
 from benchmarks.stopwatch import Stopwatch
 from evaluate.protocol import Protocol
 from evaluate.scoring.image_set import Job, Predictions, Scored, Scores, score_all
@@ -36,7 +37,6 @@ from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import resized
 from litemono.trained_depth import TrainedDepth
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import require
 
 SIZE, TRUE_SIZE = (192, 640), (375, 1242)
@@ -51,7 +51,7 @@ class Config:
     repeats: int = 3
     """Passes over the images."""
     json: Path | None = None
-    """File to write. Default: print."""
+    """Also write the results to this file."""
 
 
 def published_loop(truth: np.ndarray, disparity: np.ndarray) -> list[float]:
@@ -102,8 +102,7 @@ def measure(config: Config) -> None:
                     scores.add(Scored(index, score, SIZE, False))
                 agree = max(agree, abs(score.metrics["abs_rel"] - expected[0]) if score else 0.0)
     stages = {stage: round(ms, 3) for stage, ms in watch.per(config.repeats * len(images)).items()}
-    record = {
-        "machine": machine(torch.device("cpu")),
+    measured = {
         "images": len(images),
         "repeats": config.repeats,
         "cpu_ms_per_image": stages,
@@ -111,10 +110,8 @@ def measure(config: Config) -> None:
         "largest_difference_of_abs_rel": agree,
         "end_to_end_ms_per_image": whole,
     }
-    text = json.dumps(record, indent=1) + "\n"
-    print(text, end="")
-    if config.json is not None:
-        write_atomically(config.json, text.encode())
+    print(json.dumps(measured, indent=1))
+    write_record(config.json, machine(torch.device("cpu")), measured)
 
 
 OURS = ("resize the image", "unpack the ground truth", "score: 17 metrics and distributions, ours")

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 
 from benchmarks.machine import machine
+from benchmarks.record import record
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
+from litemono.utils.atomic_files import write_json
 
 FLAGS = ("--pred_is", "depth", "--crop", "none", "--align", "lstsq")
 SHAPE = (8, 16)
@@ -72,15 +73,14 @@ def measure(config: Config) -> None:
     """Measure and record the memory of one more image."""
     peaks = [peak_bytes(count) for count in (config.few, config.many)]
     found = {
-        "machine": machine(torch.device("cpu")),
         "images": [config.few, config.many],
         "peak_bytes": peaks,
         "growth_bytes_per_image": round((peaks[1] - peaks[0]) / (config.many - config.few), 1),
     }
     print(json.dumps(found, indent=1))
     if config.json is not None:
-        record = json.loads(config.json.read_text()) if config.json.is_file() else {}
-        write_atomically(config.json, (json.dumps({**record, "memory": found}, indent=1) + "\n").encode())
+        there = json.loads(config.json.read_text()) if config.json.is_file() else {}
+        write_json(config.json, {**there, "memory": record(machine(torch.device("cpu")), found)})
 
 
 if __name__ == "__main__":

@@ -3,12 +3,9 @@ published loop; one thread."""
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,12 +18,12 @@ from PIL import Image
 
 from benchmarks.inference_subjects import LOOP, Case, published
 from benchmarks.machine import machine
+from benchmarks.record import write_record
 from litemono.export import export
 from litemono.exporting.onnx_file import OnnxNetwork
 from litemono.exporting.settings import ExportConfig
 from litemono.predicting.backends import STARTERS, Plan
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import require
 from networks import weights
 
@@ -72,10 +69,7 @@ def benchmark(config: ExportedBenchmark) -> None:
     rows = [row(subject, times) for subject in subjects]
     for one in rows:
         print("{subject:30} {ms:8.2f} ms, {speed:5.2f} times the published loop's speed".format(**one))
-    if config.json is not None:
-        command = shlex.join(["python", "-m", "benchmarks.exported", *sys.argv[1:]])
-        content = {"command": command, **machine(torch.device("cpu")), "threads": 1, "rows": rows}
-        write_atomically(config.json, (json.dumps(content, indent=1) + "\n").encode())
+    write_record(config.json, machine(torch.device("cpu")), {"rows": rows})
 
 
 def row(subject: str, times: dict[str, list[float]]) -> dict[str, object]:

@@ -7,7 +7,6 @@ import io
 import itertools
 import json
 import re
-import shlex
 import statistics
 import subprocess
 import sys
@@ -25,12 +24,13 @@ from PIL import Image
 from benchmarks.inference_report import Row, draw, show
 from benchmarks.inference_subjects import LOOP, PUBLISHED, Case, Run, build, images, names
 from benchmarks.machine import machine
+from benchmarks.record import write_record
 from benchmarks.train_step import parse_size
 from litemono.engine.precision import slow_precision
 from litemono.trained_depth import at_image_size
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.colormap import magma
+from litemono.utils.commit import typed_command
 from litemono.utils.device import choose_device, cpu_features
 from litemono.utils.errors import UserError, require
 
@@ -74,8 +74,8 @@ def benchmark(config: InferenceConfig) -> None:
     device = choose_device(config.device)
     require(config.seconds > 0 and all(batch > 0 for batch in config.batch), "--seconds and --batch must be positive")
     chosen = choose_subjects(config, device)
-    report = machine(device)
-    cases = earlier_cases(config.json, report)
+    made_on = machine(device)
+    cases = earlier_cases(config.json, made_on)
     there = {(case["model"], case["width"], case["height"], case["batch"]): case for case in cases}
     for model, size, batch in itertools.product(config.model, config.size, config.batch):
         case = Case(model, *parse_size(size), batch)
@@ -85,22 +85,22 @@ def benchmark(config: InferenceConfig) -> None:
                 add_memory(there[astuple(case)]["rows"], case, device)
         else:
             cases.append(measured_case(case, chosen, device, config))
-        if config.json is not None:
-            write_atomically(config.json, (json.dumps({**report, "cases": cases}, indent=1) + "\n").encode())
+        write_record(config.json, made_on, {"cases": cases})
     if config.plot is not None:
         draw(cases, config.plot)
 
 
-def earlier_cases(path: Path | None, report: dict[str, object]) -> list[dict[str, Any]]:
+def earlier_cases(path: Path | None, made_on: dict[str, object]) -> list[dict[str, Any]]:
     """Of the same machine and software. UserError for a file of other ones, whose times would not compare."""
     if path is None or not path.exists():
         return []
     try:
         found = json.loads(path.read_text())
-        cases: list[dict[str, Any]] = found.pop("cases")
+        cases: list[dict[str, Any]] = found["cases"]
+        earlier = found.get("machine", found)  # older records have these facts beside the cases
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"--json {path}: not written by benchmarks.inference ({error}); give another file") from None
-    other = [name for name, value in report.items() if name != "date" and found.get(name) != value]
+    other = [name for name, value in made_on.items() if name != "date" and earlier.get(name) != value]
     require(not other, f"--json {path}: recorded with another {' and '.join(other)}; give another file")
     return cases
 
@@ -120,9 +120,8 @@ def measured_case(case: Case, subjects: list[str], device: torch.device, config:
     show(case, rows)
     steps = end_to_end(around, rows)
     print("one image, one after the other: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in steps.items()) + "\n")
-    command = shlex.join(["python", "-m", "benchmarks.inference", *sys.argv[1:]])
     date = datetime.datetime.now().isoformat(timespec="seconds")
-    recorded = {**asdict(case), "command": command, "date": date, "end_to_end_ms": steps}
+    recorded = {**asdict(case), "command": typed_command(), "date": date, "end_to_end_ms": steps}
     return {**recorded, "rows": [asdict(row) for row in rows]}
 
 

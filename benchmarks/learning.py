@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import subprocess
 import sys
 import time
@@ -24,6 +22,7 @@ from benchmarks.published_step import (
     published_step,
     use_torch_defaults,
 )
+from benchmarks.record import write_record
 from litemono.demos.monodepth import MonodepthDemo, training_flags
 from litemono.demos.monodepth_results import errors_in
 from litemono.demos.street import render
@@ -36,7 +35,6 @@ from litemono.tasks.monodepth.settings import TrainConfig
 from litemono.tasks.monodepth.task import Monodepth
 from litemono.train import train
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError
 from networks import weights
@@ -109,8 +107,7 @@ def measure(config: LearningConfig) -> int:
                 return status
             print(f"{settings.folder}: trained in {time.monotonic() - start:.0f} s", flush=True)
             abs_rel.setdefault(name, {})[seed] = evaluated(settings, street)
-            if config.json:
-                write_atomically(config.json, (json.dumps(report(config, abs_rel), indent=1) + "\n").encode())
+            write_record(config.json, machine(choose_device(config.device)), report(config, abs_rel))
     show(report(config, abs_rel))
     return 0
 
@@ -171,8 +168,6 @@ def command(module: str, *flags: object) -> None:
 def report(config: LearningConfig, abs_rel: dict[str, dict[int, float]]) -> dict[str, object]:
     mean = {name: float(np.mean(list(by_seed.values()))) for name, by_seed in abs_rel.items()}
     return {
-        **machine(choose_device(config.device)),
-        "command": shlex.join(["python", "-m", "benchmarks.learning", *sys.argv[1:]]),
         "settings": {key: str(value) for key, value in asdict(config).items()},
         "abs_rel": abs_rel,
         "mean": mean,

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import os
-import platform
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -21,7 +18,9 @@ from torch.utils.data import default_collate
 
 from benchmarks.cold_cache import warm_and_cold
 from benchmarks.depth_loader import compare_depth, show_depth
+from benchmarks.machine import machine
 from benchmarks.published import PublishedPipeline
+from benchmarks.record import write_record
 from benchmarks.stopwatch import Stopwatch
 from litemono.data.datasets.kitti_raw import KITTI_RAW
 from litemono.data.loader import Loader
@@ -34,7 +33,6 @@ from litemono.data.triplets import TripletDataset
 from litemono.synthetic.sensors import image
 from litemono.synthetic.settings import Settings
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import UserError
 
 DRIVE = "2011_09_26/2011_09_26_drive_0001_sync"
@@ -85,9 +83,8 @@ def benchmark(config: BenchmarkConfig) -> None:
 
     Example: python -m benchmarks.loader --json loader.json
     """
-    report = compare(config)
-    if config.json is not None:
-        write_atomically(config.json, (json.dumps(report, indent=2) + "\n").encode())
+    measured = compare(config)
+    write_record(config.json, {**machine(torch.device("cpu")), "pillow": PIL.__version__}, measured)
 
 
 def compare(config: BenchmarkConfig) -> dict[str, object]:
@@ -115,7 +112,6 @@ def compare(config: BenchmarkConfig) -> dict[str, object]:
     )
     show_depth(with_depth)
     return {
-        "machine": machine(),
         "height": config.height,
         "width": config.width,
         "native": native,
@@ -123,16 +119,6 @@ def compare(config: BenchmarkConfig) -> dict[str, object]:
         "packed_clock_ms": clock_ms,
         "pipelines": [asdict(result) for result in results],
         "with_depth": [asdict(result) for result in with_depth],
-    }
-
-
-def machine() -> dict[str, object]:
-    return {
-        "cores": len(os.sched_getaffinity(0)),
-        "processor": platform.machine(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "pillow": PIL.__version__,
     }
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import shutil
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import machine
+from benchmarks.record import write_record
 from litemono.data.kitti.paths import annotation_path
 from litemono.data.splits import SplitLine, read_split
 from litemono.demos.commands import Stopped, run
@@ -77,8 +75,8 @@ def measure(config: MixedLearningConfig) -> int:
                 run([*training(config, street, pairs, folder, seed), *flags])
                 for name in SETS:
                     abs_rel[name][state][seed] = last_value(folder / "val", f"{name}/abs_rel")
-            if config.json:
-                write_atomically(config.json, (json.dumps(report(config, abs_rel), indent=1) + "\n").encode())
+            settings = {key: str(value) for key, value in asdict(config).items()}
+            write_record(config.json, machine(choose_device(config.device)), {"settings": settings, "abs_rel": abs_rel})
     except Stopped as stopped:
         return stopped.status
     show(abs_rel)
@@ -142,15 +140,6 @@ def last_value(curves: Path, tag: str) -> float:
 
 
 # ---------------------------------------------------------------- report
-
-
-def report(config: MixedLearningConfig, abs_rel: AbsRel) -> dict[str, object]:
-    return {
-        **machine(choose_device(config.device)),
-        "command": shlex.join(["python", "-m", "benchmarks.mixed_learning", *sys.argv[1:]]),
-        "settings": {key: str(value) for key, value in asdict(config).items()},
-        "abs_rel": abs_rel,
-    }
 
 
 def show(abs_rel: AbsRel) -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
-import shlex
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,6 +22,7 @@ from torchvision.transforms.functional import to_tensor
 
 import networks
 from benchmarks.machine import machine
+from benchmarks.record import write_record
 from benchmarks.train_step import parse_size
 from litemono.geometry import disp_to_depth
 from litemono.predicting.backends import NEEDS, missing
@@ -32,7 +30,6 @@ from litemono.predicting.run import run
 from litemono.predicting.settings import PredictConfig
 from litemono.predicting.sources import open_source
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.errors import require
 from networks import weights
 
@@ -86,11 +83,8 @@ def report(config: PredictBenchmark, rows: list[dict[str, object]]) -> None:
     for one in rows:
         print("{subject:16} {ms_per_image:7.1f} ms per image, {cpu_ms_per_image:7.1f} ms of CPU; {ratio:.2f} times the speed "
               "of the published loop, {cpu_ratio:.2f} by CPU time".format(**one), flush=True)  # fmt: skip
-    if config.json is not None:
-        command = shlex.join(["python", "-m", "benchmarks.predict", *sys.argv[1:]])
-        content = {"command": command, **machine(torch.device("cpu")), "model": config.model, "images": config.images}
-        content |= {"rounds": config.rounds, "rows": rows}
-        write_atomically(config.json, (json.dumps(content, indent=1) + "\n").encode())
+    measured = {"model": config.model, "images": config.images, "rounds": config.rounds, "rows": rows}
+    write_record(config.json, machine(torch.device("cpu")), measured)
 
 
 def row(subject: str, ours: list[Spent], theirs: list[Spent], images: int) -> dict[str, object]:

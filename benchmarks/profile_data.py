@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,8 @@ from typing import Literal
 import torch
 from rich.console import Console
 
+from benchmarks.machine import machine
+from benchmarks.record import write_record
 from litemono.data.batch import Batch
 from litemono.data.datasets import registry
 from litemono.data.datasets.registry import DatasetName
@@ -31,7 +32,6 @@ from litemono.engine.training import adamw
 from litemono.tasks.monodepth.settings import Model, ModelConfig, TrainConfig, check
 from litemono.tasks.monodepth.task import Monodepth, open_dataset
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device
 from litemono.utils.errors import UserError
 
@@ -110,8 +110,7 @@ def profile(how: ProfileConfig) -> None:
         "limit": min(rates, key=rates.get),
     }
     show(report)
-    if how.json is not None:
-        write_atomically(how.json, (json.dumps(report, indent=2) + "\n").encode())
+    write_record(how.json, machine(device), report)
 
 
 def disk_rate(dataset: TripletDataset, batches: EpochBatches, num_workers: int) -> tuple[float, float]:

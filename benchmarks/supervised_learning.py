@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-import shlex
-import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -15,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import machine
+from benchmarks.record import write_record
 from litemono.demos.commands import Stopped, run
 from litemono.demos.monodepth import MonodepthDemo, run_folder, training_flags
 from litemono.demos.monodepth_results import errors_in
@@ -22,7 +20,6 @@ from litemono.demos.street import render
 from litemono.engine.settings import Precision
 from litemono.synthetic.writer import RenderedWorld
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device
 from litemono.utils.errors import require
 
@@ -82,8 +79,7 @@ def measure(config: SupervisedLearningConfig) -> int:
             for alignment in ALIGNMENTS:
                 error = evaluated(demo, street, alignment, given("device", config))
                 abs_rel.setdefault(row(kind, alignment), {})[seed] = error
-            if config.json:
-                write_atomically(config.json, (json.dumps(report(config, abs_rel), indent=1) + "\n").encode())
+            write_record(config.json, machine(choose_device(config.device)), report(config, abs_rel))
     except Stopped as stopped:
         return stopped.status
     show(abs_rel)
@@ -129,8 +125,6 @@ def row(kind: str, alignment: str) -> str:
 
 def report(config: SupervisedLearningConfig, abs_rel: AbsRel) -> dict[str, object]:
     return {
-        **machine(choose_device(config.device)),
-        "command": shlex.join(["python", "-m", "benchmarks.supervised_learning", *sys.argv[1:]]),
         "settings": {key: str(value) for key, value in asdict(config).items()},
         "abs_rel": abs_rel,
         "mean": {name: float(np.mean(list(by_seed.values()))) for name, by_seed in abs_rel.items()},

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
-import shlex
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +18,7 @@ from torch import Tensor
 
 import networks.registry
 from benchmarks.machine import machine
+from benchmarks.record import write_record
 from benchmarks.step_memory import kept_for_backward
 from benchmarks.step_subjects import Subject, freeze
 from benchmarks.train_step import parse_size
@@ -34,7 +32,6 @@ from litemono.tasks.supervised.groups import AnyModel, DepthModelConfig, LossNam
 from litemono.tasks.supervised.settings import FinetuneConfig
 from litemono.tasks.supervised.task import SupervisedDepth
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device
 from litemono.utils.errors import require
 
@@ -90,14 +87,11 @@ def benchmark(config: SupervisedStepConfig) -> int:
     device = choose_device(config.device)
     apply_precision(config.precision)
     report = {
-        **machine(device),
-        "command": shlex.join(["python", "-m", "benchmarks.supervised_step", *sys.argv[1:]]),
         "precision": config.precision,
         "kept_for_backward_gb": [kept(config, model, device) for model in config.model],
         "loss_share": [shares(config, model, device) for model in config.model if config.repeats],
     }
-    if config.json:
-        write_atomically(config.json, (json.dumps(report, indent=1) + "\n").encode())
+    write_record(config.json, machine(device), report)
     show(report)
     return 0
 

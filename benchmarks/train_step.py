@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
-import shlex
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +13,7 @@ import torch
 import networks
 from benchmarks import step_plot
 from benchmarks.machine import machine
+from benchmarks.record import write_record
 from benchmarks.step_measure import MEASURED, OUT_OF_MEMORY, Job, Measured, in_own_process, say
 from benchmarks.step_rows import Row, forward_gmacs, rows, show, targets
 from benchmarks.step_subjects import COMPILED, GRAPHED, PUBLISHED, WHOLLY, Case
@@ -24,7 +22,6 @@ from litemono.engine.precision import PRECISIONS, choose_precision, slow_precisi
 from litemono.engine.settings import Precision
 from litemono.tasks.monodepth.settings import Model
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device, cpu_features
 from litemono.utils.errors import UserError, require
 
@@ -83,14 +80,14 @@ def benchmark(config: StepBenchmarkConfig) -> int:
     cases = list_cases(config, device.type)
     check(config, device)
     subjects = (PUBLISHED, *list_ours(config, device))
-    report = {"command": shlex.join(["python", "-m", "benchmarks.train_step", *sys.argv[1:]]), **machine(device)}
-    save(config, report, device.type, {})
+    made_on = machine(device)
+    save(config, made_on, {})
     results: dict[Case, list[Row]] = {}
     try:
         for count, case in enumerate(cases, 1):
             say(f"case {count} of {len(cases)}: {case}")
             results[case] = rows(case, measure_case(case, subjects, device.type, config))
-            save(config, report, device.type, results)
+            save(config, made_on, results)
             show(case, results[case], device.type)
     except KeyboardInterrupt:
         say(f"interrupted after {len(results)} of {len(cases)} cases")
@@ -195,20 +192,20 @@ def measure_case(case: Case, subjects: tuple[str, ...], kind: str, config: StepB
 # ---------------------------------------------------------------- report
 
 
-def save(config: StepBenchmarkConfig, report: dict[str, object], kind: str, results: dict[Case, list[Row]]) -> None:
+def save(config: StepBenchmarkConfig, made_on: dict[str, object], results: dict[Case, list[Row]]) -> None:
     if config.json is not None:
         cases = [
             {
                 **asdict(case),
                 "forward_gmacs_per_sample": forward_gmacs(case),
                 "rows": [asdict(row) for row in case_rows],
-                "targets": [asdict(target) for target in targets(case_rows, kind)],
+                "targets": [asdict(target) for target in targets(case_rows, str(made_on["device"]))],
             }
             for case, case_rows in results.items()
         ]
-        write_atomically(config.json, (json.dumps({**report, "cases": cases}, indent=1) + "\n").encode())
+        write_record(config.json, made_on, {"cases": cases})
     if config.plot is not None and results:
-        step_plot.draw(config.plot, results, f"{report.get('gpu', report['processor'])}, torch {report['torch']}")
+        step_plot.draw(config.plot, results, f"{made_on.get('gpu', made_on['processor'])}, torch {made_on['torch']}")
 
 
 def main() -> None:

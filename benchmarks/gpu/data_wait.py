@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ from typing import Literal
 
 from benchmarks.gpu.world import write_world
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
+from litemono.utils.atomic_files import write_json
 from litemono.utils.errors import UserError
 
 SPEED, WAITING = re.compile(r"([\d.e+]+) img/s"), re.compile(r"Waiting for data: ([\d.]+)%")
@@ -61,7 +60,7 @@ def measure(config: DataWaitConfig) -> int:
             }
         )
         content = {"processes": config.processes, "small": config.small, "rows": rows}
-        write_atomically(config.out / "data_wait.json", (json.dumps(content, indent=1) + "\n").encode())
+        write_json(config.out / "data_wait.json", content)  # session.py records command and machine
     return cli.FINISHED
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import warnings
@@ -24,7 +23,7 @@ from litemono.engine.settings import OptimConfig, RunConfig
 from litemono.tasks.monodepth.settings import ModelConfig, TrainConfig
 from litemono.train import train
 from litemono.utils import cli
-from litemono.utils.atomic_files import write_atomically
+from litemono.utils.atomic_files import write_json
 from litemono.utils.errors import UserError
 
 STEPS = 8
@@ -63,7 +62,7 @@ def compare(config: ResumeConfig) -> int:
     differing = {key: difference(states[0][key], states[1][key]) for key in states[0]}
     differing = {key: value for key, value in differing.items() if value > 0}
     found = {"tensors": len(states[0]), "differing": len(differing), "largest": max(differing.values(), default=0.0)}
-    write_atomically(config.out / "resume.json", (json.dumps(found, indent=1) + "\n").encode())
+    write_json(config.out / "resume.json", found)  # session.py records command and machine
     print(f"{found['differing']} of {found['tensors']} tensors differ, by at most {found['largest']:.3g}")
     return cli.FINISHED if not differing else cli.CRASHED
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 import time
@@ -17,8 +16,9 @@ from benchmarks.gpu.commands import PASSED, TOO_LONG, ended_like_interrupted, ru
 from benchmarks.gpu.parts import NAMES, PARTS, Part, Session
 from benchmarks.gpu.summary import write_summary
 from benchmarks.machine import machine
+from benchmarks.record import write_record
 from litemono.utils import cli
-from litemono.utils.atomic_files import full_disk_explained, read_json, writable, write_atomically
+from litemono.utils.atomic_files import full_disk_explained, read_json, writable, write_json
 from litemono.utils.commit import code_commit
 from litemono.utils.errors import require
 
@@ -111,7 +111,7 @@ def claim(session: Session) -> None:
         found in ({}, ours),
         f"--out {session.out}: has results of another device or size ({found}; now {ours}); give another folder",
     )
-    write_atomically(path, (json.dumps(ours) + "\n").encode())
+    write_json(path, ours, indent=None)
 
 
 # ---------------------------------------------------------------- a part
@@ -166,9 +166,8 @@ def record(session: Session, part: Part, outcome: Outcome) -> None:
         "question": part.question,
         "small": session.small,
         "commit": code_commit(),
-        "machine": described(session),
     }
-    write_atomically(result_file(session, part), (json.dumps(content, indent=1) + "\n").encode())
+    write_record(result_file(session, part), described(session), content)
 
 
 def described(session: Session) -> dict[str, object]:

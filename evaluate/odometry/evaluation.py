@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from litemono.data.datasets.kitti_odometry import KITTI_ODOMETRY
-from litemono.utils.atomic_files import replacing
+from litemono.utils.atomic_files import write_json
 from litemono.utils.errors import UserError, require
 
 from .. import provenance
@@ -75,8 +74,7 @@ def run(config: EvaluateConfig) -> None:
         write_poses(trajectory, poses)
     result = _result(config, gt_path, truth, motions, poses, trajectory)
     _show(result)
-    with replacing(path) as file:
-        file.write((json.dumps(dataclasses.asdict(result), indent=2) + "\n").encode())
+    write_json(path, dataclasses.asdict(result), indent=2)
     print(f"written to {path}" + (f" and {trajectory}" if trajectory else ""))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
@@ -15,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from litemono.inference import TrainedDepth
-from litemono.utils.atomic_files import replacing
+from litemono.utils.atomic_files import write_json
 from litemono.utils.errors import UserError, reason, require
 from litemono.utils.parallel import ordered_map
 
@@ -96,8 +95,7 @@ def run(config: EvaluateConfig) -> None:
     path = writable(config.output or _result_path(subject))
     result = _result(subject, _score(subject))
     table.show(result, subject.inputs.protocol)
-    with replacing(path) as file:
-        file.write((json.dumps(dataclasses.asdict(result), indent=2) + "\n").encode())
+    write_json(path, dataclasses.asdict(result), indent=2)
     print(f"written to {path}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from litemono.demos.commands import check, run_all, say_done
 from litemono.demos.street import StreetDemo, render
 from litemono.synthetic.frozen_depth import write_frozen_depth
 from litemono.synthetic.writer import RenderedWorld
-from litemono.utils.atomic_files import write_atomically
+from litemono.utils.atomic_files import write_json
 from litemono.utils.errors import require
 
 RUN = "refined"
@@ -59,7 +58,7 @@ def refine(config: RefineDemo) -> int:
     results.print_table(rows, len(images))
     results.draw(images, picture)
     record = {"seconds": round(seconds), "images": len(images), "errors": [row._asdict() for row in rows]}
-    write_atomically(config.output / "results.json", (json.dumps(record, indent=1) + "\n").encode())
+    write_json(config.output / "results.json", record)
     say_done(
         seconds,
         {

@@ -12,7 +12,6 @@ as if it had never been stopped.
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -21,7 +20,7 @@ from litemono.engine.distributed import Processes
 from litemono.engine.resume import Progress
 from litemono.engine.settings import RunConfig, TrainingConfig
 from litemono.engine.task import Task
-from litemono.utils.atomic_files import listing, read_json, write_atomically
+from litemono.utils.atomic_files import listing, read_json, write_json
 from litemono.utils.errors import require
 from litemono.utils.typed_json import well_typed
 
@@ -118,8 +117,7 @@ def read_rungs(folder: Path, metric: str) -> dict[int, dict[str, Any]]:
 
 
 def write_rungs(folder: Path, metric: str, rungs: dict[int, dict[str, Any]]) -> None:
-    text = json.dumps({"metric": metric, "rungs": {str(epochs): note for epochs, note in rungs.items()}}, indent=1)
-    write_atomically(folder / FILE, (text + "\n").encode())
+    write_json(folder / FILE, {"metric": metric, "rungs": {str(epochs): note for epochs, note in rungs.items()}})
 
 
 def explained(found: Verdict, config: TrainingConfig) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -22,7 +21,7 @@ from litemono.engine.training import Training, open_training, step_of
 from litemono.engine.validation import Validation, validate
 from litemono.engine.watchdog import Watchdog
 from litemono.utils import cli
-from litemono.utils.atomic_files import full_disk_explained, write_atomically
+from litemono.utils.atomic_files import full_disk_explained, write_atomically, write_json
 from litemono.utils.device import is_out_of_memory
 from litemono.utils.errors import BadNode, UserError
 
@@ -156,8 +155,8 @@ def write_validation(t: Training, folder: Path, validation: Validation) -> None:
         "processes": t.processes.size,
         "batches": validation.batches,
     }
-    write_atomically(folder / "validation.json", (json.dumps(metrics, indent=1) + "\n").encode())
-    write_atomically(folder / "validation_batches.json", (json.dumps(parts) + "\n").encode())
+    write_json(folder / "validation.json", metrics)
+    write_json(folder / "validation_batches.json", parts, indent=None)
 
 
 def improves(t: Training, name: str, value: float) -> bool:

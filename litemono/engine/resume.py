@@ -35,7 +35,7 @@ from litemono.engine.reporter import Reporter
 from litemono.engine.run_folder import RunFolder
 from litemono.engine.settings import TrainingConfig, to_json
 from litemono.engine.task import TaskData
-from litemono.utils.atomic_files import write_atomically
+from litemono.utils.atomic_files import write_json
 from litemono.utils.device import is_out_of_memory
 from litemono.utils.errors import UserError
 
@@ -231,7 +231,7 @@ def check_settings_of(training: Resumable, state: dict[str, Any]) -> None:
         ) from None
     if different:
         if training.run:
-            write_atomically(folder / "config.json", (json.dumps(state["config"], indent=2) + "\n").encode())
+            write_json(folder / "config.json", state["config"], indent=2)
         raise UserError(
             f"{folder}/config.json was changed after the run had begun ({'; '.join(different)}), and is restored from the "
             "checkpoint; use the flags of the run to resume it, or another --model_name"

@@ -45,6 +45,7 @@ from litemono.utils.atomic_files import (
     try_lock,
     writable,
     write_atomically,
+    write_json,
 )
 from litemono.utils.errors import UserError
 
@@ -152,9 +153,8 @@ class RunFolder:
             "job_id": os.environ.get("SLURM_JOB_ID"),
             "updated": time.time(),
         }
-        text = json.dumps({**self._status, **identity}, indent=1) + "\n"
         with ignore_transient_errors():
-            write_atomically(self.path / "status.json", text.encode())
+            write_json(self.path / "status.json", {**self._status, **identity})
 
     def copy_weights(self, source: Path, name: str) -> None:
         """Make models/`name` hold the same weights as the folder `source`; readers never see half of it."""

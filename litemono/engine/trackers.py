@@ -24,7 +24,7 @@ from typing import Protocol
 
 from litemono.engine.run_folder import RunFolder
 from litemono.engine.settings import TrainingConfig, to_json
-from litemono.utils.atomic_files import read_json, write_atomically
+from litemono.utils.atomic_files import read_json, write_json
 from litemono.utils.errors import require
 
 FILE = "tracker.json"
@@ -129,7 +129,7 @@ def start_backend(config: TrainingConfig) -> Backend:
     else:
         backend = Mlflow(config, run_id)
         run_id = backend.run_id
-    write_atomically(path, (json.dumps(read_json(path) | {name: run_id}) + "\n").encode())
+    write_json(path, read_json(path) | {name: run_id}, indent=None)
     return backend
 
 

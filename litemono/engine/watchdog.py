@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import json
 import math
 import os
 import signal
@@ -31,7 +30,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from litemono.utils import cli
-from litemono.utils.atomic_files import read_json, write_atomically
+from litemono.utils.atomic_files import read_json, write_json
 
 LEAST_SECONDS = 600.0
 STEPS_MISSED = 20  # of the median step
@@ -238,7 +237,7 @@ def note(folder: Path, pid: int, message: str) -> None:
     if status.get("pid") == pid and status.get("state") in ("starting", "running"):
         ended = {"state": "failed", "final": False, "exit": cli.HUNG, "message": message, "updated": time.time()}
         with contextlib.suppress(OSError):
-            write_atomically(folder / "status.json", (json.dumps({**status, **ended}, indent=1) + "\n").encode())
+            write_json(folder / "status.json", {**status, **ended})
 
 
 def processor_ticks(pid: int) -> int:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -31,7 +30,7 @@ from litemono.engine import attempts, node_health
 from litemono.engine.checkpoint_paths import newest_step
 from litemono.jobs import bad_nodes, slurm
 from litemono.utils import cli
-from litemono.utils.atomic_files import may_pass, read_json, write_atomically
+from litemono.utils.atomic_files import may_pass, read_json, write_json
 from litemono.utils.errors import UserError
 from litemono.utils.typed_json import well_typed
 
@@ -162,7 +161,7 @@ def count_try(folder: Path, job_id: str, step: int, node: str = "") -> tuple[int
     failed = last.get("nodes") if same else None
     nodes = [*(failed if isinstance(failed, list) else []), *([node] if node else [])]
     content = {"job_id": job_id, "step": step, "count": count, "nodes": nodes}
-    write_atomically(path, (json.dumps(content) + "\n").encode())
+    write_json(path, content, indent=None)
     return count, nodes.count(node)
 
 

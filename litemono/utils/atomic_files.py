@@ -104,16 +104,16 @@ def writable(path: Path | str) -> Iterator[None]:
 
 
 @contextmanager
-def full_disk_explained(place: Path | str) -> Iterator[None]:
+def full_disk_explained(
+    place: Path | str, advice: str = "free some space, then run the same command"
+) -> Iterator[None]:
     """Around what writes at `place`: a full disk is a UserError, because a second try would end the same way."""
     try:
         yield
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
-        raise UserError(
-            f"{error.filename or place}: cannot be written ({error.strerror}); free some space, then run the same command"
-        ) from None
+        raise UserError(f"{error.filename or place}: cannot be written ({error.strerror}); {advice}") from None
 
 
 def remove_leftovers(folder: Path, below: Iterable[Path] = ()) -> None:
@@ -147,17 +147,12 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
         file = open(temporary, "wb")  # closed by the block below
     try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); free some space or choose another disk"
-        ) from None
+        with full_disk_explained(path, "free some space or choose another disk"):
+            with file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -166,3 +161,8 @@ def write_atomically(path: Path | str, data: bytes) -> None:
     """Make `data` the content of `path`: readers find the old or the new, even after a power cut."""
     with replacing(path) as file:
         file.write(data)
+
+
+def write_json(path: Path | str, content: Any, indent: int | None = 1) -> None:
+    """The same with JSON and a newline."""
+    write_atomically(path, (json.dumps(content, indent=indent) + "\n").encode())

@@ -50,6 +50,10 @@ def test_a_second_run_keeps_the_cases_that_are_recorded(tmp_path, capsys):
     benchmark(replace(config, batch=(1, 2)))
     assert json.loads(path.read_text())["cases"][0] == first[0]
     assert "lite-mono-tiny 96x64 batch 1: is in" in capsys.readouterr().out
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record.pop("machine"), **record}))  # an older record
+    benchmark(config)
+    assert "lite-mono-tiny 96x64 batch 1: is in" in capsys.readouterr().out
     path.write_text(path.read_text().replace('"threads": 1', '"threads": 64'))
     with pytest.raises(UserError, match="recorded with another threads; give another file"):
         benchmark(config)

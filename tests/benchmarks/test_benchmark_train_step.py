@@ -30,6 +30,7 @@ from benchmarks.step_subjects import (
 from litemono.data.augment import Views
 from litemono.tasks.monodepth.model import DepthPoseModel
 from litemono.tasks.monodepth.settings import LossConfig
+from litemono.utils.commit import typed_command
 from networks.lite_mono import VARIANTS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -179,7 +180,8 @@ def test_a_case_is_measured_written_and_drawn(run, tmp_path):
     status, text = run(*TINY, "--json", tmp_path / "step.json", "--plot", tmp_path / "step.png")
     assert status == 0, text
     report = json.loads((tmp_path / "step.json").read_text())
-    assert report["torch"] == torch.__version__ and report["device"] == "cpu" and "--size 96x64" in report["command"]
+    made_on = report["machine"]
+    assert made_on["torch"] == torch.__version__ and made_on["device"] == "cpu" and report["command"] == typed_command()
     (case,) = report["cases"]
     published, ours = case["rows"]
     assert (published["subject"], ours["subject"]) == (PUBLISHED, "fp32")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +22,7 @@ from litemono.data.stores.composites import CompositeStore, open_composites
 from litemono.engine.precision import apply_precision
 from litemono.tasks.depth_mask.apply_settings import ApplyConfig, RunData
 from litemono.tasks.depth_mask.metrics import METRICS, Scores, means, scores
-from litemono.utils.atomic_files import replacing, write_atomically
+from litemono.utils.atomic_files import replacing, write_json
 from litemono.utils.bootstrap import PERCENT, resampled_sums
 from litemono.utils.device import choose_device
 from litemono.utils.errors import require
@@ -127,4 +126,4 @@ def _write_numbers(
         "results": {name: result._asdict() for name, result in results.items()},
         "pictures": {f"{line.folder}_{line.frame}": one._asdict() for line, one in found.items()},
     }
-    write_atomically(config.output / "metrics.json", (json.dumps(content, indent=1) + "\n").encode())
+    write_json(config.output / "metrics.json", content)
