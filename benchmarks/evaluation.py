@@ -28,10 +28,9 @@ from benchmarks.machine import machine
 from benchmarks.record import write_record
 from benchmarks.stopwatch import Stopwatch
 from evaluate.protocol import Protocol
-from evaluate.scoring.image_set import Job, Predictions, Scored, Scores, score_all
+from evaluate.scoring.image_set import Job, Predictions, Scored, Scores, Truth, score_all
 from evaluate.scoring.one_image import score_image
 from evaluate.sources import predictions
-from evaluate.sources.truth import Truth
 from export_gt import GroundTruth, files
 from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import resized

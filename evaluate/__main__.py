@@ -28,13 +28,13 @@ def evaluate(config: EvaluateConfig) -> None:
     else:
         check(config)
         if config.robustness.corruptions:
-            from .robustness.evaluation import run
+            from .corrupted_images import run
         elif config.compare:
             from .comparison import run
         elif config.network.many_epochs:
             from .epochs import run
         else:
-            from .evaluation import run
+            from .single import run
     run(config)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
-from litemono.utils.errors import require
+from litemono.utils.errors import UserError, require
 from networks.metric_head import metric_head
 
 from .robustness.settings import check_robustness
@@ -68,6 +69,14 @@ def check_paths(config: EvaluateConfig) -> None:
     )
     require(folder is None or folder.is_dir(), f"--data_path {folder}: there is no such folder")
     require(other is None or other.exists(), f"--against {other}: there is no such file")
+
+
+def writable(path: Path) -> Path:
+    """The path of a file to write in the end; UserError before the work where it cannot be written."""
+    place = next(folder for folder in path.absolute().parents if folder.exists())
+    if path.is_dir() or not place.is_dir() or not os.access(place, os.W_OK):
+        raise UserError(f"{path}: no file can be written there; give another place: --output errors.json")
+    return path
 
 
 def check_comparison(config: EvaluateConfig) -> None:

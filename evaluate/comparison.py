@@ -7,8 +7,8 @@ from dataclasses import replace
 from litemono.utils.errors import UserError
 
 from . import paired_difference, results
-from .checks import compared
-from .evaluation import Evaluation, evaluate_one, writable
+from .checks import compared, writable
+from .evaluation import Evaluation, evaluate_one
 from .reports.report import write_report
 from .settings import EvaluateConfig
 

@@ -18,15 +18,15 @@ from litemono.utils.parallel import ordered_map
 from litemono.utils.progress import track
 
 from . import results
+from .checks import writable
 from .epoch_curve import draw
-from .evaluation import result_of, result_path, writable
+from .evaluation import result_of, result_path
 from .inputs import Images, Inputs, images_of, open_truth
 from .protocol import Protocol, describe
-from .scoring.image_set import Job, Scored, Scores, score_job
+from .scoring.image_set import Job, Scored, Scores, Truth, score_job
 from .scoring.metrics import METRICS
 from .settings import EvaluateConfig, check_kind
 from .sources import network, predictions
-from .sources.truth import Truth
 
 Stack = tuple[int, list[np.ndarray]]
 """Index of the image, and each epoch's (H, W) prediction for it."""

@@ -1,8 +1,7 @@
-"""One evaluation from checked flags to the table and the JSON file."""
+"""One evaluation, from checked flags to its figures. Importing this does not import torch; a network does."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from litemono.utils.errors import UserError
 
 from . import paired_difference, provenance, results
+from .checks import writable
 from .inputs import Images, Inputs, images_of, open_inputs
+from .keys import video_of
 from .scoring.direction import check_direction
 from .scoring.image_set import Scores, score_all
 from .scoring.one_image import summary_of
 from .settings import EvaluateConfig
 from .sources import predictions
-from .sources.names import video_of
 from .sources.sequences import Mapped
 
 if TYPE_CHECKING:
@@ -32,26 +32,6 @@ class Evaluation(NamedTuple):
     result: results.Result
     path: Path
     """Of the JSON file."""
-
-
-def run(config: EvaluateConfig) -> None:
-    """Evaluate, print, write. Importing this module does not import torch; a network does."""
-    report = writable(config.report) if config.report else None
-    done = evaluate_one(config)
-    result, protocol = done.result, done.inputs.protocol
-    results.show(result, protocol)
-    if result.against is not None:
-        print("\n".join(paired_difference.describe(result.against, protocol.headline)))
-    results.write(done.path, result)
-    print(f"written to {done.path}")
-    if report is not None:
-        from .reports.report import write_report
-
-        write_report(report, [done])
-        print(f"report: {report}")
-    trained = done.inputs.trained
-    if trained and trained.settings.get("loss", {}).get("use_stereo") and protocol.median_scaling:
-        print("trained with stereo pairs: --no_median_scaling --pred_depth_scale 5.4 judges its own scale")
 
 
 def evaluate_one(config: EvaluateConfig) -> Evaluation:
@@ -73,14 +53,6 @@ def evaluate_one(config: EvaluateConfig) -> Evaluation:
     if config.against is not None and other is not None:
         result = replace(result, against=paired_difference.against(result, other, config.against, protocol))
     return Evaluation(config, inputs, scores, result, path)
-
-
-def writable(path: Path) -> Path:
-    """The path of a file to write in the end; UserError before the work where it cannot be written."""
-    place = next(folder for folder in path.absolute().parents if folder.exists())
-    if path.is_dir() or not place.is_dir() or not os.access(place, os.W_OK):
-        raise UserError(f"{path}: no file can be written there; give another place: --output errors.json")
-    return path
 
 
 def result_of(config: EvaluateConfig, inputs: Inputs, images: Images, scores: Scores) -> results.Result:

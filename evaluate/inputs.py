@@ -16,12 +16,11 @@ from litemono.utils.errors import UserError
 
 from . import results
 from .protocol import Protocol
-from .scoring.image_set import Job, Predictions
+from .scoring.image_set import Job, Predictions, Truth
 from .scoring.placing import of_other_program
 from .settings import EvaluateConfig, check_kind, check_protocol, protocol_of
 from .sources import prediction_files, predictions, truth
 from .sources.names import NONE, match
-from .sources.truth import Truth
 
 if TYPE_CHECKING:
     from litemono.inference import TrainedDepth

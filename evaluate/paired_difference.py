@@ -10,11 +10,11 @@ import numpy as np
 
 from litemono.utils.errors import UserError, reason
 
+from .keys import Key
 from .protocol import Protocol
 from .results import Column, Result, protocol_in, read
 from .scoring.intervals import difference_intervals, group_numbers
 from .scoring.metrics import METRICS, NAMES, Table
-from .sources.names import Key
 
 SAME = ("crop", "min_depth", "cap", "cap_truth", "averaging", "occluded")  # the parts that decide what is measured
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from litemono.metrics import NINE
 
-from .scoring.windows import Crop
+from .windows import Crop
 
 Alignment = Literal["none", "median", "scale", "lstsq", "scale_shift_disparity", "per_video"]
 Averaging = Literal["image", "pixel"]

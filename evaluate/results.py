@@ -20,11 +20,11 @@ from litemono.metrics import Errors
 from litemono.utils.atomic_files import replacing
 from litemono.utils.typed_json import fits
 
+from .keys import Key, video_of
 from .protocol import EIGEN_METRICS, PRESETS, Protocol, changed, changes, default_protocol, describe
 from .scoring.intervals import group_numbers, intervals
 from .scoring.metrics import EDGES, METRICS, NAMES, Table
 from .scoring.one_image import Summary
-from .sources.names import Key, video_of
 from .sources.sequences import Mapped
 
 Column = list[Any] | Mapped[Any, Any]  # as read from JSON; as computed

@@ -29,10 +29,10 @@ from .protocol import (
 from .robustness.settings import RobustnessConfig
 from .scoring.alignment import IN_DISPARITY, PredictionKind
 from .scoring.placing import PredictionCrop
-from .scoring.windows import WINDOWS, Crop
+from .windows import WINDOWS, Crop
 
 if TYPE_CHECKING:
-    from .sources.truth import Truth
+    from .scoring.image_set import Truth
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from conftest import ROOT
 from litemono.__main__ import COMMANDS
 
 PACKAGES = ("litemono", "networks", "evaluate", "export_gt")
-# predictions in files are judged without torch: evaluate.evaluation too
-WITHOUT_TORCH = [*(entry.module for entry in COMMANDS.values()), "evaluate.evaluation"]
+# predictions in files are judged without torch: evaluate.single too
+WITHOUT_TORCH = [*(entry.module for entry in COMMANDS.values()), "evaluate.single"]
 
 
 def modules() -> dict[str, Path]:
@@ -22,12 +22,10 @@ def modules() -> dict[str, Path]:
     return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
 
 
-def imports(path: Path, names: dict[str, Path], *, at_start: bool = False) -> set[str]:
-    """Modules of ours that a file imports; at_start: when it is imported itself, not in a function."""
-    tree = ast.parse(path.read_text())
-    nodes = [node for node in tree.body] if at_start else [*ast.walk(tree)]
+def imports(path: Path, names: dict[str, Path]) -> set[str]:
+    """Modules of ours that a file imports, also in functions and for types alone."""
     found = set()
-    for node in nodes:
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
             package = path.relative_to(ROOT).parts[:-1]
             here = package[: len(package) + 1 - node.level] if node.level else ()
@@ -63,10 +61,7 @@ def test_imports_go_one_way(part, forbidden):
     assert not wrong
 
 
-def test_no_module_imports_itself_through_others():
-    names = modules()
-    late = ("litemono", "networks", "export_gt")  # where imports in functions count too
-    graph = {name: imports(path, names, at_start=not name.startswith(late)) - {name} for name, path in names.items()}
+def check_no_circle(graph: dict[str, set[str]]) -> None:
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
@@ -78,6 +73,23 @@ def test_no_module_imports_itself_through_others():
 
     for name in graph:
         visit(name, ())
+
+
+def test_no_module_imports_itself_through_others():
+    names = modules()
+    check_no_circle({name: imports(path, names) - {name} for name, path in names.items()})
+
+
+def test_no_folder_of_evaluate_imports_itself_through_others():
+    """A folder counts as one, a module beside the folders too."""
+    names = {name: path for name, path in modules().items() if name.startswith("evaluate.")}
+    graph: dict[str, set[str]] = {}
+    for name, path in names.items():
+        folder = ".".join(name.split(".")[:2])
+        others = {".".join(other.split(".")[:2]) for other in imports(path, names)}
+        graph[folder] = graph.get(folder, set()) | others - {folder}
+    assert {"evaluate.scoring", "evaluate.sources", "evaluate.reports"} < graph.keys()
+    check_no_circle(graph)
 
 
 def test_the_help_of_a_command_needs_no_torch():

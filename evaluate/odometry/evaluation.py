@@ -15,7 +15,7 @@ from litemono.utils.atomic_files import write_json
 from litemono.utils.errors import UserError, require
 
 from .. import provenance
-from ..evaluation import writable
+from ..checks import writable
 from ..settings import EvaluateConfig
 from .settings import sequence_of
 from .trajectory import align, chained, motions_of, read_poses, snippet_ates, trajectory_errors, write_poses

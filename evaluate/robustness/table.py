@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from ..protocol import Protocol, changes, describe
+from .result import RobustnessResult
 from .scores import dee, published, reference
-
-if TYPE_CHECKING:
-    from .evaluation import RobustnessResult
 
 
 def show(result: RobustnessResult, protocol: Protocol) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -16,9 +17,8 @@ from litemono.utils.errors import UserError
 from litemono.utils.parallel import ordered_map
 from litemono.utils.progress import track
 
-from ..protocol import Protocol
-from ..sources.names import video_of
-from ..sources.truth import Truth
+from ..keys import Key, video_of
+from ..protocol import DataSet, Protocol
 from .alignment import NO_PIXELS, BadPrediction, Fit, Moments, PredictionKind, solve, video_moments
 from .direction import JUDGED, rank_correlation
 from .distribution import Distribution
@@ -27,6 +27,22 @@ from .one_image import ImageScore, counted_pixels, score_counted
 from .placing import Place, Placed, of_whole_image
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Ground truth of the images to evaluate."""
+
+    path: Path
+    names: Sequence[str]
+    keys: Sequence[Key]
+    data: DataSet | None
+    """The data set whose layout the folder has; None for files and plain folders."""
+    read: Callable[[int], np.ndarray]
+    """(H, W) float32 metres, 0 where nothing was measured."""
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 class Job(NamedTuple):

@@ -13,12 +13,12 @@ import numpy as np
 from litemono.metrics import Errors
 
 from ..protocol import Protocol
+from ..windows import WINDOWS
 from .alignment import BadPrediction, Fit, PredictionKind, align, aligned
 from .distribution import Distribution, distribution_of
 from .edges import edge_errors, is_dense
 from .metrics import EDGES, Table, depth_metrics, errors_of, table_of
 from .placing import resize
-from .windows import WINDOWS
 
 EDGE = 0.05  # share of the width on which flip post-processing trusts one of the two predictions
 NOUNS = {"depth": "depth", "disparity": "disparity", "relative": "relative inverse depth"}

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 
+from ..windows import KB_SIZE, kb_crop
 from .alignment import BadPrediction
-from .windows import KB_SIZE, kb_crop
 
 PredictionCrop = Literal["auto", "kb", "none"]
 OTHER_SHAPE = 0.1  # a prediction whose width / height differs by more than this share is of another image

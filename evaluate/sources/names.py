@@ -17,12 +17,11 @@ import numpy as np
 from litemono.data.splits import SplitLine
 from litemono.utils.errors import UserError
 
+from ..keys import DRIVE, Key
 from .map_files import EXTENSIONS
 
-Key = tuple[str, ...]
 NONE = -1  # no prediction
 
-DRIVE = re.compile(r"\d{4}_\d\d_\d\d_drive_\d{4}_(?:sync|extract)")
 CAMERA = re.compile(r"image_0(\d)")
 SIDES = {"2": "l", "3": "r"}
 CAMERAS = {side: camera for camera, side in SIDES.items()}
@@ -50,11 +49,6 @@ def key_of(name: str) -> Key:
 def key_of_line(line: SplitLine) -> Key:
     return key_of(f"{line.folder}/image_0{CAMERAS[line.side]}/{line.frame}") if DRIVE.search(line.folder) else (
         *key_of(line.folder), str(line.frame), *(["r"] if line.side == "r" else []))  # fmt: skip
-
-
-def video_of(key: Key) -> str:
-    """The drive, scene or room of an image; "" where its name has no other part than its own."""
-    return "_".join((key[0], key[2]) if DRIVE.fullmatch(key[0]) else key[:-1])
 
 
 class KeyIndex:

@@ -29,8 +29,8 @@ from ..protocol import Protocol, changed
 from ..scoring.alignment import PredictionKind
 from ..scoring.image_set import Job, Predictions
 from ..scoring.placing import of_kb_image, of_whole_image
-from ..scoring.windows import kb_crop
 from ..settings import EvaluateConfig, NetworkConfig, is_given
+from ..windows import kb_crop
 from . import predictions
 from .sequences import Mapped
 

@@ -13,9 +13,10 @@ from litemono.utils.archives import check_sizes
 from litemono.utils.atomic_files import may_pass
 from litemono.utils.errors import UserError, reason
 
+from ..keys import Key
 from ..scoring.alignment import PredictionKind
 from .map_files import EXTENSIONS, find_maps, read_map
-from .names import Key, key_of
+from .names import key_of
 from .sequences import Mapped
 
 

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,31 +24,17 @@ from litemono.data.splits import SplitLine
 from litemono.data.stores.images import check_pixels
 from litemono.utils.errors import UserError, reason
 
+from ..keys import Key
 from ..protocol import DataSet, Occluded
+from ..scoring.image_set import Truth
 from ..scoring.one_image import FARTHEST
 from .map_files import find_maps, read_map
-from .names import NONE, Key, KeyIndex, key_of, key_of_line
+from .names import NONE, KeyIndex, key_of, key_of_line
 from .sequences import Mapped, Names
 
 TUM_APART_S = 0.02  # seconds between a colour image and its depth, at most; as in TUM's own tool
 UNITS = {"tum": 5000.0, "nyu": 1000.0, "kitti": 256.0}
 COLOUR_FOLDERS = {"rgb", "image", "images", "final_left", "clean_left", "occlusions"}
-
-
-@dataclass(frozen=True)
-class Truth:
-    """Ground truth of the images to evaluate."""
-
-    path: Path
-    names: Sequence[str]
-    keys: Sequence[Key]
-    data: DataSet | None
-    """The data set whose layout the folder has; None for files and plain folders."""
-    read: Callable[[int], np.ndarray]
-    """(H, W) float32 metres, 0 where nothing was measured."""
-
-    def __len__(self) -> int:
-        return len(self.names)
 
 
 class MapFiles(NamedTuple):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from evaluate.sources.names import NONE, Key, key_of, key_of_line, match, video_of
+from evaluate.keys import Key, video_of
+from evaluate.sources.names import NONE, key_of, key_of_line, match
 from litemono.data.splits import SplitLine
 from litemono.utils.errors import UserError
 

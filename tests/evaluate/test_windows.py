@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from evaluate.scoring.windows import WINDOWS
+from evaluate.windows import WINDOWS
 from litemono.utils.errors import UserError
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -18,18 +18,18 @@ from litemono.utils.atomic_files import write_json
 from litemono.utils.errors import UserError, reason, require
 from litemono.utils.parallel import ordered_map
 
-from .. import provenance
-from ..evaluation import writable
-from ..inputs import Images, Inputs, images_of, open_inputs
-from ..results import file_name, protocol_fields
-from ..scoring.image_set import Job, Scores, score_all
-from ..settings import EvaluateConfig
-from ..sources import network, predictions
-from ..sources.truth import Truth
-from . import table
-from .corruptions import SMALLEST, corrupted
-from .scores import Robustness, dee, robustness
-from .settings import chosen_corruptions, chosen_severities
+from . import provenance
+from .checks import writable
+from .inputs import Images, Inputs, images_of, open_inputs
+from .results import file_name, protocol_fields
+from .robustness import table
+from .robustness.corruptions import SMALLEST, corrupted
+from .robustness.result import RobustnessResult
+from .robustness.scores import Robustness, dee, robustness
+from .robustness.settings import chosen_corruptions, chosen_severities
+from .scoring.image_set import Job, Scores, Truth, score_all
+from .settings import EvaluateConfig
+from .sources import network, predictions
 
 
 class Variant(NamedTuple):
@@ -43,38 +43,6 @@ class Variant(NamedTuple):
 
 
 CLEAN = Variant("clean", 0)
-
-
-@dataclasses.dataclass(frozen=True)
-class RobustnessResult:
-    """What JSON holds."""
-
-    split: str
-    gt_path: str
-    images: int
-    evaluated: int
-    weights: str
-    model: str
-    height: int
-    width: int
-    frost: str
-    """photos or drawn."""
-    severities: tuple[int, ...]
-    protocol: dict[str, Any]
-    clean: dict[str, float]
-    """Every metric of scoring/metrics.py, of clean images."""
-    corruptions: dict[str, dict[int, dict[str, float]]]
-    """The same by corruption and severity."""
-    dee: dict[str, float]
-    """See scores.Robustness."""
-    ce: dict[str, float] | None
-    rr: dict[str, float] | None
-    mce: float | None
-    mrr: float | None
-    code: dict[str, str]
-    """Version, commit and changes of the code that evaluated, and the command; see provenance.py."""
-    training: list[dict[str, str]]
-    """The same of the code that trained the weights, as often as it changed; [] where that is not known."""
 
 
 class Subject(NamedTuple):
