@@ -11,8 +11,9 @@ import torch
 from parity_recipes import fill, model_input
 
 import networks
+from evaluate import windows
 from evaluate.protocol import PRESETS, Protocol, default_protocol
-from evaluate.scoring import one_image, placing, windows
+from evaluate.scoring import one_image, placing
 from evaluate.scoring.one_image import merge_flipped, score_image, summarise
 from litemono.metrics import Errors
 from litemono.trained_depth import TrainedDepth
