@@ -16,7 +16,7 @@ cd "$(dirname "$0")/.."
 source slurm/submit.sh
 mkdir -p logs
 
-models=${MODELS:-"lite-mono lite-mono-small lite-mono-tiny lite-mono-8m"}
+models=${MODELS:-$all_models}
 runs=${LOG_DIR:-runs/paper}
 split=${TEST_SPLIT:-eigen}
 data=
@@ -27,11 +27,11 @@ for ((i = 1; i <= $#; i++)); do
 done
 [ -n "$data" ] || { echo "usage: bash slurm/paper_tables.sh --data_path FOLDER [training flags]" >&2; exit 2; }
 
-# GPU and CPU hold several words each.
-# shellcheck disable=SC2086
-truth=$(submit "" ${CPU:-} slurm/export_gt.sh --data_path "$data" --split "$split")
+truth=$(submit_truth export_gt "$data" "$split")
 echo "ground truth    job $truth"
 evaluations=
+# GPU holds several words.
+# shellcheck disable=SC2086
 for model in $models; do
   train=$(submit "" ${GPU:-} --job-name="$model" slurm/train_v100.sh --model "$model" --log_dir "$runs" "$@")
   # An empty array is an unset one to bash before 4.4.
@@ -40,10 +40,6 @@ for model in $models; do
   evaluations=$evaluations${evaluations:+:}$evaluation
   echo "$model    train job $train, evaluation job $evaluation"
 done
-tables=$(submit "afterok:$evaluations" ${CPU:-} --job-name=tables --output=logs/%j.out --open-mode=append --time=00:10:00 <<JOB
-#!/bin/bash
-source slurm/environment.sh || exit 2
-exec python -m evaluate.tables --runs '$runs' --format markdown --output '$runs/tables.md'
-JOB
-)
+tables=$(submit_table "afterok:$evaluations" tables \
+  "exec python -m evaluate.tables --runs '$runs' --format markdown --output '$runs/tables.md'")
 echo "tables    job $tables writes $runs/tables.md"

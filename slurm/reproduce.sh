@@ -18,7 +18,7 @@ cd "$(dirname "$0")/.."
 source slurm/submit.sh
 source slurm/reproduce_plan.sh
 
-models=${MODELS:-"lite-mono lite-mono-small lite-mono-tiny lite-mono-8m"}
+models=${MODELS:-$all_models}
 seeds=${SEEDS:-3}
 runs=${LOG_DIR:-runs/reproduce}
 split=${TEST_SPLIT:-eigen}
@@ -158,8 +158,7 @@ mkdir -p logs
 submitted=
 truth=$(job_named reproduce-truth)
 if [ -z "$truth" ] && [ ! -f "$data/gt_depths_$(basename "$split").npz" ]; then
-  # shellcheck disable=SC2086
-  truth=$(submit "" ${CPU:-} --job-name=reproduce-truth slurm/export_gt.sh --data_path "$data" --split "$split")
+  truth=$(submit_truth reproduce-truth "$data" "$split")
   echo "ground truth    job $truth"
 fi
 last=()
@@ -175,13 +174,7 @@ if [ -n "$table" ] && [ -z "$submitted" ]; then
 fi
 after=
 [ ${#last[@]} -eq 0 ] || after=afterok:$(joined : "${last[@]}")
-# shellcheck disable=SC2086
-table=$(submit "$after" ${CPU:-} --job-name=reproduce-table --output=logs/%j.out --open-mode=append --time=00:10:00 <<JOB
-#!/bin/bash
-source slurm/environment.sh || exit 2
-table=(python -m litemono.compare --log_dir '$runs' --test '$(basename "$split")')
-"\${table[@]}" --format markdown --output '$runs/reproduction.md' || exit
-exec "\${table[@]}" --format html --output '$runs/reproduction.html'
-JOB
-)
+compare="python -m litemono.compare --log_dir '$runs' --test '$(basename "$split")'"
+table=$(submit_table "$after" reproduce-table "$compare --format markdown --output '$runs/reproduction.md' || exit
+exec $compare --format html --output '$runs/reproduction.html'")
 echo "table    job $table writes $runs/reproduction.md and .html"
