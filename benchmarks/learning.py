@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import machine
+from benchmarks.over_seeds import OverSeedsConfig, cells
 from benchmarks.published_step import (
     PublishedModel,
     pixel_grid,
@@ -60,26 +61,15 @@ OURS = {
 
 
 @dataclass(frozen=True)
-class LearningConfig:
+class LearningConfig(OverSeedsConfig):
     """What is trained, how often."""
 
     output: Path = Path("learning")
-    """Folder for the world and the runs; the same command again continues with what is there."""
     ours: tuple[Literal["default", "fp32", "bf16", "bf16, compiled", "fp16, compiled"], ...] = (
         "fp32",
         "bf16, compiled",
     )
     """Settings of ours to compare with the published recipe."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """One training of each for every seed: other first weights, another order of samples; the world is the same."""
-    num_epochs: int = 6
-    """Epochs of each training, as in the demo."""
-    device: Literal["cpu", "cuda"] | None = None
-    """Default: cuda if there is one."""
-    json: Path | None = None
-    """Also write the results to this file, after every training."""
-    small: bool = False
-    """A world of three short streets and images of 64x32: to see that it runs. The figures mean nothing."""
 
     @property
     def demo(self) -> MonodepthDemo:
@@ -94,8 +84,7 @@ def measure(config: LearningConfig) -> int:
 
     Example: python -m benchmarks.learning --json benchmarks/results/learning.json
     """
-    if min(config.seeds, default=-1) < 0 or config.num_epochs < 1:
-        raise UserError("--seeds must not be negative (give one at least), --num_epochs at least 1")
+    config.check()
     street = render(config.demo)
     command("export_gt", "--data_path", street.folder, "--split", street.split)
     abs_rel: dict[str, dict[int, float]] = {}
@@ -181,8 +170,7 @@ def show(results: dict[str, object]) -> None:
     for name in ("", *(f"seed {seed}" for seed in seeds), "mean", "over published"):
         table.add_column(name, justify="right" if name else "left")
     for name, by_seed in results["abs_rel"].items():
-        cells = [f"{by_seed[seed]:.4f}" for seed in seeds]
-        table.add_row(name, *cells, f"{results['mean'][name]:.4f}", f"{results['over_published'][name]:+.1%}")
+        table.add_row(name, *cells(by_seed[seed] for seed in seeds), f"{results['over_published'][name]:+.1%}")
     Console(highlight=False).print(table)
 
 

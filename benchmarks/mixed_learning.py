@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import machine
+from benchmarks.over_seeds import OverSeedsConfig, cells
 from benchmarks.record import write_record
 from litemono.data.kitti.paths import annotation_path
 from litemono.data.splits import SplitLine, read_split
@@ -22,7 +22,6 @@ from litemono.synthetic.writer import RenderedWorld, write_world
 from litemono.utils import cli
 from litemono.utils.atomic_files import write_atomically
 from litemono.utils.device import choose_device
-from litemono.utils.errors import require
 
 SETS = ("street", "pairs")
 NEARNESS = (0.37, 0.01)  # scale and shift of 1 / metres in the second data set's truth; training is not given them
@@ -30,21 +29,10 @@ UNTRAINED, TRAINED = "untrained", "trained on both"
 
 
 @dataclass(frozen=True)
-class MixedLearningConfig:
+class MixedLearningConfig(OverSeedsConfig):
     """How often it is trained."""
 
     output: Path = Path("mixed_learning")
-    """Folder for the data and the runs; the same command again continues with what is there."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """One training for every seed: other first weights, another order of samples; the data is the same."""
-    num_epochs: int = 6
-    """Epochs of each training."""
-    device: Literal["cpu", "cuda"] | None = None
-    """Default: cuda if there is one."""
-    json: Path | None = None
-    """Also write the results to this file, after every training."""
-    small: bool = False
-    """Three short streets and images of 64x32: to see that it runs. The figures mean nothing."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -63,8 +51,7 @@ def measure(config: MixedLearningConfig) -> int:
 
     Example: python -m benchmarks.mixed_learning --json benchmarks/results/mixed_learning.json
     """
-    require(config.seeds and min(config.seeds) >= 0, "--seeds must not be negative (give one at least)")
-    require(config.num_epochs >= 1, f"--num_epochs {config.num_epochs}: must be at least 1")
+    config.check()
     street = rendered(config, 0)
     pairs = as_pairs(rendered(config, 1), config.output / "pairs")
     abs_rel: AbsRel = {name: {UNTRAINED: {}, TRAINED: {}} for name in SETS}
@@ -149,8 +136,7 @@ def show(abs_rel: AbsRel) -> None:
         table.add_column(name, justify="right")
     for name, states in abs_rel.items():
         for state, by_seed in states.items():
-            values = [by_seed[seed] for seed in seeds]
-            table.add_row(name, state, *(f"{value:.4f}" for value in (*values, float(np.mean(values)))))
+            table.add_row(name, state, *cells(by_seed[seed] for seed in seeds))
     Console(highlight=False).print(table)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import machine
+from benchmarks.over_seeds import OverSeedsConfig, cells
 from benchmarks.record import write_record
 from litemono.demos.commands import Stopped, run
 from litemono.demos.monodepth import MonodepthDemo, run_folder, training_flags
@@ -21,7 +21,6 @@ from litemono.engine.settings import Precision
 from litemono.synthetic.writer import RenderedWorld
 from litemono.utils import cli
 from litemono.utils.device import choose_device
-from litemono.utils.errors import require
 
 SELF_SUPERVISED, SUPERVISED = "self-supervised", "supervised"
 # How predictions are brought to metres: flags of evaluate.
@@ -31,23 +30,12 @@ RATE = 5e-4  # of encoder and decoder at the start; both start from random weigh
 
 
 @dataclass(frozen=True)
-class SupervisedLearningConfig:
+class SupervisedLearningConfig(OverSeedsConfig):
     """How often each is trained."""
 
     output: Path = Path("supervised_learning")
-    """Folder for the world and the runs; the same command again continues with what is there."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """One training of each for every seed: other first weights, another order of samples; the world is the same."""
-    num_epochs: int = 6
-    """Epochs of each training, as in the demo."""
     precision: Precision | None = None
     """What networks compute in, in both trainings. Default: as in training."""
-    device: Literal["cpu", "cuda"] | None = None
-    """Default: cuda if there is one."""
-    json: Path | None = None
-    """Also write the results to this file, after every training."""
-    small: bool = False
-    """A world of three short streets and images of 64x32: to see that it runs. The figures mean nothing."""
 
     def demo(self, name: str = "", seed: int = 0) -> MonodepthDemo:
         """World (no name) or training of the demo, in a folder of its own."""
@@ -67,8 +55,7 @@ def measure(config: SupervisedLearningConfig) -> int:
 
     Example: python -m benchmarks.supervised_learning --json benchmarks/results/supervised_learning.json
     """
-    require(config.seeds and min(config.seeds) >= 0, "--seeds must not be negative (give one at least)")
-    require(config.num_epochs >= 1, f"--num_epochs {config.num_epochs}: must be at least 1")
+    config.check()
     street = render(config.demo())
     abs_rel: AbsRel = {}
     try:
@@ -137,8 +124,7 @@ def show(abs_rel: AbsRel) -> None:
     for name in ("", *(f"seed {seed}" for seed in seeds), "mean"):
         table.add_column(name, justify="right" if name else "left")
     for name, by_seed in abs_rel.items():
-        values = [by_seed[seed] for seed in seeds]
-        table.add_row(name, *(f"{value:.4f}" for value in (*values, float(np.mean(values)))))
+        table.add_row(name, *cells(by_seed[seed] for seed in seeds))
     Console(highlight=False).print(table)
 
 

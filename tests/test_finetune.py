@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from tiny_kitti import assert_refused, invoke
-from trainings import assert_same_training, scalars, start, wait_for_step
+from trainings import assert_same_training, kill_at_step, scalars, start
 
 from evaluate.__main__ import main as evaluate_main
 from export_gt.__main__ import main as export_main
@@ -65,10 +65,7 @@ def test_a_run_leaves_weights_curves_and_a_finished_status(uninterrupted):
 
 
 def test_a_killed_run_ends_with_the_bits_of_an_uninterrupted_one(world, tmp_path, uninterrupted):
-    process = start("litemono.finetune", flags(world, tmp_path))
-    wait_for_step(tmp_path / "run", 2)
-    process.kill()
-    process.wait()
+    kill_at_step(2, "litemono.finetune", flags(world, tmp_path), tmp_path / "run")
     assert start("litemono.finetune", flags(world, tmp_path)).wait() == 0
     assert_same_training(uninterrupted, tmp_path / "run")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from depth_data import write_nyu, write_pairs
-from trainings import assert_same_training, scalars, start, wait_for_step
+from trainings import assert_same_training, kill_at_step, scalars, start
 
 NAMES = ("pairs", "nyu")
 
@@ -41,10 +41,7 @@ def uninterrupted(data, tmp_path_factory) -> Path:
 
 
 def test_a_mixed_run_killed_in_the_middle_ends_with_the_same_bits(data, tmp_path, uninterrupted):
-    process = start("litemono.finetune", flags(data, tmp_path, workers=0))
-    wait_for_step(tmp_path / "run", 3)
-    process.kill()
-    process.wait()
+    kill_at_step(3, "litemono.finetune", flags(data, tmp_path, workers=0), tmp_path / "run")
     assert start("litemono.finetune", flags(data, tmp_path, workers=2)).wait() == 0
     assert_same_training(uninterrupted, tmp_path / "run")
 

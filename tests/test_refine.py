@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tiny_kitti import assert_refused, invoke
-from trainings import assert_same_training, scalars, start, wait_for_step
+from trainings import assert_same_training, kill_at_step, scalars, start
 
 from litemono import submit
 from litemono.prepare import main as prepare_main
@@ -81,10 +81,7 @@ def test_a_run_leaves_weights_and_the_errors_of_what_it_started_from(uninterrupt
 
 
 def test_a_killed_run_ends_with_the_bits_of_an_uninterrupted_one(world, tmp_path, uninterrupted):
-    process = start("litemono.refine", flags(world, tmp_path))
-    wait_for_step(tmp_path / "run", 2)
-    process.kill()
-    process.wait()
+    kill_at_step(2, "litemono.refine", flags(world, tmp_path), tmp_path / "run")
     assert start("litemono.refine", flags(world, tmp_path)).wait() == 0
     assert_same_training(uninterrupted, tmp_path / "run")
 

@@ -13,7 +13,7 @@ import torch
 from composites import SIZE, write_small
 from PIL import Image
 from tiny_kitti import assert_refused, invoke
-from trainings import assert_same_training, scalars, start, wait_for_step
+from trainings import assert_same_training, kill_at_step, scalars, start
 
 from litemono import prepare, submit
 from litemono.engine.tensorboard import events_in
@@ -60,10 +60,7 @@ def test_a_run_leaves_weights_curves_and_a_finished_status(uninterrupted):
 
 def test_a_killed_run_ends_with_the_bits_of_an_uninterrupted_one(rooms, tmp_path, uninterrupted):
     arguments = [*flags(rooms, tmp_path), "--combine", "uncertainty", "--depth_loss", "ssim"]
-    process = start("litemono.segment", arguments)
-    wait_for_step(tmp_path / "run", 2)
-    process.kill()
-    process.wait()
+    kill_at_step(2, "litemono.segment", arguments, tmp_path / "run")
     assert start("litemono.segment", arguments).wait() == 0
     assert_same_training(uninterrupted, tmp_path / "run")
 

@@ -13,6 +13,7 @@ from trainings import (
     assert_same_training,
     final_state,
     flags,
+    kill_at_step,
     scalars,
     settings,
     start,
@@ -30,10 +31,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def test_a_run_killed_twice_ends_with_the_weights_of_an_uninterrupted_one(street, tmp_path, uninterrupted):
     run = tmp_path / "run"
     for step in (2, 5):
-        process = start("litemono.train", flags(street, tmp_path))
-        wait_for_step(run, step)
-        process.kill()
-        process.wait()
+        kill_at_step(step, "litemono.train", flags(street, tmp_path), run)
     assert start("litemono.train", flags(street, tmp_path)).wait() == 0
     assert final_state(run)["progress"]["restarts"] == 2
     assert_same_training(uninterrupted, run)

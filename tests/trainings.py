@@ -58,6 +58,14 @@ def wait_for_step(run: Path, step: int) -> None:
         time.sleep(0.02)
 
 
+def kill_at_step(step: int, module: str, arguments: list[str], run: Path) -> None:
+    """Start python -m MODULE ARGUMENTS, and kill it once it has written a checkpoint of `step` or later."""
+    process = start(module, arguments)
+    wait_for_step(run, step)
+    process.kill()
+    process.wait(60)
+
+
 def final_state(run: Path) -> dict:
     return checkpoint.load(checkpoint_paths.checkpoints(run / "checkpoints")[-1])
 

@@ -140,11 +140,17 @@ def test_a_lock_that_a_file_server_could_not_give_is_no_lock_of_another(street, 
         open_folder(settings(street, tmp_path))
 
 
-def test_a_heartbeat_of_wrong_types_is_no_sign_of_life(street, tmp_path, monkeypatch):
+@pytest.fixture
+def no_locks(monkeypatch):
+    """A file system that refuses flock."""
+
     def flock(*_):
         raise OSError(errno.ENOLCK, "no locks here")
 
     monkeypatch.setattr(fcntl, "flock", flock)
+
+
+def test_a_heartbeat_of_wrong_types_is_no_sign_of_life(street, tmp_path, no_locks):
     folder = settings(street, tmp_path).folder
     folder.mkdir()
     for updated in ("yesterday", None, [1], {}):
@@ -272,13 +278,8 @@ def test_a_clock_set_back_an_hour_does_not_silence_the_heartbeat(street, tmp_pat
     folder.close()
 
 
-def test_a_heartbeat_of_an_hour_ahead_is_no_sign_of_life(street, tmp_path, monkeypatch):
-    """Without locks: of a run that was killed before the clock was set back."""
-
-    def flock(*_):
-        raise OSError(errno.ENOLCK, "no locks here")
-
-    monkeypatch.setattr(fcntl, "flock", flock)
+def test_a_heartbeat_of_an_hour_ahead_is_no_sign_of_life(street, tmp_path, no_locks):
+    """Of a run that was killed before the clock was set back."""
     folder = settings(street, tmp_path).folder
     folder.mkdir()
     heartbeat = {"state": "running", "host": "another", "updated": time.time() + 3600}

@@ -36,8 +36,8 @@ from litemono.data.packing.sources import FolderSource, ZipSource
 from litemono.data.splits import SplitLine
 from litemono.data.stores.folder import resized
 from litemono.data.stores.images import decode_image
-from litemono.utils.atomic_files import may_pass
-from litemono.utils.errors import UserError, reason, require
+from litemono.data.stores.index_file import damage_explained
+from litemono.utils.errors import UserError, require
 
 INDEX, FORMAT = "composites.json", "litemono packed composites 2"
 REMEDY = "replace it, or remove it with the files of the same name"
@@ -261,7 +261,7 @@ class PackedComposites:
     def __init__(self, root: Path) -> None:
         """UserError for an index or arrays that do not fit each other."""
         self.root = root
-        try:
+        with damage_explained(f"--data_path {root}: the pack is damaged", PACK_AGAIN):
             index = json.loads((root / INDEX).read_text(encoding="utf-8"))
             if index["format"] != FORMAT:
                 raise ValueError(f"its format is {str(index['format'])[:100]}, not {FORMAT}")
@@ -276,10 +276,6 @@ class PackedComposites:
                     raise ValueError(f"{kind}.npy does not have the size that the index says")
             if not {background_of(line) for line in self.lines} <= self.backgrounds.keys():
                 raise ValueError("it lacks backgrounds")
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            if may_pass(error):
-                raise
-            raise UserError(f"--data_path {root}: the pack is damaged ({reason(error)}); {PACK_AGAIN}") from None
 
     def read(self, line: SplitLine) -> Composite:
         row = self.rows[line]

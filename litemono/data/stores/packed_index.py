@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from litemono.data.datasets.base import PackableDataset
+from litemono.data.stores import index_file
 from litemono.data.stores.drive_maps import Pictures
-from litemono.utils.atomic_files import may_pass, replacing
-from litemono.utils.errors import UserError, reason
+from litemono.data.stores.index_file import are_counts, damage_explained
 
 INDEX_FILE = "packed.json"
 FORMAT = "litemono packed frames 1"
-MOST = 10**10
 PackedFit = Literal["stretch", "kb_crop"]
 
 
@@ -81,14 +79,16 @@ def frames_file(root: Path, dataset: PackableDataset, folder: str, side: str) ->
 
 
 def read_index(root: Path | str) -> PackIndex:
+    """Raises UserError where it is damaged."""
     path = Path(root) / INDEX_FILE
-    try:
+    again = "pack this folder again: python -m litemono.prepare pack --from ZIPS_OR_FOLDER --output DIR"
+    with damage_explained(f"{path}: not an index of packed frames", again):
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT:
             raise ValueError("another format")
         drives = {folder: _drive(entry) for folder, entry in content.pop("drives").items()}
         index = PackIndex(drives=drives, **content)
-        if not (isinstance(index.dataset, str) and _all_counts([index.height, index.width], least=1)):
+        if not (isinstance(index.dataset, str) and are_counts([index.height, index.width], least=1)):
             raise ValueError("its size or data set is not one")
         if not (index.jpeg is None or type(index.jpeg) is int and 1 <= index.jpeg <= 100):
             raise ValueError("its JPEG quality is not one")
@@ -97,13 +97,6 @@ def read_index(root: Path | str) -> PackIndex:
                 if len(camera.jpeg_bytes) != (0 if index.jpeg is None else len(camera.frames)):
                     raise ValueError("frames and lengths of JPEGs differ in number")
         return index
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        if may_pass(error):
-            raise
-        raise UserError(
-            f"{path}: not an index of packed frames ({reason(error)}); pack this folder again: "
-            "python -m litemono.prepare pack --from ZIPS_OR_FOLDER --output DIR"
-        ) from None
 
 
 def _drive(entry: dict) -> Drive:
@@ -112,28 +105,21 @@ def _drive(entry: dict) -> Drive:
     for camera in cameras.values():
         camera.pictures = {kind: Pictures(**pictures) for kind, pictures in camera.pictures.items()}  # type: ignore[arg-type]
         for pictures in camera.pictures.values():
-            if len(pictures.frames) != len(pictures.crc32) or not _all_counts(pictures.size, least=1):
+            if len(pictures.frames) != len(pictures.crc32) or not are_counts(pictures.size, least=1):
                 raise ValueError("pictures and checksums differ in number, or their size is not one")
             pictures.size = (pictures.size[0], pictures.size[1])
             lists += [pictures.frames, pictures.crc32, pictures.absent]
         if len(camera.frames) != len(camera.crc32):
             raise ValueError("frames and checksums differ in number")
-        if len(camera.native_size) != 2 or not _all_counts(camera.native_size, least=1):
+        if len(camera.native_size) != 2 or not are_counts(camera.native_size, least=1):
             raise ValueError("the size of the original images is not one")
         camera.native_size = (camera.native_size[0], camera.native_size[1])
         lists += [camera.frames, camera.crc32, camera.jpeg_bytes]
-    if not all(isinstance(numbers, list) and _all_counts(numbers) for numbers in lists):
+    if not all(isinstance(numbers, list) and are_counts(numbers) for numbers in lists):
         raise ValueError("its frames, scans or checksums are not lists of numbers")
     return Drive(cameras, entry["scans"], entry["no_scans"])
 
 
-def _all_counts(numbers: Sequence[object], least: int = 0) -> bool:
-    """Whether all are whole numbers that a file name of ten digits can hold."""
-    return all(type(number) is int and least <= number < MOST for number in numbers)
-
-
 def write_index(root: Path, index: PackIndex) -> None:
     """Replace the index at once; everything it names must be on the disk already."""
-    content = json.dumps({"format": FORMAT, **asdict(index)}, separators=(",", ":"))
-    with replacing(root / INDEX_FILE) as file:
-        file.write(content.encode())
+    index_file.write(root / INDEX_FILE, FORMAT, index)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from litemono.utils.atomic_files import may_pass, replacing
-from litemono.utils.errors import UserError, reason
+from litemono.data.stores import index_file
+from litemono.data.stores.index_file import are_counts, damage_explained
 
 INDEX_FILE = "pictures.json"
 FORMAT = "litemono packed pictures 1"
 TYPES = {"u1": 1, "<u2": 2, "<f4": 4}
 """numpy's names of what maps may hold, and bytes of a number."""
-MOST = 10**10
 
 
 @dataclass
@@ -84,22 +83,16 @@ def map_places(entry: Folder, maps: Maps) -> dict[int, tuple[int, int]]:
 def read_index(root: Path | str) -> PictureIndex:
     """Raises UserError where it is damaged."""
     path = Path(root) / INDEX_FILE
-    try:
+    again = "pack into this folder again: python -m litemono.prepare pack --from FOLDER --output DIR"
+    with damage_explained(f"{path}: not an index of packed pictures", again):
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT:
             raise ValueError("another format")
         folders = {name: _folder(name, entry) for name, entry in content.pop("folders").items()}
         index = PictureIndex(folders=folders, **content)
-        if not (isinstance(index.dataset, str) and _counts([index.height, index.width], least=1)):
+        if not (isinstance(index.dataset, str) and are_counts([index.height, index.width], least=1)):
             raise ValueError("its size or data set is not one")
         return index
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        if may_pass(error):
-            raise
-        raise UserError(
-            f"{path}: not an index of packed pictures ({reason(error)}); pack into this folder again: "
-            "python -m litemono.prepare pack --from FOLDER --output DIR"
-        ) from None
 
 
 def _folder(name: str, entry: dict) -> Folder:
@@ -118,16 +111,11 @@ def _folder(name: str, entry: dict) -> Folder:
             raise ValueError("maps, types and checksums differ in number, or a type is none")
         if not set(maps.frames) <= set(folder.frames):
             raise ValueError("a map without its picture")
-    if not all(_counts(numbers) for numbers in lists):
+    if not all(are_counts(numbers) for numbers in lists):
         raise ValueError("its frames, sizes or checksums are not lists of numbers")
     return folder
 
 
-def _counts(numbers: Sequence[object], least: int = 0) -> bool:
-    return all(type(number) is int and least <= number < MOST for number in numbers)
-
-
 def write_index(root: Path, index: PictureIndex) -> None:
     """Replace the index at once; everything it names must be on the disk already."""
-    with replacing(root / INDEX_FILE) as file:
-        file.write(json.dumps({"format": FORMAT, **asdict(index)}, separators=(",", ":")).encode())
+    index_file.write(root / INDEX_FILE, FORMAT, index)
