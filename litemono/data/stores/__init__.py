@@ -6,5 +6,5 @@ packed.py               packs of drives; packed_index.py: packed.json; packed_jp
 picture_pack.py         packs of single pictures; picture_index.py: pictures.json
 composites.py           backgrounds, pictures, masks, depths of litemono segment
 shared_file.py          a file of a pack, read by position; staging.py: --stage
-pack_size.py            bytes that a training reads, for --mem
+index_file.py           what the indices of packs share; pack_size.py: bytes that a training reads, for --mem
 """
