@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import signal
 import statistics
 import sys
@@ -20,7 +19,7 @@ from benchmarks.step_subjects import NETWORKS, PARTS, PUBLISHED, STEP, Case, Inp
 from litemono.engine.precision import HALF, apply_precision
 from litemono.engine.settings import Precision
 from litemono.utils.device import is_out_of_memory
-from litemono.utils.parallel import end_with_parent
+from litemono.utils.parallel import PROCESSES, end_with_parent
 
 TURN_SECONDS = 0.2  # a subject's turn lasts at least so long, in whole calls
 MOST_CALLS = 50  # of one turn
@@ -70,9 +69,8 @@ class Measured:
 
 def in_own_process(job: Job) -> dict[str, Measured]:
     """Run the job in a fresh process: by subject what it measured before it ended, however it ended."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(job, sender), daemon=True)
+    receiver, sender = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(target=_serve, args=(job, sender), daemon=True)
     process.start()
     sender.close()
     found: dict[str, Measured] = {}

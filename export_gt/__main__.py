@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,10 +15,8 @@ from litemono.data.settings import DataConfig, default_workers
 from litemono.data.splits import SplitLine, read_split, split_file
 from litemono.utils import cli
 from litemono.utils.errors import UserError
-from litemono.utils.parallel import end_with_parent, fork_context, ordered_map
+from litemono.utils.parallel import process_map
 from litemono.utils.progress import track
-
-AHEAD_PER_WORKER = 4
 
 
 @dataclass(frozen=True)
@@ -72,11 +69,8 @@ def export(config: ExportConfig) -> None:
 
 def _depths(source: Source, config: ExportConfig, lines: list[SplitLine]) -> Iterator[np.ndarray]:
     """The split's depth maps in order, made by several processes."""
-    workers = min(config.num_workers, len(lines))
-    with ProcessPoolExecutor(workers, mp_context=fork_context(), initializer=end_with_parent) as executor:
-        make = partial(source.depth, config.data_path)
-        maps = ordered_map(executor, make, lines, ahead=AHEAD_PER_WORKER * workers)
-        yield from track(maps, len(lines), f"{source.what}s")
+    maps = process_map(partial(source.depth, config.data_path), lines, min(config.num_workers, len(lines)))
+    yield from track(maps, len(lines), f"{source.what}s")
 
 
 def _counted(depths: Iterator[np.ndarray], counts: list[int]) -> Iterator[np.ndarray]:

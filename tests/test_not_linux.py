@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -78,12 +77,6 @@ def test_depth_is_predicted(elsewhere, tmp_path):
     done = elsewhere("-m", "litemono.predict", *flags)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "a_disp.jpeg").is_file()
-
-
-def test_processes_that_fork_are_refused_in_one_sentence_where_there_is_no_fork(monkeypatch):
-    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
-    with pytest.raises(UserError, match="cannot fork processes, which this command needs; run it on Linux or in WSL"):
-        parallel.fork_context()
 
 
 def test_cores_are_counted_where_the_system_does_not_tell_which_may_be_used(monkeypatch):

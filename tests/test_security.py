@@ -146,14 +146,13 @@ def test_a_training_writes_in_its_run_folder_alone_and_nothing_for_everyone(worl
     ours = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     arguments = [*finetune_flags(world, tmp_path / "runs"), "--max_steps", "1"]
     done = subprocess.run(
-        [sys.executable, "-m", "litemono.finetune", *arguments],
+        ["sh", "-c", 'umask 0; exec "$@"', "sh", sys.executable, "-m", "litemono.finetune", *arguments],
         cwd=places["here"],
         env={
             **ours,
             "HOME": str(places["home"]),
             "TMPDIR": str(places["tmp"]),
         },
-        preexec_fn=lambda: os.umask(0),
         capture_output=True,
         text=True,
     )

@@ -29,7 +29,7 @@ def run_command(command: tuple[str, ...], log: IO[str], seconds: float, device: 
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        preexec_fn=os.setpgrp,  # a group that can be ended as one; process_group=0 from Python 3.11
+        start_new_session=True,  # a group that can be ended as one
     )
     try:
         return PASSED if _wait(process, max(1.0, seconds)) == 0 else FAILED
@@ -41,7 +41,7 @@ def run_command(command: tuple[str, ...], log: IO[str], seconds: float, device: 
 
 def _wait(process: subprocess.Popen, seconds: float) -> int:
     """Exit status. Raises TimeoutExpired; KeyboardInterrupt too where the one of the handler was lost: Python ignores what is
-    raised in some places, such as the hooks of a fork."""
+    raised in some places, such as destructors."""
     until = time.monotonic() + seconds
     while True:
         left = until - time.monotonic()

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from litemono.utils.atomic_files import replacing_folder
 from litemono.utils.errors import UserError
-from litemono.utils.parallel import end_with_parent, fork_context, ordered_map
+from litemono.utils.parallel import process_map
 from litemono.utils.progress import track
 
 Part = TypeVar("Part")
-AHEAD_PER_WORKER = 4
 RECORD = "world.json"
 """The settings that a folder was rendered with; written last."""
 
@@ -37,13 +35,8 @@ def make_once(folder: Path, record: dict[str, Any], write: Callable[[Path], None
 
 def render_all(write: Callable[[Part], None], parts: Sequence[Part], num_workers: int, title: str) -> None:
     """write(part) for each part, with a progress line; by num_workers processes, or in this one where it is 1."""
-    if num_workers == 1:
-        for _ in track(map(write, parts), len(parts), title):
-            pass
-        return
-    with ProcessPoolExecutor(num_workers, mp_context=fork_context(), initializer=end_with_parent) as executor:
-        for _ in track(ordered_map(executor, write, parts, AHEAD_PER_WORKER * num_workers), len(parts), title):
-            pass
+    for _ in track(process_map(write, parts, num_workers), len(parts), title):
+        pass
 
 
 def _check_same(folder: Path, record: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ def progress_bar(
     """A bar that is there until the block ends; call the result with what is done since (default 1), from any thread.
 
     console: default stderr. Nothing is drawn where it is not a terminal.
-    The bar has no thread of its own, because processes are forked under it: each call may draw it anew.
+    The bar has no thread of its own: each call may draw it anew.
     """
     console = console or Console(stderr=True)
     bar = Progress(

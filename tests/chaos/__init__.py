@@ -4,7 +4,7 @@
     python -m tests.chaos --kills 100 --seed 1         the long form
 
 aims.py       moments at which a process ends itself: a write, an import, a validation
-victim.py     starts a command with such an aim
+victim.py     starts a command with such an aim; in_workers/ brings it to the command's worker processes
 lanes.py      what is killed: both tasks in one and two processes, and the workers of `prepare pack`
 sabotage.py   damage done between two starts
 compare.py    weights, optimiser states, curves and packs, bit by bit

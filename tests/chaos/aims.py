@@ -42,7 +42,7 @@ class Aim:
     signal: int
     delay: float = 0.0
     only_workers: bool = False
-    """Not in the process that was started, but in those that it forks."""
+    """Not in the process that was started, but in those that it starts."""
 
     def environment(self) -> dict[str, str]:
         return {"CHAOS_AIM": json.dumps(asdict(self))}
@@ -52,7 +52,7 @@ class Watch:
     """Counts the process's events by kind, and fires once where the aim says."""
 
     def __init__(self, aim: Aim | None) -> None:
-        self.aim, self.counts, self.main = aim, Counter(), os.getpid()
+        self.aim, self.counts = aim, Counter()
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
         kind = kind_of(event, args)
@@ -63,8 +63,6 @@ class Watch:
         self.counts[kind] += 1
         aim = self.aim
         if aim is None or kind != aim.kind or self.counts[kind] < aim.nth:
-            return
-        if aim.only_workers and os.getpid() == self.main:
             return
         self.aim = None
         fire(aim)
@@ -92,10 +90,10 @@ def fire(aim: Aim) -> None:
     threading.Thread(target=later, daemon=True).start()
 
 
-def install() -> None:
+def install(in_worker: bool = False) -> None:
     """Watch this process as $CHAOS_AIM says; $CHAOS_COUNTS: the file that gets the number of events of each kind."""
     text, counts = os.environ.get("CHAOS_AIM"), os.environ.get("CHAOS_COUNTS")
-    watch = Watch(Aim(**json.loads(text)) if text else None)
-    sys.addaudithook(watch)
-    if counts:
+    aim = Aim(**json.loads(text)) if text else None
+    sys.addaudithook(Watch(aim if aim and aim.only_workers == in_worker else None))
+    if counts and not in_worker:
         atexit.register(lambda: Path(counts).write_text(json.dumps(watch.counts)))

@@ -59,7 +59,8 @@ class Lane:
         """One process for each rank; environments: what each gets beside ours."""
         folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "tests.chaos.victim", self.module, *map(str, self.arguments(folder))]
-        shared = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
+        path = os.pathsep.join([str(ROOT), str(ROOT / "tests/chaos/in_workers")])
+        shared = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": path}
         if self.processes > 1:
             shared |= {"WORLD_SIZE": str(self.processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
         started = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import time
@@ -70,7 +71,7 @@ def try_kind(kind: Kind, inputs: int, seed: int, work: Path) -> Findings:
 def _chunk(kind: Kind, inputs: int, seed: int, work: Path) -> Findings:
     """One child after another, each beginning behind the input that ended the one before."""
     findings, first = Findings(), 0
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("fork")  # strategies cannot be pickled
     while first < inputs:
         child = _Child(context, kind, inputs, first, seed, work)
         ended = child.watch(findings)
@@ -138,6 +139,7 @@ def usage(pid: int) -> tuple[float, int]:
 
 
 def _child(kind: Kind, inputs: int, first: int, seed: int, work: Path, numbers, sender) -> None:
+    gc.freeze()  # what a fork inherits is never collected: destructors may wait for threads that it does not have
     folder = work / "inside"
     folder.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 
 from rich.console import Console
 
@@ -38,13 +37,6 @@ def test_nothing_is_written_where_there_is_no_terminal():
     with progress_bar(2, "frames", console=console) as advance:
         advance()
     assert not console.file.getvalue().strip()
-
-
-def test_the_bar_starts_no_thread():
-    """Drives are packed in forks, and a fork copies no thread but may copy its locks."""
-    before = threading.active_count()
-    with progress_bar(1, "frames", console=terminal()):
-        assert threading.active_count() == before
 
 
 def test_items_pass_through_in_order(capsys):

@@ -71,7 +71,7 @@ def size_of(address: str) -> int | None:
 
 
 def _session() -> requests.Session:
-    """A session for one file: connections must not be shared with forked processes."""
+    """A session for one file: connections are not shared by processes."""
     session = requests.Session()
     session.headers["Accept-Encoding"] = "identity"
     for scheme in ("http://", "https://"):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.process import BaseProcess, parent_process
 from typing import NamedTuple
 
 from litemono.data.packing.drive import Job, Result, pack_drive
 from litemono.utils.atomic_files import DISK_FULL
 from litemono.utils.errors import UserError
-from litemono.utils.parallel import fork_context
+from litemono.utils.parallel import PROCESSES, ctrl_c_later
 
 
 class Finished(NamedTuple):
@@ -30,7 +29,6 @@ def run_jobs(jobs: list[Job], num_workers: int, tick: Callable[[], None]) -> Ite
 
     A process packs one drive and ends; when this process dies, they end after their current frame.
     """
-    context = fork_context()
     waiting = list(jobs)
     running: dict[Connection, tuple[Job, BaseProcess]] = {}
     stopping = False
@@ -38,9 +36,9 @@ def run_jobs(jobs: list[Job], num_workers: int, tick: Callable[[], None]) -> Ite
         while running or (waiting and not stopping):
             while waiting and len(running) < num_workers and not stopping:
                 job = waiting.pop(0)
-                receiver, sender = context.Pipe(duplex=False)
-                process: BaseProcess = context.Process(target=_work, args=(job, sender), daemon=True)
-                with _ctrl_c_later():  # or a process may be started and not be known
+                receiver, sender = PROCESSES.Pipe(duplex=False)
+                process: BaseProcess = PROCESSES.Process(target=_work, args=(job, sender), daemon=True)
+                with ctrl_c_later():  # or a process may be started and not be known
                     process.start()
                     running[receiver] = job, process
                 sender.close()
@@ -61,15 +59,6 @@ def run_jobs(jobs: list[Job], num_workers: int, tick: Callable[[], None]) -> Ite
             receiver.close()
 
 
-@contextlib.contextmanager
-def _ctrl_c_later() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _receive(receiver: Connection, job: Job, process: BaseProcess, tick: Callable[[], None]) -> Finished | None:
     try:
         message = receiver.recv()
@@ -86,12 +75,11 @@ def _receive(receiver: Connection, job: Job, process: BaseProcess, tick: Callabl
 
 def _work(job: Job, sender: Connection) -> None:
     """In a process of its own: sends None for each frame, then (outcome, fatal) of Finished."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, lambda *_: _stop())
-    parent = os.getppid()
+    parent = parent_process()
 
     def tick() -> None:
-        if os.getppid() != parent:
+        if parent is None or os.getppid() != parent.pid:
             _stop()
         sender.send(None)
 
