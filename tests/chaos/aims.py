@@ -94,6 +94,7 @@ def install(in_worker: bool = False) -> None:
     """Watch this process as $CHAOS_AIM says; $CHAOS_COUNTS: the file that gets the number of events of each kind."""
     text, counts = os.environ.get("CHAOS_AIM"), os.environ.get("CHAOS_COUNTS")
     aim = Aim(**json.loads(text)) if text else None
-    sys.addaudithook(Watch(aim if aim and aim.only_workers == in_worker else None))
+    watch = Watch(aim if aim and aim.only_workers == in_worker else None)
+    sys.addaudithook(watch)
     if counts and not in_worker:
         atexit.register(lambda: Path(counts).write_text(json.dumps(watch.counts)))
