@@ -20,7 +20,7 @@ from litemono.finetune import main as finetune
 from . import sabotage
 from .aims import Aim
 from .compare import compare, run_contents
-from .lanes import make_lanes
+from .lanes import make_lanes, wait_for_all
 
 WRITER = """
 import sys
@@ -87,6 +87,14 @@ def test_a_kill_hits_the_write_at_which_it_is_aimed(tmp_path, nth, finished):
     )
     assert done.returncode == -signal.SIGKILL
     assert len(list((tmp_path / "checkpoints").glob("step_*.pt"))) == finished
+
+
+def test_a_kill_of_a_worker_hits_the_worker(tmp_path):
+    """The victim lives on and finds it dead."""
+    lane = make_lanes(tmp_path)["pack"]
+    aim = Aim("frames", 1, signal.SIGKILL, only_workers=True)
+    assert wait_for_all(lane.start(tmp_path / "round", [aim.environment()])) == [2]
+    assert "its process died (exit status -9)" in (tmp_path / "round/output.0.txt").read_text()
 
 
 @pytest.mark.parametrize("seed", range(12))
