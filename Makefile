@@ -10,6 +10,8 @@ READY := .venv/.ready
 KILLS ?= 6
 INPUTS ?= 100
 SEED ?= 0
+# Processes that test at the same time; where there is a real Slurm, one of them does little but wait for it.
+WORKERS ?= $(if $(filter 1,$(LITEMONO_SLURM)),3,2)
 
 .PHONY: demo test test-slurm test-chaos test-fuzz lint docs clean
 
@@ -17,7 +19,7 @@ demo: $(READY)
 	.venv/bin/python -m litemono.demo
 
 test: $(READY)
-	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder
+	.venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 
 test-slurm: $(READY)
 	LITEMONO_SLURM=1 .venv/bin/python -m pytest tests/slurm

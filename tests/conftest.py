@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
+import signal
 import sys
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # before torch is imported: test processes share the cores
 
 import torch
+
+# A shell lets what it starts in the background ignore Ctrl-C; commands that tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 TEST_DEVICE = torch.device(os.environ["LITEMONO_TEST_DEVICE"]) if "LITEMONO_TEST_DEVICE" in os.environ else None
@@ -22,23 +27,41 @@ SHARED = Path(os.environ.get("LITEMONO_SHARED", ROOT.parent / "shared"))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """With several workers (`pytest -n 2`) a file stays in one of them, and so do all Slurm tests: there is one cluster.
+    """With several workers (`pytest -n 2`) a file stays in one of them: what its tests share is made once.
 
-    What a file's tests share is then made once, and one worker computes while the other waits for Slurm.
+    So do all Slurm tests, because there is one cluster, and the benchmarks, which share the results of a session.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            path = nodeid.split("::")[0]
-            return "slurm" if path.startswith("tests/slurm/") else path
+            folder, file = nodeid.split("::")[0].rsplit("/", 1)
+            return folder if folder in ("tests/slurm", "tests/benchmarks") else f"{folder}/{file}"
 
     return ByFile(config, log)
 
 
+LONGEST = (
+    "tests/slurm/", "tests/benchmarks/", "tests/losses/test_compiled.py", "tests/test_demo.py", "tests/engine/",
+    "tests/examples/", "tests/test_train", "tests/test_refine.py", "tests/test_finetune", "tests/test_docs.py",
+    "tests/networks/test_library.py", "tests/tasks/",
+)  # fmt: skip
+"""Where the tests are that take longest, in the order of the longest file of each."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The Slurm tests come first: they take the longest."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/slurm/"))
+    """What takes longest comes first, so that the workers end together."""
+
+    def place(item: pytest.Item) -> int:
+        return next((n for n, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))
+
+    items.sort(key=place)
+
+
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test():
+    yield
+    processes.end_all()
 
 
 def beside_checkout(name: str) -> Path:
@@ -84,16 +107,23 @@ def command():
     """Run `python -m MODULE ARGS...` from the checkout; returns the finished process with its text."""
 
     def run(module: str, *args: object, cwd: Path = ROOT, env: dict[str, str] | None = None, timeout: float = 600):
-        return subprocess.run(
-            [sys.executable, "-m", module, *map(str, args)],
-            cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2", **(env or {})},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **(env or {})}
+        return processes.run([sys.executable, "-m", module, *args], timeout, cwd=cwd, env=environment)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def small_session(tmp_path_factory) -> Path:
+    """The results of `python -m benchmarks.gpu --small` on the processor, stopped after two parts and continued. Read only."""
+    out = tmp_path_factory.mktemp("session") / "out"
+    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--small", "--out", out]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    for more, passed_before in ((["--only", "resume", "data"], 0), ([], 2)):
+        done = processes.run([*command, *more], 600, cwd=ROOT, env=environment)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("passed before") == passed_before
+    return out
 
 
 @contextlib.contextmanager

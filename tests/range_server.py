@@ -94,4 +94,4 @@ def serve(root: Path) -> Iterator[tuple[str, Behaviour]]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join()
+        thread.join(60)

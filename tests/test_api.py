@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 import torch
 from conftest import ROOT
@@ -242,7 +242,7 @@ def test_weights_of_a_diverged_training_are_refused(tiny, photo, tmp_path):
 
 def test_importing_the_package_needs_no_torch():
     code = "import sys, litemono; assert 'torch' not in sys.modules; litemono.load; assert 'torch' in sys.modules"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    done = processes.run([sys.executable, "-c", code], cwd=ROOT)
     assert done.returncode == 0, done.stderr
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         _ = litemono.lode

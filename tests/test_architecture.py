@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 from conftest import ROOT
 
@@ -99,7 +99,7 @@ for name in {WITHOUT_TORCH}:
     importlib.import_module(name)
 assert "torch" not in sys.modules, "torch was imported before the flags are right"
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    done = processes.run([sys.executable, "-c", code], cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
 
@@ -120,7 +120,7 @@ finally:
         (["--load_weights", folder, "--split", "nowhere"], "--split nowhere"),
         (["--compare", folder, "nowhere", "--report", "r.html"], "--compare nowhere"),
     ):
-        done = subprocess.run([sys.executable, "-c", code, *flags], cwd=ROOT, capture_output=True, text=True)
+        done = processes.run([sys.executable, "-c", code, *flags], cwd=ROOT)
         assert done.returncode == 2 and word in done.stderr, done.stderr
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import re
-import subprocess
 import sys
 
+import processes
 import pytest
 from conftest import ROOT
 from tiny_kitti import Outcome
@@ -105,5 +105,5 @@ for words in ([], ["trian"], *([name, "--help"] for name in quick)):
 assert len(quick) > 5
 assert "torch" not in sys.modules, "torch was imported before the flags are right"
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    done = processes.run([sys.executable, "-c", code], cwd=ROOT)
     assert done.returncode == 0, done.stderr

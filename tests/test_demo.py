@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import processes
 import pytest
 from conftest import ROOT
 from PIL import Image
@@ -20,9 +21,28 @@ TINY = ("--drives=3", "--frames_per_drive=4", "--height=32", "--width=96", "--nu
         "--model=lite-mono-tiny", "--num_workers=1")  # fmt: skip
 
 
-def test_the_story_runs_from_rendering_to_pictures(tmp_path, command):
-    tiny = tmp_path / "demo"
-    done = command("litemono.demo", "--output", tiny, *TINY)
+def demo(output: Path, *flags: str) -> subprocess.Popen:
+    words = [sys.executable, "-m", "litemono.demo", f"--output={output}", *TINY, *flags]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return processes.start(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """The folder of a demo, and how it ended."""
+    tiny = tmp_path_factory.mktemp("finished") / "demo"
+    return tiny, processes.finish(demo(tiny))
+
+
+@pytest.fixture
+def rendered(finished, tmp_path) -> Path:
+    """The folder of a demo that has only rendered its world."""
+    shutil.copytree(finished[0] / "world", tmp_path / "demo/world")
+    return tmp_path / "demo"
+
+
+def test_the_story_runs_from_rendering_to_pictures(finished):
+    tiny, done = finished
     assert done.returncode == 0, done.stdout + done.stderr
     for module in ("litemono.train", "export_gt", "evaluate", "litemono.predict"):
         assert f"$ python -m {module} " in done.stdout
@@ -34,10 +54,9 @@ def test_the_story_runs_from_rendering_to_pictures(tmp_path, command):
     assert len(list((tiny / "pictures").glob("*_disp.jpeg"))) == 4
 
 
-def test_a_command_that_fails_ends_the_demo_with_its_message_and_status(tmp_path, command):
-    (tmp_path / "demo").mkdir()
-    (tmp_path / "demo/runs").touch()
-    done = command("litemono.demo", "--output", tmp_path / "demo", *TINY)
+def test_a_command_that_fails_ends_the_demo_with_its_message_and_status(rendered):
+    (rendered / "runs").touch()
+    done = processes.finish(demo(rendered))
     assert done.returncode == 2
     assert "demo/runs" in done.stderr and "Traceback" not in done.stderr
 
@@ -80,28 +99,14 @@ def processes_with(word: str) -> list[str]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="asks Linux for its processes")
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_demo_and_the_command_that_it_runs(tmp_path, signum):
-    output = tmp_path / "demo"
-    log = output / "runs/street/log.txt"
-    flags = [*TINY, "--num_epochs=10000"]
-    words = [sys.executable, "-m", "litemono.demo", f"--output={output}", *flags]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    demo = subprocess.Popen(
-        words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        until = time.monotonic() + 120
-        while (
-            demo.poll() is None
-            and time.monotonic() < until
-            and "epoch 2/" not in (log.read_text() if log.exists() else "")
-        ):
-            time.sleep(0.1)
-        demo.send_signal(signum)  # to the demo alone, as `kill` does
-        out, _ = demo.communicate(timeout=60)
-    finally:
-        demo.kill()
-    assert demo.returncode == 128 + signum, out
-    assert "the same command resumes" in out and "Interrupted: the same command continues from here." in out
-    assert not processes_with(str(output)), "a process that the demo started is still running"
+def test_a_signal_ends_the_demo_and_the_command_that_it_runs_and_the_same_command_continues(rendered):
+    log = rendered / "runs/street/log.txt"
+    for signum, sign in ((signal.SIGTERM, "epoch 2/"), (signal.SIGINT, "resumed at step")):
+        process = demo(rendered, "--num_epochs=10000")
+        processes.wait_until(sign, lambda sign=sign: log.exists() and sign in log.read_text(), by=process)
+        process.send_signal(signum)  # to the demo alone, as `kill` does
+        done = processes.finish(process, 60)
+        said = done.stdout + done.stderr
+        assert done.returncode == 128 + signum, said
+        assert "the same command resumes" in said and "Interrupted: the same command continues from here." in said
+        assert not processes_with(str(rendered)), "a process that the demo started is still running"

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from tiny_kitti import assert_refused, invoke
-from trainings import assert_same_training, kill_at_step, scalars, start
+from trainings import assert_same_training, complete, kill_at_step, scalars
 
 from evaluate.__main__ import main as evaluate_main
 from export_gt.__main__ import main as export_main
@@ -51,7 +51,7 @@ def flags(world: Path, log_dir: Path, name: str = "run") -> list[str]:
 @pytest.fixture(scope="module")
 def uninterrupted(world, tmp_path_factory) -> Path:
     log_dir = tmp_path_factory.mktemp("runs")
-    assert start("litemono.finetune", flags(world, log_dir)).wait() == 0
+    complete(main, flags(world, log_dir))
     return log_dir / "run"
 
 
@@ -66,7 +66,7 @@ def test_a_run_leaves_weights_curves_and_a_finished_status(uninterrupted):
 
 def test_a_killed_run_ends_with_the_bits_of_an_uninterrupted_one(world, tmp_path, uninterrupted):
     kill_at_step(2, "litemono.finetune", flags(world, tmp_path), tmp_path / "run")
-    assert start("litemono.finetune", flags(world, tmp_path)).wait() == 0
+    complete(main, flags(world, tmp_path))
     assert_same_training(uninterrupted, tmp_path / "run")
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import processes
 import pytest
 from depth_data import write_nyu, write_pairs
-from trainings import assert_same_training, kill_at_step, scalars, start
+from trainings import assert_same_training, complete, kill_at_step, scalars, start
+
+from litemono.finetune import main
 
 NAMES = ("pairs", "nyu")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +40,13 @@ def flags(data: str, log_dir: Path, workers: int) -> list[str]:
 @pytest.fixture(scope="module")
 def uninterrupted(data, tmp_path_factory) -> Path:
     log_dir = tmp_path_factory.mktemp("runs")
-    assert start("litemono.finetune", flags(data, log_dir, workers=0)).wait() == 0
+    complete(main, flags(data, log_dir, workers=0))
     return log_dir / "run"
 
 
 def test_a_mixed_run_killed_in_the_middle_ends_with_the_same_bits(data, tmp_path, uninterrupted):
     kill_at_step(3, "litemono.finetune", flags(data, tmp_path, workers=0), tmp_path / "run")
-    assert start("litemono.finetune", flags(data, tmp_path, workers=2)).wait() == 0
+    assert processes.finish(start("litemono.finetune", flags(data, tmp_path, workers=2))).returncode == 0
     assert_same_training(uninterrupted, tmp_path / "run")
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 from conftest import ROOT
 from PIL import Image
@@ -57,9 +58,7 @@ def elsewhere(request, tmp_path):
 
     def run(*arguments: object) -> subprocess.CompletedProcess:
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-        return subprocess.run(
-            [sys.executable, *map(str, arguments)], env=environment, cwd=ROOT, capture_output=True, text=True
-        )
+        return processes.run([sys.executable, *map(str, arguments)], env=environment, cwd=ROOT)
 
     run.name = request.param
     return run

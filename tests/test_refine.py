@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tiny_kitti import assert_refused, invoke
-from trainings import assert_same_training, kill_at_step, scalars, start
+from trainings import assert_same_training, complete, kill_at_step, scalars
 
 from litemono import submit
 from litemono.prepare import main as prepare_main
@@ -61,7 +61,7 @@ def flags(world: Path, log_dir: Path, *more: object) -> list[str]:
 @pytest.fixture(scope="module")
 def uninterrupted(world, tmp_path_factory) -> Path:
     log_dir = tmp_path_factory.mktemp("runs")
-    assert start("litemono.refine", flags(world, log_dir)).wait() == 0
+    complete(main, flags(world, log_dir))
     return log_dir / "run"
 
 
@@ -82,7 +82,7 @@ def test_a_run_leaves_weights_and_the_errors_of_what_it_started_from(uninterrupt
 
 def test_a_killed_run_ends_with_the_bits_of_an_uninterrupted_one(world, tmp_path, uninterrupted):
     kill_at_step(2, "litemono.refine", flags(world, tmp_path), tmp_path / "run")
-    assert start("litemono.refine", flags(world, tmp_path)).wait() == 0
+    complete(main, flags(world, tmp_path))
     assert_same_training(uninterrupted, tmp_path / "run")
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 import torch
 from conftest import ROOT
@@ -145,16 +145,15 @@ def test_a_training_writes_in_its_run_folder_alone_and_nothing_for_everyone(worl
     before = tree(world)
     ours = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     arguments = [*finetune_flags(world, tmp_path / "runs"), "--max_steps", "1"]
-    done = subprocess.run(
-        ["sh", "-c", 'umask 0; exec "$@"', "sh", sys.executable, "-m", "litemono.finetune", *arguments],
+    done = processes.run(
+        [sys.executable, "-m", "litemono.finetune", *arguments],
         cwd=places["here"],
         env={
             **ours,
             "HOME": str(places["home"]),
             "TMPDIR": str(places["tmp"]),
         },
-        capture_output=True,
-        text=True,
+        umask=0,
     )
     assert done.returncode == 0, done.stderr
     in_home = {
@@ -205,12 +204,10 @@ def test_a_batch_script_quotes_every_name(world, tmp_path, monkeypatch, capsys):
     if code:
         code.path(log_dir / "run/slurm").mkdir(parents=True)
     script = script.replace(f"exec {sys.executable}", "printf '%s\\n'")  # what would be executed
-    done = subprocess.run(
+    done = processes.run(
         ["bash"],
-        input=script,
+        stdin=script,
         cwd=tmp_path / "here",
-        text=True,
-        capture_output=True,
         env={"PATH": f"{stubs}:/usr/bin:/bin"},
     )
     assert str(log_dir / "run") in done.stdout.splitlines(), done.stderr

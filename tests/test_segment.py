@@ -13,7 +13,7 @@ import torch
 from composites import SIZE, write_small
 from PIL import Image
 from tiny_kitti import assert_refused, invoke
-from trainings import assert_same_training, kill_at_step, scalars, start
+from trainings import assert_same_training, complete, kill_at_step, scalars
 
 from litemono import prepare, submit
 from litemono.engine.tensorboard import events_in
@@ -40,10 +40,7 @@ def flags(data: Path, log_dir: Path, name: str = "run") -> list[str]:
 @pytest.fixture(scope="module")
 def uninterrupted(rooms, tmp_path_factory) -> Path:
     log_dir = tmp_path_factory.mktemp("runs")
-    assert (
-        start("litemono.segment", [*flags(rooms, log_dir), "--combine", "uncertainty", "--depth_loss", "ssim"]).wait()
-        == 0
-    )
+    complete(main, [*flags(rooms, log_dir), "--combine", "uncertainty", "--depth_loss", "ssim"])
     return log_dir / "run"
 
 
@@ -61,7 +58,7 @@ def test_a_run_leaves_weights_curves_and_a_finished_status(uninterrupted):
 def test_a_killed_run_ends_with_the_bits_of_an_uninterrupted_one(rooms, tmp_path, uninterrupted):
     arguments = [*flags(rooms, tmp_path), "--combine", "uncertainty", "--depth_loss", "ssim"]
     kill_at_step(2, "litemono.segment", arguments, tmp_path / "run")
-    assert start("litemono.segment", arguments).wait() == 0
+    complete(main, arguments)
     assert_same_training(uninterrupted, tmp_path / "run")
 
 

@@ -6,11 +6,13 @@ import json
 import shutil
 import signal
 
+import processes
 import pytest
 from tiny_kitti import assert_refused, invoke
 from trainings import (
     EPOCHS,
     assert_same_training,
+    complete,
     final_state,
     flags,
     kill_at_step,
@@ -32,19 +34,19 @@ def test_a_run_killed_twice_ends_with_the_weights_of_an_uninterrupted_one(street
     run = tmp_path / "run"
     for step in (2, 5):
         kill_at_step(step, "litemono.train", flags(street, tmp_path), run)
-    assert start("litemono.train", flags(street, tmp_path)).wait() == 0
+    complete(main, flags(street, tmp_path))
     assert final_state(run)["progress"]["restarts"] == 2
     assert_same_training(uninterrupted, run)
 
 
 def test_a_signal_saves_the_step_and_the_same_command_finishes_the_run(street, tmp_path, uninterrupted):
     process = start("litemono.train", flags(street, tmp_path))
-    wait_for_step(tmp_path / "run", 1)
+    wait_for_step(process, tmp_path / "run", 1)
     process.send_signal(signal.SIGUSR1)
-    assert process.wait() == 128 + signal.SIGUSR1
+    assert processes.finish(process).returncode == 128 + signal.SIGUSR1
     status = json.loads((tmp_path / "run" / "status.json").read_text())
     assert (status["state"], status["final"], status["exit"]) == ("interrupted", False, 128 + signal.SIGUSR1)
-    assert start("litemono.train", flags(street, tmp_path)).wait() == 0
+    complete(main, flags(street, tmp_path))
     assert_same_training(uninterrupted, tmp_path / "run")
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
+import processes
+import pytest
 import torch
 from conftest import ROOT
 
@@ -45,25 +47,33 @@ def flags(street: Path, log_dir: Path, name: str = "run") -> list[str]:
 
 
 def start(module: str, arguments: list[str]) -> subprocess.Popen:
-    """python -m MODULE ARGUMENTS, which the test kills or waits for."""
+    """python -m MODULE ARGUMENTS, which the test kills or waits for (processes.kill, processes.finish)."""
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-m", module, *arguments], env=environment, cwd=ROOT)
+    return processes.start([sys.executable, "-m", module, *arguments], env=environment, cwd=ROOT)
 
 
-def wait_for_step(run: Path, step: int) -> None:
-    """Until a checkpoint of `step` or later exists."""
-    deadline = time.monotonic() + 300
-    while not any(int(path.stem[5:]) >= step for path in checkpoint_paths.checkpoints(run / "checkpoints")):
-        assert time.monotonic() < deadline, f"no checkpoint of step {step} in {run}"
-        time.sleep(0.02)
+def wait_for_step(process: subprocess.Popen, run: Path, step: int) -> None:
+    """Until the process has written a checkpoint of `step` or later."""
+
+    def written() -> bool:
+        return any(int(path.stem[5:]) >= step for path in checkpoint_paths.checkpoints(run / "checkpoints"))
+
+    processes.wait_until(f"a checkpoint of step {step} in {run}", written, by=process)
 
 
 def kill_at_step(step: int, module: str, arguments: list[str], run: Path) -> None:
     """Start python -m MODULE ARGUMENTS, and kill it once it has written a checkpoint of `step` or later."""
     process = start(module, arguments)
-    wait_for_step(run, step)
-    process.kill()
-    process.wait(60)
+    wait_for_step(process, run, step)
+    processes.kill(process)
+
+
+def complete(main: Callable[[], None], arguments: list[str]) -> None:
+    """Run a training command to its end in this process, which saves the seconds of starting one."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
+        patch.setattr(sys, "argv", ["command", *arguments])
+        main()
+    assert not left.value.code
 
 
 def final_state(run: Path) -> dict:

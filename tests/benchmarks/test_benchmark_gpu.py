@@ -7,9 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import processes
 import pytest
 
 from benchmarks.gpu import __main__ as entry
@@ -24,21 +24,15 @@ from litemono.utils.errors import UserError
 H100 = Card("2.11.0", "", 1, "NVIDIA H100", "sm_90", ("sm_75", "sm_80", "sm_90", "compute_90"), 79.0)
 
 
-def test_the_small_session_runs_on_a_processor_and_goes_on_where_it_was(tmp_path, command):
-    """The parts in order, a result of each, the summary; a second start repeats nothing that passed."""
-    flags = ["--device", "cpu", "--small", "--out", tmp_path / "out"]
-    first = command("benchmarks.gpu", *flags, "--only", "resume", "data", env={"OMP_NUM_THREADS": "1"})
-    assert first.returncode == 0, first.stderr
-    done = command("benchmarks.gpu", *flags, env={"OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("passed before") == 2
+def test_the_small_session_runs_on_a_processor_and_goes_on_where_it_was(small_session):
+    """A result of each part, the summary; a second start repeats nothing that passed."""
     ran = [part.name for part in PARTS if part.small]
-    results = {name: json.loads((tmp_path / f"out/{name}.result.json").read_text()) for name in ran}
+    results = {name: json.loads((small_session / f"{name}.result.json").read_text()) for name in ran}
     assert {name: found["status"] for name, found in results.items()} == dict.fromkeys(ran, "passed") | {
         "ddp": "skipped"
     }
-    assert json.loads((tmp_path / "out/resume/resume.json").read_text())["differing"] == 0
-    summary = (tmp_path / "out/summary.md").read_text()
+    assert json.loads((small_session / "resume/resume.json").read_text())["differing"] == 0
+    summary = (small_session / "summary.md").read_text()
     assert "A trial run on a processor" in summary and "## Data" in summary and "## Learning" in summary
     assert "lite-mono-tiny 96x64, batch 1" in summary and "ddp" in summary
 
@@ -85,12 +79,11 @@ def test_a_killed_session_ends_its_part_and_is_continued(tmp_path):
     """SIGTERM, as at the end of an allocation; resume takes seconds, so it is under way after its first files."""
     flags = ["--device", "cpu", "--small", "--out", tmp_path / "out", "--only", "resume"]
     words = [sys.executable, "-m", "benchmarks.gpu", *map(str, flags)]
-    running = subprocess.Popen(words, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "out/resume.log").exists():
-        assert running.poll() is None
-        time.sleep(0.05)
+    running = processes.start(words, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
+    processes.wait_until("the start of the part", (tmp_path / "out/resume.log").exists, by=running)
     running.send_signal(signal.SIGTERM)
-    assert "interrupted" in running.communicate(timeout=60)[1] and running.returncode == 130
+    done = processes.finish(running, 60)
+    assert "interrupted" in done.stderr and done.returncode == 130
     assert not (tmp_path / "out/resume.result.json").exists()
     assert json.loads((tmp_path / "out/session.json").read_text()) == {"device": "cpu", "small": True}
 

@@ -30,7 +30,6 @@ from benchmarks.step_subjects import (
 from litemono.data.augment import Views
 from litemono.tasks.monodepth.model import DepthPoseModel
 from litemono.tasks.monodepth.settings import LossConfig
-from litemono.utils.commit import typed_command
 from networks.lite_mono import VARIANTS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -176,12 +175,13 @@ def run(monkeypatch, capfd):
 TINY = ("--model", "lite-mono-tiny", "--size", "96x64", "--batch", "1", "--precision", "fp32", "--repeats", "1")
 
 
-def test_a_case_is_measured_written_and_drawn(run, tmp_path):
-    status, text = run(*TINY, "--json", tmp_path / "step.json", "--plot", tmp_path / "step.png")
-    assert status == 0, text
-    report = json.loads((tmp_path / "step.json").read_text())
+def test_a_case_is_measured_written_and_drawn(small_session):
+    """With the flags of TINY, as a part of the session."""
+    text = (small_session / "step.log").read_text()
+    report = json.loads((small_session / "step.json").read_text())
     made_on = report["machine"]
-    assert made_on["torch"] == torch.__version__ and made_on["device"] == "cpu" and report["command"] == typed_command()
+    assert made_on["torch"] == torch.__version__ and made_on["device"] == "cpu"
+    assert "-m benchmarks.train_step " in report["command"] and "--size 96x64" in report["command"]
     (case,) = report["cases"]
     published, ours = case["rows"]
     assert (published["subject"], ours["subject"]) == (PUBLISHED, "fp32")
@@ -196,7 +196,7 @@ def test_a_case_is_measured_written_and_drawn(run, tmp_path):
     assert ours["roofline_ms"] > 0 and published["roofline_ms"] is None
     assert len(case["targets"]) == 3
     assert all(words in text for words in ("lite-mono-tiny 96x64 batch 1", "target 1.3", "round 1 of 1"))
-    assert (tmp_path / "step.png").read_bytes().startswith(b"\x89PNG")
+    assert (small_session / "step.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_too_little_memory_is_a_row_that_says_so(run, tmp_path):

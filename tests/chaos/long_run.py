@@ -23,10 +23,11 @@ from litemono.engine.checkpoint_paths import checkpoint_folder, checkpoints, new
 from litemono.engine.tensorboard import events_in
 from litemono.synthetic.writer import write_world
 
-from .lanes import ROOT
+from .lanes import LIMIT_SECONDS, ROOT, wait_for_all
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 SAMPLE_SECONDS = 1.0
+STEP_SECONDS = 2.0  # at most; a tenth is usual
 TRAINING = "--png --num_workers 2 --model lite-mono-tiny --height 32 --width 64 --device cpu --model_name run --schedule constant"
 
 
@@ -80,10 +81,12 @@ def long_training(work: Path, steps: int) -> dict[str, object]:
     (world / "street/train_files.txt").write_text(lines * 40)
     more = f"--batch_size 1 --num_epochs 1000 --max_steps {steps} --max_val_steps 2 --images_every 1000 --log_every 50"
     process, samples = start(world, work / "long", more), []
-    while process.poll() is None:
+    while process.poll() is None and time.monotonic() - begin < LIMIT_SECONDS + steps * STEP_SECONDS:
         time.sleep(SAMPLE_SECONDS)
         if sample := look(process.pid, work / "long/run"):
             samples.append(sample)
+    process.kill()
+    process.wait(LIMIT_SECONDS)
     (world / "street/train_files.txt").write_text(lines)
     fifths = {
         name: summary([s for s in samples if low * steps <= s.step < high * steps])
@@ -111,12 +114,13 @@ def restarted_training(work: Path, restarts: int) -> dict[str, object]:
     statuses = []
     for _ in range(restarts):
         process = start(work / "world", work / "restarted", more)
-        while newest_step(run) <= steps_done and process.poll() is None:
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while newest_step(run) <= steps_done and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(signal.SIGUSR1)
-        statuses.append(process.wait())
+        statuses += wait_for_all([process])
         steps_done = newest_step(run)
-    statuses.append(start(work / "world", work / "restarted", more).wait())
+    statuses += wait_for_all([start(work / "world", work / "restarted", more)])
     progress = checkpoint.load(checkpoints(checkpoint_folder(run))[-1])["progress"]
     curve = [event.step for event in events_in(run / "train") for value in event.summary.value if value.tag == "loss"]
     state = json.loads((run / "status.json").read_text())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 import torch
 from conftest import ROOT
@@ -80,7 +80,7 @@ def test_a_kill_hits_the_write_at_which_it_is_aimed(tmp_path, nth, finished):
     """Of each checkpoint's writes (its folder, checksum and data, each opened and renamed) only those before the aim are done."""
     (tmp_path / "writer.py").write_text(WRITER)
     aim = Aim("checkpoint", nth, signal.SIGKILL)
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-m", "tests.chaos.victim", "writer", tmp_path],
         env={**aim.environment(), "PYTHONPATH": f"{ROOT}:{tmp_path}"},
         cwd=ROOT,

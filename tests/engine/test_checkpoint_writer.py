@@ -77,13 +77,13 @@ def test_a_second_write_waits_for_the_first(writer, tmp_path, monkeypatch):
     gate = Gate(monkeypatch)
     writer.write(1, {"step": 1})
     writer.raise_failure()
-    second = threading.Thread(target=writer.write, args=(2, {"step": 2}))
+    second = threading.Thread(target=writer.write, args=(2, {"step": 2}), daemon=True)
     second.start()
     second.join(0.2)
     assert second.is_alive() and not written(tmp_path)
     gate.open.set()
-    second.join()
-    assert written(tmp_path)[0] == 1
+    second.join(60)
+    assert not second.is_alive() and written(tmp_path)[0] == 1
     writer.wait()
     assert written(tmp_path) == [1, 2]
 

@@ -6,14 +6,17 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import processes
 import pytest
 import torch
 import torch.distributed as dist
 from conftest import ROOT
-from trainings import final_state, flags, scalars, settings
+from trainings import complete, final_state, flags, scalars, settings
 
 from litemono.engine import checkpoint
 from litemono.engine.distributed import PeerLost, Processes
@@ -24,39 +27,44 @@ from litemono.engine.step import TaskModule, seed_step, train_step
 from litemono.engine.training import adamw
 from litemono.tasks.monodepth.settings import TrainConfig
 from litemono.tasks.monodepth.task import Monodepth
+from litemono.train import main
 from litemono.utils.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # as the processes it is compared with: sums have one order
 
 
-def torchrun(processes: int, arguments: list[str]) -> subprocess.CompletedProcess:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+def torchrun(ranks: int, arguments: list[str]) -> subprocess.CompletedProcess:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [*launcher, "-m", "litemono.train", *arguments]
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=500)
+    return processes.run(command, env=environment, cwd=ROOT, seconds=500)
 
 
-def test_two_processes_share_the_batch_write_once_and_one_process_resumes_them(street, tmp_path):
-    arguments = [*flags(street, tmp_path), "--num_epochs", "1"]
-    together = torchrun(2, [*arguments, "--max_steps", "1"])
-    assert together.returncode == 0, together.stderr
+@pytest.fixture(scope="module")
+def together(street, tmp_path_factory) -> tuple[Path, str]:
+    """The log folder of a run after the first step of two processes, and what they printed. Read only."""
+    folder = tmp_path_factory.mktemp("together")
+    done = torchrun(2, [*flags(street, folder), "--num_epochs", "1", "--max_steps", "1"])
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_two_processes_share_the_batch_write_once_and_one_process_resumes_them(street, tmp_path, together):
+    folder, printed = together
+    shutil.copytree(folder / "run", tmp_path / "run")
     progress = final_state(tmp_path / "run")["progress"]
     assert (progress["step"], progress["samples"]) == (1, 4), "one step of 2 processes x 2 samples"
-    assert together.stdout.count("finished: weights in") == 1
+    assert printed.count("finished: weights in") == 1
     validated = json.loads((tmp_path / "run/models/last/validation_batches.json").read_text())
     assert validated["processes"] == 2 and sum(samples for _, samples in validated["batches"]["loss"]) == 3
-    alone = torchrun(1, [*arguments, "--batch_size", "4"])
-    assert alone.returncode == 0, alone.stderr
+    complete(main, [*flags(street, tmp_path), "--num_epochs", "1", "--batch_size", "4"])
     progress = final_state(tmp_path / "run")["progress"]
     assert (progress["epoch"], progress["step"], progress["restarts"]) == (1, 2, 1)
     assert [step for step, _ in scalars(tmp_path / "run" / "train", "loss")] == [1, 2]
 
 
-def test_two_processes_take_the_mean_of_their_gradients(street, tmp_path):
-    arguments = [*flags(street, tmp_path), "--max_steps", "1"]
-    done = torchrun(2, arguments)
-    assert done.returncode == 0, done.stderr
-    optimizers = final_state(tmp_path / "run")["optimizers"]
+def test_two_processes_take_the_mean_of_their_gradients(street, tmp_path, together):
+    optimizers = final_state(together[0] / "run")["optimizers"]
     # AdamW's first moment after one step is a tenth of the gradient.
     exchanged = [10 * state["exp_avg"] for optimizer in optimizers for state in optimizer["state"].values()]
     config = settings(street, tmp_path)

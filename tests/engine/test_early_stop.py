@@ -86,9 +86,9 @@ def test_damaged_files_of_other_runs_are_left_out(tmp_path, content):
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_a_stopped_run_says_so_is_final_and_resumes_without_the_flag_to_the_same_bits(street, tmp_path, capsys):
-    undisturbed = settings(street, tmp_path / "undisturbed", "run")
-    assert train(undisturbed) == 0
+def test_a_stopped_run_says_so_is_final_and_resumes_without_the_flag_to_the_same_bits(
+    street, tmp_path, uninterrupted, capsys
+):
     for n in range(2):
         decide(tmp_path / f"sweep/better{n}", 0.0, metric="loss")
     config = settings(street, tmp_path / "sweep", "run")
@@ -102,7 +102,7 @@ def test_a_stopped_run_says_so_is_final_and_resumes_without_the_flag_to_the_same
     (run,) = [run for run in read_runs(tmp_path / "sweep") if run.name == "run"]
     assert run.state == "stopped early" and "2 of 3 runs at this rung are better" in run.message and not unwell(run)
     assert train(config) == 0
-    assert_same_training(undisturbed.folder, config.folder)
+    assert_same_training(uninterrupted, config.folder)
 
 
 def test_a_result_that_the_task_does_not_have_is_refused_before_anything_is_written(street, tmp_path):

@@ -12,12 +12,14 @@ import sys
 import time
 from pathlib import Path
 
+import processes
 import pytest
 from conftest import ROOT
-from trainings import EPOCH_STEPS, EPOCHS, ONE_THREAD, assert_same_training, flags, scalars
+from trainings import ONE_THREAD, assert_same_training, flags
 
 from litemono.engine import watchdog
 from litemono.engine.watchdog import FIRST_STEPS, LEAST_SECONDS, Watchdog
+from litemono.utils.atomic_files import read_json
 from litemono.utils.cli import HUNG
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="stopped and stuck processes of Linux")
@@ -28,78 +30,68 @@ FIRST = FIRST_STEPS + 1  # after so many steps the limit is --hang_minutes
 def train(*arguments: object, start_new_session: bool = False) -> subprocess.Popen:
     command = [sys.executable, "-m", "litemono.train", *map(str, arguments), "--hang_minutes", HANG_MINUTES]
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
+    return processes.start(
         command,
         env=environment,
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         start_new_session=start_new_session,
     )
 
 
-def wait_for_steps(run: Path, step: int) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        try:
-            if json.loads((run / "status.json").read_text()).get("step", 0) >= step:
-                return
-        except (OSError, ValueError):
-            pass
-        time.sleep(0.1)
-    raise AssertionError("no step in two minutes")
+def begin(data: Path, folder: Path, **options) -> subprocess.Popen:
+    """A training below `folder` that has made so many steps that the limit is --hang_minutes."""
+    process, status = train(*flags(data, folder), **options), folder / "run/status.json"
+    processes.wait_until(f"step {FIRST} in {status}", lambda: read_json(status).get("step", 0) >= FIRST, by=process)
+    return process
 
 
 @pytest.fixture(scope="module")
-def undisturbed(street, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    process = train(*flags(street, folder))
-    assert process.wait() == 0, process.stdout.read()
-    return folder / "run"
-
-
-def test_a_stopped_process_is_ended_with_its_stacks_and_resumes_to_the_same_bits(street, tmp_path, undisturbed):
-    process = train(*flags(street, tmp_path))
-    wait_for_steps(tmp_path / "run", FIRST)
-    process.send_signal(signal.SIGSTOP)
-    output = process.communicate(timeout=120)[0]
-    assert process.returncode == HUNG, output
-    assert re.search(r"watchdog: hung: no step was finished for \d+ s", output) and "most recent call first" in output
-    status = json.loads((tmp_path / "run/status.json").read_text())
-    assert (status["state"], status["final"], status["exit"]) == ("failed", False, HUNG)
-    assert status["message"].startswith("hung: no step")
-    assert train(*flags(street, tmp_path)).wait() == 0
-    assert_same_training(undisturbed, tmp_path / "run")
-
-
-def test_a_read_that_never_returns_is_found(street, tmp_path, undisturbed):
-    """A frame of the second epoch turns into a FIFO, as on a file server that no longer answers."""
-    copy = shutil.copytree(street, tmp_path / "data")
-    process = train(*flags(copy, tmp_path))
-    wait_for_steps(tmp_path / "run", FIRST)
-    for path in copy.rglob("*.png"):
+def disturbed(street, tmp_path_factory) -> dict[str, tuple[subprocess.CompletedProcess, Path]]:
+    """How three trainings ended, and their folders. They are disturbed together: each takes the limit until it ends."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("stopped", "reads", "suspended")}
+    stopped = begin(street, folders["stopped"])
+    stopped.send_signal(signal.SIGSTOP)
+    copy = shutil.copytree(street, folders["reads"] / "data")
+    reads = begin(copy, folders["reads"])
+    for path in copy.rglob("*.png"):  # frames of the second epoch, as on a file server that no longer answers
         path.unlink()
         os.mkfifo(path)
-    output = process.communicate(timeout=120)[0]
-    assert process.returncode == HUNG, output
-    assert "hung" in output and "litemono" in output
-
-
-def test_a_job_that_was_suspended_continues_when_it_is_resumed(street, tmp_path, undisturbed):
-    """Slurm stops all processes of a job, the watchdog too; so does Ctrl-Z."""
-    process = train(*flags(street, tmp_path), start_new_session=True)
-    wait_for_steps(tmp_path / "run", FIRST)
-    os.killpg(process.pid, signal.SIGSTOP)
+    suspended = begin(street, folders["suspended"], start_new_session=True)
+    os.killpg(suspended.pid, signal.SIGSTOP)
     time.sleep(1.5 * 60 * float(HANG_MINUTES))
-    os.killpg(process.pid, signal.SIGCONT)
-    assert process.wait(timeout=120) == 0, process.stdout.read()
-    assert_same_training(undisturbed, tmp_path / "run")
+    os.killpg(suspended.pid, signal.SIGCONT)
+    ended = {"stopped": stopped, "reads": reads, "suspended": suspended}
+    return {name: (processes.finish(process, 120), folders[name]) for name, process in ended.items()}
 
 
-def test_a_run_that_works_is_left_alone(undisturbed):
-    assert len(scalars(undisturbed / "train", "loss")) == EPOCHS * EPOCH_STEPS
-    assert json.loads((undisturbed / "status.json").read_text())["state"] == "finished"
+def test_a_stopped_process_is_ended_with_its_stacks_and_resumes_to_the_same_bits(street, disturbed, uninterrupted):
+    """Under the watchdog again, which leaves a run that works alone."""
+    done, folder = disturbed["stopped"]
+    assert done.returncode == HUNG, done.stdout
+    assert re.search(r"watchdog: hung: no step was finished for \d+ s", done.stdout)
+    assert "most recent call first" in done.stdout
+    status = json.loads((folder / "run/status.json").read_text())
+    assert (status["state"], status["final"], status["exit"]) == ("failed", False, HUNG)
+    assert status["message"].startswith("hung: no step")
+    again = processes.finish(train(*flags(street, folder)))
+    assert again.returncode == 0, again.stdout
+    assert json.loads((folder / "run/status.json").read_text())["state"] == "finished"
+    assert_same_training(uninterrupted, folder / "run")
+
+
+def test_a_read_that_never_returns_is_found(disturbed):
+    done, _ = disturbed["reads"]
+    assert done.returncode == HUNG, done.stdout
+    assert "hung" in done.stdout and "litemono" in done.stdout
+
+
+def test_a_job_that_was_suspended_continues_when_it_is_resumed(disturbed, uninterrupted):
+    """Slurm stops all processes of a job, the watchdog too; so does Ctrl-Z."""
+    done, folder = disturbed["suspended"]
+    assert done.returncode == 0, done.stdout
+    assert_same_training(uninterrupted, folder / "run")
 
 
 def test_the_limit_follows_the_steps_and_is_never_below_three_of_them(monkeypatch, tmp_path):

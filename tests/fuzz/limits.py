@@ -107,7 +107,7 @@ class _Child:
                 if self.receiver.poll(POLL_SECONDS):
                     fault = self.receiver.recv()
                     if fault is None:
-                        self.process.join()
+                        self.process.join(START_SECONDS)
                         return None
                     findings.fault(*fault)
                     continue
@@ -122,7 +122,7 @@ class _Child:
                 if index >= 0 and memory - normal > MEMORY:
                     return "takes more than 1 GB above what whole inputs take"
         except EOFError:
-            self.process.join()
+            self.process.join(START_SECONDS)
             return f"ends the process (exit status {self.process.exitcode})"
         finally:
             self.process.kill()

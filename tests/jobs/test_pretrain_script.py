@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
+import processes
 import pytest
 from conftest import ROOT
 
@@ -38,13 +38,13 @@ def start(checkout: Path, *flags: str, status: int = 0, sleep: str = "") -> subp
         "SLURM_CPUS_PER_TASK": "4", "STATUS": str(status), "SLEEP": sleep,
     }  # fmt: skip
     command = ["bash", "slurm/pretrain_imagenet.sh", *flags]
-    return subprocess.Popen(command, cwd=checkout, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return processes.start(command, cwd=checkout, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def test_it_starts_timms_script_on_each_gpu_and_hands_its_status_on(checkout):
     job = start(checkout, "timm_train.py", "images", "--model", "lite_mono_tiny", status=3)
-    _, errors = job.communicate(timeout=60)
-    assert job.returncode == 3 and errors == ""
+    done = processes.finish(job, 60)
+    assert done.returncode == 3 and done.stderr == ""
     words = (checkout / "srun.log").read_text()
     assert "--nproc_per_node=2 -m networks.timm_train timm_train.py images" in words
     assert "--output runs/imagenet --experiment tiny" in words and "--resume" not in words
@@ -55,24 +55,22 @@ def test_it_resumes_from_the_last_epoch(checkout):
     last = checkout / "runs" / "imagenet" / "tiny" / "last.pth.tar"
     last.parent.mkdir(parents=True)
     last.touch()
-    assert start(checkout, "timm_train.py", "images").wait(timeout=60) == 0
+    assert processes.finish(start(checkout, "timm_train.py", "images"), 60).returncode == 0
     assert "--resume runs/imagenet/tiny/last.pth.tar" in (checkout / "srun.log").read_text()
 
 
 def test_slurms_warning_requeues_the_job_and_the_training_continues_until_slurm_ends_it(checkout):
     job = start(checkout, "timm_train.py", "images", sleep="3", status=5)
-    deadline = time.monotonic() + 60
-    while not (checkout / "srun.log").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    processes.wait_until("the start of srun", (checkout / "srun.log").exists, 60, by=job)
     job.send_signal(signal.SIGUSR2)
-    printed, _ = job.communicate(timeout=60)
-    assert (checkout / "scontrol.log").read_text() == "requeue 7\n" and "time limit: requeued" in printed
-    assert job.returncode == 5  # here no signal ended it
+    done = processes.finish(job, 60)
+    assert (checkout / "scontrol.log").read_text() == "requeue 7\n" and "time limit: requeued" in done.stdout
+    assert done.returncode == 5  # here no signal ended it
 
 
 @pytest.mark.parametrize("flags", [(), ("no_train.py", "images"), ("timm_train.py", "nowhere")])
 def test_what_is_missing_is_said_before_anything_starts(checkout, flags):
     job = start(checkout, *flags)
-    _, errors = job.communicate(timeout=60)
-    assert job.returncode == 2 and "give timm's train.py and a folder with train/ and val/" in errors
+    done = processes.finish(job, 60)
+    assert done.returncode == 2 and "give timm's train.py and a folder with train/ and val/" in done.stderr
     assert not (checkout / "srun.log").exists()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
+import processes
 import pytest
 from conftest import ROOT
 
@@ -234,9 +234,9 @@ def test_tries_are_counted_without_a_run_folder(in_job, tmp_path):
 
 def test_the_command_takes_a_status_and_a_run_folder(tmp_path):
     command = [sys.executable, "-m", "litemono.jobs.requeue"]
-    done = subprocess.run([*command, "3", tmp_path], cwd=ROOT, capture_output=True, text=True)
+    done = processes.run([*command, "3", tmp_path], cwd=ROOT)
     assert done.returncode == 3 and not done.stdout
-    assert "RUN_FOLDER" in subprocess.run([*command, "1"], cwd=ROOT, capture_output=True, text=True).stderr.upper()
+    assert "RUN_FOLDER" in processes.run([*command, "1"], cwd=ROOT).stderr.upper()
 
 
 # ---------------------------------------------------------------- jobs that version 0.1 queued
@@ -267,7 +267,7 @@ def end_of_script(tmp_path):
     def run(before: str) -> str:
         env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "12"}
         script = f"source {ROOT}/slurm/requeue.sh; {before}; (exit 137); end_or_requeue $?"
-        done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True)
+        done = processes.run(["bash", "-c", script], cwd=tmp_path, env=env)
         return done.stdout.strip()
 
     return run

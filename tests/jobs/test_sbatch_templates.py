@@ -6,10 +6,10 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 from conftest import ROOT
 
@@ -43,7 +43,8 @@ def test_the_scripts_of_the_readme_are_there():
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=names(SCRIPTS))
 def test_bash_can_read_it(path):
-    subprocess.run(["bash", "-n", path], check=True)
+    done = processes.run(["bash", "-n", path])
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("path", JOBS, ids=names(JOBS))
@@ -72,13 +73,13 @@ def test_trainings_on_one_gpu_ask_for_the_same_machine():
 
 
 def test_paper_tables_needs_data():
-    done = subprocess.run(["bash", ROOT / "slurm/paper_tables.sh"], capture_output=True, text=True)
+    done = processes.run(["bash", ROOT / "slurm/paper_tables.sh"])
     assert done.returncode == 2 and "--data_path FOLDER" in done.stderr
 
 
 @pytest.mark.parametrize("path", JOBS, ids=names(JOBS))
 def test_a_job_submitted_from_elsewhere_ends_at_once_and_says_why(path, tmp_path):
-    done = subprocess.run(["bash", path], cwd=tmp_path, capture_output=True, text=True)
+    done = processes.run(["bash", path], cwd=tmp_path)
     assert done.returncode == 2 and f"{tmp_path} is not the checkout" in done.stderr and "srun" not in done.stderr
 
 
@@ -90,7 +91,7 @@ def test_evaluations_of_paper_tables_are_submitted_with_and_without_png(tmp_path
         (tmp_path / "sbatch.log").unlink(missing_ok=True)
         command = ["bash", ROOT / "slurm/paper_tables.sh", "--data_path", "kitti", *flags]
         env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "MODELS": "lite-mono"}
-        assert subprocess.run(command, env=env, capture_output=True).returncode == 0
+        assert processes.run(command, env=env).returncode == 0
         evaluation = next(line for line in (tmp_path / "sbatch.log").read_text().splitlines() if "evaluate.sh" in line)
         assert evaluation.endswith("--split eigen --png" if flags else "--split eigen")
 
@@ -121,10 +122,8 @@ def in_job(tmp_path):
         }
         (tmp_path / "logs/12.out").touch()
         environment = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", **job, **variables}
-        done = subprocess.run(
-            ["bash", f"slurm/{script}.sh", *flags], cwd=tmp_path, env=environment, capture_output=True
-        )
-        assert done.returncode == 0, done.stderr.decode()
+        done = processes.run(["bash", f"slurm/{script}.sh", *flags], cwd=tmp_path, env=environment)
+        assert done.returncode == 0, done.stderr
         seen = (tmp_path / "bin/srun.env").read_text().splitlines()
         return (tmp_path / "bin/srun.args").read_text().splitlines(), dict(line.partition("=")[::2] for line in seen)
 
@@ -142,9 +141,7 @@ def test_a_word_that_is_no_training_ends_the_job_for_good(word, tmp_path):
     (tmp_path / "slurm").symlink_to(ROOT / "slurm")
     environment = {**os.environ, "SLURM_JOB_ID": "12", "SLURM_JOB_NAME": "mine", "PYTHONPATH": str(ROOT)}
     environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "slurm/train_any.sh", *word], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
+    done = processes.run(["bash", "slurm/train_any.sh", *word], cwd=tmp_path, env=environment)
     assert done.returncode == 2 and "the first word is one of train, finetune" in done.stderr
 
 
@@ -177,7 +174,7 @@ def reproduce(tmp_path):
         environment = {**os.environ, "MODELS": "lite-mono", "LOG_DIR": str(tmp_path / "runs"), "SEEDS": "3"} | variables
         environment["PATH"] = f"{tmp_path}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
         command = ["bash", ROOT / "slurm/reproduce.sh", *flags]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        done = processes.run(command, env=environment)
         assert done.returncode == code, done.stdout + done.stderr
         log = tmp_path / "bin/sbatch.log"
         return done.stdout + done.stderr, log.read_text().splitlines() if log.exists() else []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
+import processes
 import pytest
 
 from litemono.jobs import snapshot
@@ -15,7 +15,8 @@ from litemono.utils.errors import UserError
 
 def git(root: Path, *command: str) -> None:
     identity = ("-c", "user.name=a", "-c", "user.email=a@b")
-    subprocess.run(["git", "-C", str(root), *identity, *command], check=True, capture_output=True)
+    done = processes.run(["git", "-C", root, *identity, *command])
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

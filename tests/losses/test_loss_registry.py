@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
+import processes
 import pytest
 import torch
 
@@ -39,6 +39,6 @@ def test_another_name_is_refused_with_the_names_there_are():
 
 def test_names_are_read_without_torch():
     code = "import sys; sys.modules['torch'] = None; from litemono.losses.registry import LOSSES; print(*LOSSES)"
-    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    finished = processes.run([sys.executable, "-c", code])
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.split() == list(LOSSES)

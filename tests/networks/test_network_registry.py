@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import get_args
 
+import processes
 import pytest
 import torch
 from hypothesis import given
@@ -29,7 +29,7 @@ def test_listing_networks_does_not_import_torch():
         "assert names and not loaded, loaded\n"
         "assert networks.DepthNet and networks.create_pose and 'torch' in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    done = processes.run([sys.executable, "-c", script], cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
 

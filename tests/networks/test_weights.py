@@ -7,10 +7,10 @@ import errno
 import json
 import re
 import resource
-import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -172,7 +172,7 @@ def dying(self, target):
 pathlib.Path.rename = dying
 weights.save_folder({str(folder)!r}, networks.create("lite-mono-tiny", height=64, width=96), None)
 """
-    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 9
+    assert processes.run([sys.executable, "-c", script], cwd=ROOT).returncode == 9
     survivors = [p for p in folder.parent.iterdir() if not p.name.endswith(".partial")]
     assert [same(weights.load_depth(p, "lite-mono-tiny"), nets[0]) for p in survivors] == [True]
     weights.save_folder(folder, nets[0], None)

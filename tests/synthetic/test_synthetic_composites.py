@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
+import processes
 import pytest
 from composites import SMALL
 from conftest import ROOT
@@ -81,6 +81,6 @@ def test_the_command_renders_composites_by_their_name(tmp_path):
         "1",
     ]
     words = [sys.executable, "-m", "litemono.synthetic", "composites", *map(str, flags)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    done = processes.run(words, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "2 pictures of 2 backgrounds" in done.stdout and len([*(tmp_path / "a/bg").iterdir()]) == 2

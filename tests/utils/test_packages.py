@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 from conftest import ROOT
 
@@ -16,9 +17,7 @@ COMMANDS = ("litemono.train", "litemono.predict", "litemono.submit", "export_gt"
 
 def run(*arguments: object, path: list[Path], cwd: Path) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)], env=environment, cwd=cwd, capture_output=True, text=True
-    )
+    return processes.run([sys.executable, *map(str, arguments)], env=environment, cwd=cwd)
 
 
 @pytest.fixture

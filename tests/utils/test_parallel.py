@@ -11,6 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import processes
 import pytest
 
 from litemono.utils.errors import UserError
@@ -73,19 +74,22 @@ def take(number: int) -> int:
 
 
 @pytest.fixture
-def working():
+def working(tmp_path):
     """The process of WORKING, in a group of its own, and the folder of its worker in /proc."""
-    command = [sys.executable, "-c", WORKING]
-    parent = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    said = tmp_path / "said"
+    with open(said, "w") as stdout:
+        command = [sys.executable, "-c", WORKING]
+        parent = processes.start(
+            command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
     try:
-        worker = Path("/proc") / parent.stdout.readline().strip()
+        processes.wait_until("the worker's number", lambda: said.read_text().endswith("\n"), 60, by=parent)
+        worker = Path("/proc") / said.read_text().strip()
         assert worker.name.isdigit() and worker.is_dir()
         yield parent, worker
     finally:
         os.killpg(parent.pid, signal.SIGKILL)
-        parent.communicate(timeout=60)
+        processes.finish(parent, 60)
 
 
 def test_workers_end_with_their_parent_however_it_ends(working):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 from PIL import Image
 
@@ -103,4 +103,4 @@ def test_flags_and_help_name_every_data_set(command):
 
 def test_the_registry_is_read_without_torch():
     code = "import sys, litemono.tasks.monodepth.settings, litemono.data.datasets.registry; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert processes.run([sys.executable, "-c", code]).returncode == 0

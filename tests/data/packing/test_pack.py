@@ -11,12 +11,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 from conftest import ROOT
 from packing_helpers import (
@@ -218,12 +218,12 @@ def test_a_killed_run_leaves_a_sound_pack_and_the_same_command_completes_it(kitt
         "--num_workers",
         "2",
     ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "litemono.prepare", "pack", *map(str, flags)], cwd=ROOT, stdout=subprocess.PIPE
-    )
-    process.stdout.readline()  # the short drive is reported
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    index = output / packed_index.INDEX_FILE
+    command = [sys.executable, "-m", "litemono.prepare", "pack", *flags]
+    process = processes.start(command, cwd=ROOT, stdout=subprocess.PIPE)
+    processes.wait_until("the short drive", lambda: index.exists() and other in index.read_text(), by=process)
+    process.kill()
+    processes.finish(process, 60)  # its workers hold stdout, and end with it
     assert list(packed_index.read_index(output).drives) == [other]
     assert open_store("kitti", output, False, 192, 640).has(other, 1, "l")
 
@@ -240,22 +240,14 @@ def test_ctrl_c_ends_the_pack_and_says_how_to_go_on(zips, tmp_path):
     split = write_split(tmp_path / "split", train=range(1, 19))
     # Large frames: the pack has to be at work still when the signal comes, on a busy machine too.
     flags = ["--from", zips, "--output", tmp_path / "pack", "--split", split, "--size", "3840x1152"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "litemono.prepare", "pack", *map(str, flags)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A process that was started in the background ignores Ctrl-C, and so would its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    command = [sys.executable, "-m", "litemono.prepare", "pack", *flags]
+    process = processes.start(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     frames = tmp_path / "pack" / DRIVE / "image_02.bin"
-    while not frames.exists() and process.poll() is None:
-        time.sleep(0.01)
+    processes.wait_until("the first frames", frames.exists, by=process)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "interrupted; the same command continues" in output and "Traceback" not in errors
+    done = processes.finish(process, 60)
+    assert done.returncode == 130, done.stderr
+    assert "interrupted; the same command continues" in done.stdout and "Traceback" not in done.stderr
     assert not frames.exists()
 
 

@@ -6,12 +6,11 @@ import csv
 import dataclasses
 import io
 import json
-import os
 import shutil
-import subprocess
 from collections import Counter
 from pathlib import Path
 
+import processes
 import pytest
 from tiny_kitti import assert_refused, invoke, snapshot
 
@@ -253,7 +252,7 @@ def test_latex_compiles(runs, tables, tmp_path):
     (tmp_path / "a.tex").write_text(
         "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\\input{table}\\end{document}"
     )
-    subprocess.run(["pdflatex", "-halt-on-error", "a.tex"], cwd=tmp_path, check=True, env=os.environ)
+    assert processes.run(["pdflatex", "-halt-on-error", "a.tex"], cwd=tmp_path).returncode == 0
 
 
 # ---------------------------------------------------------------- bad input
