@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from litemono.utils import cli, openmp
-from litemono.utils.openmp import SHORT_SPIN, WAITING, choose_waiting
+from litemono.utils.openmp import NO_SPIN, SHORT_SPIN, WAITING, choose_waiting
 
 
 @pytest.fixture
@@ -54,6 +54,11 @@ def test_where_others_want_the_cores_threads_spin_shortly(machine):
     assert chosen() == SHORT_SPIN
 
 
+def test_where_others_fill_all_cores_threads_do_not_spin(machine):
+    machine(3)
+    assert chosen() == NO_SPIN
+
+
 def test_short_work_of_others_is_none(machine):
     machine(4, 1, 3)
     assert chosen() == {}
@@ -86,4 +91,4 @@ def test_commands_choose_before_they_work(machine, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["command"])
     with pytest.raises(SystemExit):
         cli.run(lambda config: seen.append(os.environ.get("GOMP_SPINCOUNT")), Nothing, "command")
-    assert seen == [SHORT_SPIN["GOMP_SPINCOUNT"]]
+    assert seen == [NO_SPIN["GOMP_SPINCOUNT"]]
