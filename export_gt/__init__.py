@@ -7,6 +7,7 @@ __main__.py     python -m export_gt
 
 from __future__ import annotations
 
+import litemono  # noqa: F401  names the packages that an interpreter lacks, before numpy is imported
 from export_gt.files import GroundTruth, default_path
 
 __all__ = ["GroundTruth", "default_path"]

@@ -18,6 +18,7 @@ from litemono.data.packing import split as packs
 from litemono.data.packing import verify as verifying
 from litemono.data.packing.download_command import DownloadConfig, download
 from litemono.data.packing.motorcycle import MotorcycleConfig, write_motorcycle
+from litemono.data.packing.output_folder import check_apart, locked
 from litemono.data.packing.refine_maps import MapsConfig, pack_maps
 from litemono.data.packing.requirements import SplitConfig
 from litemono.data.packing.sources import Origin
@@ -125,13 +126,13 @@ def pack(config: PackConfig) -> int:
     origin = Origin(config.frames.data, config.source)
     if config.delete_zips and not isinstance(origin.root, Path):
         raise UserError("--delete_zips: there are no zips to delete when --from is an address")
-    if isinstance(origin.root, Path) and origin.root.resolve() == config.output.resolve():
-        raise UserError(f"--output {config.output}: is --from itself; the pack needs a folder of its own")
+    if isinstance(origin.root, Path):
+        check_apart(origin.root, config.output)
     need = requirements.wanted_by(config.frames)
     options = packs.Options(config.skip_missing, config.delete_zips, config.num_workers)
     console = Console(highlight=False, markup=False)
     try:
-        with packs.locked(config.output, "pack"):
+        with locked(config.output, "pack"):
             index = packs.open_index(config.output, config.frames.data, height, width, config.fit, config.jpeg)
             summary = packs.pack_split(config.output, index, origin, need, options, console)
     except KeyboardInterrupt:

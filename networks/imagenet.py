@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import tempfile
@@ -17,6 +18,7 @@ from networks import identify, state_files
 from networks.depth_net import DepthNet
 from networks.errors import NetworkError
 from networks.pose import RESNETS, PoseNet, create_pose
+from networks.replaced_folders import made_folder
 from networks.unet import UNetResNet18
 
 WEIGHTS_FOLDER = Path("weights")  # in the current folder; `python -m litemono.prepare weights` fills it
@@ -114,12 +116,12 @@ def fetch_pose_imagenet(num_layers: int, folder: Path = WEIGHTS_FOLDER) -> Path:
     if target.exists():
         _resnet_state(pose.encoder.encoder, target, pose.num_layers)
         return target
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise NetworkError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as partial:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(made_folder(folder))
+            partial = stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix=".download-"))
+        except OSError as error:
+            raise NetworkError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
         try:
             got = huggingface_hub.hf_hub_download(f"timm/{name}", HUB_FILES[0], local_dir=partial)
             _resnet_state(pose.encoder.encoder, Path(got), pose.num_layers)

@@ -13,6 +13,23 @@ EARLIER = {".tmp": NEW, ".old": OLD}  # suffixes of 0.1
 
 
 @contextlib.contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """`folder` with its parents; those that were missing vanish again when the block fails and nothing is in them.
+
+    Raises OSError where it cannot be made.
+    """
+    missing = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for place in missing:
+            with contextlib.suppress(OSError):  # something is in it
+                place.rmdir()
+        raise
+
+
+@contextlib.contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
     """An empty folder to write, which becomes `folder` when the block ends and vanishes when it fails.
 
@@ -20,17 +37,18 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     and the new folder beside the place, each of them whole: `sweep` puts the old one back. Raises OSError.
     """
     new, old = (folder.with_name(f".{folder.name}{suffix}") for suffix in (NEW, OLD))
-    try:
-        remove(new)
-        new.mkdir(parents=True)
-        yield new
-        remove(old)
-        if os.path.lexists(folder):
-            folder.rename(old)
-        new.rename(folder)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)  # it may be what fills the disk
-        raise
+    remove(new)
+    with made_folder(folder.parent):
+        try:
+            new.mkdir()
+            yield new
+            remove(old)
+            if os.path.lexists(folder):
+                folder.rename(old)
+            new.rename(folder)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)  # it may be what fills the disk
+            raise
     with contextlib.suppress(OSError):  # a reader on a network drive may hold it; the next time tries again
         remove(old)
 

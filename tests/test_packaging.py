@@ -70,7 +70,9 @@ def test_the_wheel_works_from_another_folder(installed, tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.parametrize("module", ["litemono", "litemono.doctor", "litemono.train", "evaluate"])
+@pytest.mark.parametrize(
+    "module", ["litemono", "litemono.doctor", "litemono.train", "evaluate", "evaluate.tables", "export_gt"]
+)
 def test_an_interpreter_without_the_packages_is_told_where_they_are(module, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONNOUSERSITE": "1"}
     bare = [sys.executable, "-S", "-m", module, "--help"]  # -S: without site-packages

@@ -9,12 +9,13 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from litemono.utils.errors import UserError
 from networks.errors import DISK_FULL, may_pass
+from networks.replaced_folders import made_folder as made_folder
 from networks.replaced_folders import remove as remove
 from networks.replaced_folders import replacing_folder as replacing_folder
 from networks.replaced_folders import sweep as sweep
@@ -141,20 +142,19 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
             yield device
         return
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
-    with writable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        file = open(temporary, "wb")  # closed by the block below
-    try:
+    with ExitStack() as stack:
+        with writable(path):
+            stack.enter_context(made_folder(path.parent))
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
+            file = open(temporary, "wb")  # closed by the block below
+        stack.callback(temporary.unlink, missing_ok=True)
         with full_disk_explained(path, "free some space or choose another disk"):
             with file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path | str, data: bytes) -> None:

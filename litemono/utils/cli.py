@@ -17,11 +17,11 @@ from typing import Any, NamedTuple, TypeVar
 import tyro
 
 from litemono.utils.atomic_files import replacing
-from litemono.utils.errors import USER_ERRORS, UserError
+from litemono.utils.errors import USER_ERRORS, UserError, require
 from litemono.utils.flags import groups, show_readably
 from litemono.utils.number_flags import check_numbers
 from litemono.utils.openmp import choose_waiting
-from litemono.utils.path_flags import check_paths
+from litemono.utils.path_flags import LONGEST_PATH, check_paths
 
 Config = TypeVar("Config")
 
@@ -79,6 +79,16 @@ def check_device_word(config_type: Any, args: Sequence[str]) -> None:
     if card := re.fullmatch(r"(?:cuda|gpu)?:?(\d+)", name):
         raise UserError(
             f"--device {word[1]}: choose the card by CUDA_VISIBLE_DEVICES={card[1]}, and give --device cuda"
+        )
+
+
+def check_lengths(args: Sequence[str]) -> None:
+    """UserError for an argument of thousands of letters, which the parser would repeat on a hundred lines."""
+    for before, arg in zip(("", *args), args, strict=False):
+        flag = f"{before} " if before.startswith("--") and not arg.startswith("--") else ""
+        require(
+            len(arg) <= LONGEST_PATH,
+            f"{flag}{arg[:60]}...: has {len(arg)} letters; give at most {LONGEST_PATH}, which is the longest path",
         )
 
 
@@ -181,6 +191,7 @@ def run(
     note_start()
     enter_folder()
     try:
+        check_lengths(sys.argv[1:])
         check_device_word(config_type, sys.argv[1:])
         default = None if defaults is None else defaults(sys.argv[1:])
         config = parse(config_type, prog, inspect.cleandoc(function.__doc__ or ""), default=default)

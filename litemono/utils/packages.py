@@ -25,8 +25,8 @@ def not_installed(arguments: list[str]) -> str | None:
     arguments: of the interpreter. What a batch script calls outside its container, litemono.jobs, needs none.
     """
     module = arguments[arguments.index("-m") + 1] if "-m" in arguments[:-1] else ""
-    ours = module.split(".")[0] in ("litemono", "evaluate") and not module.startswith("litemono.job")
-    if not ours or find_spec("tyro") is not None:
+    ours = module.split(".")[0] in ("litemono", "evaluate", "litemono_evaluate", "export_gt")
+    if not ours or module.startswith("litemono.job") or find_spec("tyro") is not None:
         return None
     ways = [f"pip install -c envs/cpu.txt -e . (docs/install.md) in {ROOT}"]
     if (ROOT / ".venv/bin/activate").is_file():

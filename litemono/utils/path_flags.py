@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -25,6 +26,15 @@ def check_paths(settings: Any) -> None:
         length = len(str(path).encode(errors="replace"))
         require(length <= LONGEST_PATH, f"{shown}: no file system takes a path of {length} letters; give a shorter one")
         require("\0" not in str(path), f"--{flag}: a path has no NUL characters; give another one")
+        require(not _is_loop(path), f"--{flag} {path}: is a link that leads back to itself; give another path")
+
+
+def _is_loop(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def given(settings: Any, kind: type[Value]) -> Iterator[tuple[str, Value]]:

@@ -108,7 +108,7 @@ def without(settings: dict[str, Any], names: set[str]) -> dict[str, Any]:
 def pack_contents(root: Path) -> dict[str, bytes]:
     """The files of a pack. Its index lists drives in the order in which they were finished, which may differ."""
     found = {}
-    for path in sorted(path for path in root.rglob("*") if path.is_file() and path.name != ".pack.lock"):
+    for path in sorted(path for path in root.rglob("*") if path.is_file()):
         content = path.read_bytes()
         if path.name == "packed.json":
             content = json.dumps(json.loads(content), sort_keys=True).encode()

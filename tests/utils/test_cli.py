@@ -33,6 +33,9 @@ def rooms(tmp_path):
         ("evaluate.__main__", ["--pred", LONG, "--gt_path", "gt"]),
         ("evaluate.__main__", ["--load_weights", LONG]),
         ("export_gt.__main__", ["--data_path", LONG]),
+        ("litemono.status", ["--seconds", LONG]),
+        ("litemono.compare", [f"--format={LONG}"]),
+        ("litemono.completion", [LONG]),
     ],
 )
 def test_a_name_of_5000_letters_is_refused_in_one_sentence(module, flags, tmp_path, monkeypatch, capsys):
@@ -43,9 +46,12 @@ def test_a_name_of_5000_letters_is_refused_in_one_sentence(module, flags, tmp_pa
 
 def test_a_link_to_itself_is_refused_in_one_sentence(tmp_path, capsys):
     os.symlink("loop", tmp_path / "loop")
-    from litemono.status import main
+    from litemono import prepare, status
 
-    assert_refused(invoke(main, capsys, "--log_dir", tmp_path / "loop"), "loop")
+    assert_refused(invoke(status.main, capsys, "--log_dir", tmp_path / "loop"), "--log_dir", "leads back to itself")
+    for source, output in ((".", "loop"), (tmp_path / "loop", tmp_path / "a")):
+        flags = ("--from", tmp_path / source, "--output", tmp_path / output)
+        assert_refused(invoke(prepare.main, capsys, "pack", *flags), "loop")
 
 
 def test_json_nested_100000_deep_is_no_settings_result_or_world(tmp_path):

@@ -11,7 +11,7 @@ from rich.console import Console
 from litemono.data.kitti.paths import KITTI_ADDRESS
 from litemono.data.packing import download as downloads
 from litemono.data.packing import http, requirements
-from litemono.data.packing import split as packs
+from litemono.data.packing.output_folder import locked
 from litemono.data.packing.requirements import SplitConfig
 from litemono.utils import cli
 from litemono.utils.errors import UserError
@@ -56,7 +56,7 @@ def download(config: DownloadConfig) -> int:
     downloads.check_room(archives, config.output)
     try:
         with (
-            packs.locked(config.output, "download"),
+            locked(config.output, "download"),
             progress_bar(to_fetch, "archives", BYTES, console) as tick,
         ):
             problems = downloads.fetch_all(archives, config.parallel, tick)

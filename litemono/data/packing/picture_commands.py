@@ -15,13 +15,13 @@ from litemono.data import depth_source
 from litemono.data.datasets.base import Size
 from litemono.data.datasets.pictures import PictureDataset
 from litemono.data.depth_source import DepthUnit
+from litemono.data.packing.output_folder import check_apart, locked
 from litemono.data.packing.picture_pack import LISTS, pack_pictures
-from litemono.data.packing.split import locked
 from litemono.data.splits import SplitLine, split_file
 from litemono.data.stores.base import FrameStore
 from litemono.data.stores.folder import open_originals
 from litemono.data.stores.picture_pack import PicturePack
-from litemono.utils.errors import UserError, require
+from litemono.utils.errors import UserError
 from litemono.utils.progress import progress_bar
 
 SHOWN = 3  # problems of a folder that are printed
@@ -31,7 +31,7 @@ def pack(
     dataset: PictureDataset, place: Path, output: Path, size: Size, split: str | None, skip_missing: bool, workers: int
 ) -> None:
     """Pack, and say what to type next. UserError for what cannot be packed; folders before it are kept."""
-    require(place.resolve() != output.resolve(), f"--output {output}: is --from itself; the pack needs its own folder")
+    check_apart(place, output)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with locked(output, "pack"), contextlib.ExitStack() as stack:
 

@@ -13,7 +13,8 @@ from litemono.data.datasets import registry
 from litemono.data.fit import fit
 from litemono.data.mirrored import FROZEN, MASK, Kind, MirroredMaps, check_binary
 from litemono.data.packing.appending import append
-from litemono.data.packing.split import has_bytes, locked
+from litemono.data.packing.output_folder import locked
+from litemono.data.packing.split import has_bytes
 from litemono.data.splits import SplitLine
 from litemono.data.stores import packed_index
 from litemono.data.stores.arrays import check_size

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -22,11 +21,10 @@ from litemono.data.stores import packed, packed_index
 from litemono.data.stores.drive_maps import pictures_file
 from litemono.data.stores.packed_index import Drive, PackedFit, PackIndex
 from litemono.data.stores.packed_jpeg import SHARE
-from litemono.utils.atomic_files import NoLocks, remove_leftovers, try_lock, writable
+from litemono.utils.atomic_files import remove_leftovers
 from litemono.utils.errors import UserError
 from litemono.utils.progress import progress_bar
 
-LOCK_WAIT_S = 2.0  # workers of a killed run notice its end after a frame
 PICTURE_BYTES = 1_000_000  # of a depth map at its original size
 SCAN_BYTES = 150_000  # of a thinned, compressed scan
 NAMED = 10
@@ -109,22 +107,6 @@ def parse_size(text: str) -> tuple[int, int]:
     if not (32 <= width <= 4096 and 32 <= height <= 4096):
         raise UserError(f"--size {text}: must be WIDTHxHEIGHT, each from 32 to 4096, such as 640x192 or 1024x320")
     return height, width
-
-
-@contextlib.contextmanager
-def locked(root: Path, what: str) -> Iterator[None]:
-    """Keep another process from doing `what` in `root`; the lock goes with its last process, however that ends."""
-    with writable(root):
-        root.mkdir(parents=True, exist_ok=True)
-        file = open(root / f".{what}.lock", "ab")
-    with file:
-        try:
-            free = try_lock(file, LOCK_WAIT_S)
-        except NoLocks:
-            free = True
-        if not free:
-            raise UserError(f"{root}: another {what} runs in this folder; wait for it, or choose another --output")
-        yield
 
 
 def open_index(

@@ -66,7 +66,7 @@ def download(capfd, split, tmp_path):
 
 def assert_complete(mirror: Path, folder: Path) -> None:
     """Both archives, byte by byte, and nothing else."""
-    assert {p.name for p in folder.iterdir()} == {NAME, CALIB, ".download.lock"}
+    assert {p.name for p in folder.iterdir()} == {NAME, CALIB}
     assert (folder / NAME).read_bytes() == (mirror / PLACE).read_bytes()
     assert (folder / CALIB).read_bytes() == (mirror / CALIB).read_bytes()
 

@@ -76,7 +76,7 @@ def test_a_pack_is_a_handful_of_files_and_nothing_is_extracted(zips, pack, tmp_p
     files = set(content(tmp_path / "pack"))
     calibration = {f"2011_09_26/calib_{name}.txt" for name in ("cam_to_cam", "velo_to_cam", "imu_to_velo")}
     drive = {f"{DRIVE}/image_02.bin", f"{DRIVE}/velodyne_points.zip"}
-    assert files == {"packed.json", ".pack.lock"} | calibration | drive
+    assert files == {"packed.json"} | calibration | drive
     assert content(zips) == before
 
 
