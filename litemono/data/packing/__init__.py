@@ -7,6 +7,7 @@ requirements.py         what a split needs of each drive
 split.py                prepare pack, of a split; processes.py: one for each drive; drive.py: one drive
 drive_maps.py           its depth and masks; refine_maps.py: prepare maps, of litemono refine
 picture_commands.py     prepare pack of single pictures; picture_pack.py: one folder of them
+output_folder.py        the folder that is filled: apart from its source, by one process at a time
 map_files.py            depth and masks out of a source, for both kinds; appending.py: adding to a file of a pack
 composites.py           prepare pack-composites
 motorcycle.py           prepare motorcycle
