@@ -116,7 +116,8 @@ def check_epochs(config: EvaluateConfig) -> None:
     if not flags.many_epochs:
         return
     require(
-        flags.load_weights is not None, "--all_epochs and --last_epochs need a run folder: --load_weights runs/mytrain"
+        flags.load_weights is not None,
+        "--all_epochs and --last_epochs need a run folder: --load_weights runs/mytrain instead of --pred",
     )
     other = {
         "--corruptions": config.robustness.corruptions or None,
@@ -126,4 +127,8 @@ def check_epochs(config: EvaluateConfig) -> None:
         "--report": config.report,
     }
     given = ", ".join(name for name, value in other.items() if value is not None)
-    require(not given, f"{given}: for one evaluation; leave it out, or give one of the epochs as --load_weights")
+    require(
+        not given,
+        f"{given}: for one evaluation; leave it out, or leave out --all_epochs and --last_epochs and give one of the epochs as "
+        "--load_weights",
+    )

@@ -14,3 +14,7 @@ def write_small(folder: Path) -> Path:
     """16 pictures of 4 backgrounds; 12 train, 4 validate."""
     write_composites(folder, SMALL)
     return folder
+
+
+FEWEST = ("--backgrounds", "2", "--figures", "1", "--variants", "1", "--num_workers", "1")
+"""Flags of `litemono synthetic composites` for 2 pictures of 2 backgrounds."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
+from composites import FEWEST
 from conftest import ROOT
 from PIL import Image
 from tiny_kitti import Outcome, assert_refused, invoke, write_weights, write_world
@@ -179,20 +180,6 @@ def test_composites_are_rendered_by_the_printed_command(tmp_path, monkeypatch, c
     refused = run(capsys, "litemono.segment", "--data_path", "composites", "--device", "cpu")
     assert_refused(refused, "or render some (python -m litemono.synthetic composites --output composites)")
     module, arguments = printed_command(refused.err)
-    few = [
-        "--height",
-        "32",
-        "--width",
-        "48",
-        "--backgrounds",
-        "2",
-        "--figures",
-        "1",
-        "--variants",
-        "1",
-        "--num_workers",
-        "1",
-    ]
-    assert run(capsys, main_of(module), *arguments, *few).code == 0
+    assert run(capsys, main_of(module), *arguments, *FEWEST).code == 0
     done = run(capsys, "litemono.segment_apply", "--data_path", "composites", "--load_weights", "missing")
     assert "--data_path" not in done.err and "--load_weights missing: no such folder" in done.err

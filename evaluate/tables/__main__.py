@@ -53,7 +53,7 @@ def tables(config: TablesConfig) -> None:
 def find_results(runs: Path) -> list[tuple[str, Result]]:
     """(RUN/WEIGHTS, its result) of every evaluation below `runs`; files that are none are named on stderr."""
     if not runs.is_dir():
-        raise UserError(f"--runs {runs}: there is no such folder; give the --log_dir of training")
+        raise UserError(f"--runs {runs}: there is no such folder; give the folder with the runs")
 
     def by_name(path: Path) -> list[Any]:
         return natural_key(str(path))

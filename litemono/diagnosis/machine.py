@@ -67,5 +67,5 @@ def check_weights(num_layers: int) -> Finding:
     file = find_pose_imagenet(num_layers)
     if file is None:
         return Finding(False, "weights", "the pose encoder's ImageNet weights are not here: python -m litemono.prepare weights "
-                       "(or train with --weights_init scratch)")  # fmt: skip
+                       "(or litemono train --weights_init scratch)")  # fmt: skip
     return Finding(True, "weights", f"{file}")

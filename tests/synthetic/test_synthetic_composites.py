@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import processes
 import pytest
-from composites import SMALL
+from composites import FEWEST, SMALL
 from conftest import ROOT
 from PIL import Image
 
@@ -68,19 +68,7 @@ def test_settings_that_make_no_pictures_are_refused(tmp_path, wrong):
 
 
 def test_the_command_renders_composites_by_their_name(tmp_path):
-    flags = [
-        "--output",
-        tmp_path / "a",
-        "--backgrounds",
-        "2",
-        "--figures",
-        "1",
-        "--variants",
-        "1",
-        "--num_workers",
-        "1",
-    ]
-    words = [sys.executable, "-m", "litemono.synthetic", "composites", *map(str, flags)]
+    words = [sys.executable, "-m", "litemono.synthetic", "composites", "--output", str(tmp_path / "a"), *FEWEST]
     done = processes.run(words, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "2 pictures of 2 backgrounds" in done.stdout and len([*(tmp_path / "a/bg").iterdir()]) == 2

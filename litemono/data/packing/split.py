@@ -217,7 +217,9 @@ def _with_calibration(jobs: list[Job], skip_missing: bool, console: Console) -> 
             copy_calibration(job.origin, job.root, job.folder)
         except UserError as error:
             if not skip_missing:
-                raise UserError(f"{error}; or go without ground truth and --intrinsics calib: --skip_missing") from None
+                raise UserError(
+                    f"{error}; or go without ground truth and calibrated intrinsics: --skip_missing"
+                ) from None
             console.print(f"warning: {error}; packed without scans", markup=False, highlight=False, soft_wrap=True)
             job = replace(job, scans=())
         if job.frames or job.scans or job.pictures:

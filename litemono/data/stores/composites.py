@@ -95,7 +95,8 @@ def open_composites(root: Path, size: Size, truth: bool | None = True) -> Compos
         require(
             (height, width) == (rows, columns),
             f"--data_path {root}: packed at {columns}x{rows}, not {width}x{height}; train with --height {rows} "
-            f"--width {columns}, or pack again with --size {width}x{height}",
+            f"--width {columns}, or pack again: python -m litemono.prepare pack-composites --from FOLDER --size {width}x{height} "
+            "--output ANOTHER_FOLDER",
         )
         return store
     return CompositeFiles(root, size, truth)

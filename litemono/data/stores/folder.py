@@ -40,7 +40,8 @@ def stage(store: SizedStore | FrameStore, flag: str | None) -> None:
         raise UserError("--stage: copies packs of drives, and this is a pack of single pictures; leave the flag out")
     if not isinstance(store, packed.PackedStore):
         raise UserError(
-            "--stage: copies a pack, and --data_path is a folder of images; pack it: python -m litemono.prepare pack"
+            "--stage: copies a pack, and --data_path is a folder of images; leave the flag out, or pack them "
+            "(python -m litemono.prepare pack --help) and give the pack"
         )
     store.stage(flag)
 

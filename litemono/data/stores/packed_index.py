@@ -81,7 +81,7 @@ def frames_file(root: Path, dataset: PackableDataset, folder: str, side: str) ->
 def read_index(root: Path | str) -> PackIndex:
     """Raises UserError where it is damaged."""
     path = Path(root) / INDEX_FILE
-    again = "pack this folder again: python -m litemono.prepare pack --from ZIPS_OR_FOLDER --output DIR"
+    again = "delete it and pack this folder again: python -m litemono.prepare pack --from ZIPS_OR_FOLDER --output DIR"
     with damage_explained(f"{path}: not an index of packed frames", again):
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT:

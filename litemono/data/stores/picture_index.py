@@ -83,7 +83,7 @@ def map_places(entry: Folder, maps: Maps) -> dict[int, tuple[int, int]]:
 def read_index(root: Path | str) -> PictureIndex:
     """Raises UserError where it is damaged."""
     path = Path(root) / INDEX_FILE
-    again = "pack into this folder again: python -m litemono.prepare pack --from FOLDER --output DIR"
+    again = "delete it and pack into this folder again: python -m litemono.prepare pack --from FOLDER --output DIR"
     with damage_explained(f"{path}: not an index of packed pictures", again):
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT:

@@ -129,7 +129,7 @@ class SupervisedDepth:
         require(
             math.isfinite(scale) and scale > 0,
             f"--estimate_scale_shift {images}: the predictions for these images are constant or have no ground truth; give more "
-            "images, --load_weights, or --metric_head",
+            "images, --load_weights, or --metric_head instead",
         )
         print(f"--estimate_scale_shift: depth = 1 / max({scale:.6g} r + {shift:.6g}, 1e-8) metres", file=sys.stderr)
         return MetricHead(scale, shift)
