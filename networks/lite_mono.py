@@ -53,11 +53,9 @@ class LiteMono(nn.Module):
         rates = iter(torch.linspace(0, drop_path, sum(variant.depths), device="cpu").tolist())
 
         stem = nn.Sequential(ConvBnGelu(3, w0, stride=2), ConvBnGelu(w0, w0), ConvBnGelu(w0, w0))
-        # Between stages: [what the last stage got, what it made, the pooled image], halved by one bare convolution.
-        self.downsample_layers = nn.ModuleList(
-            [stem, nn.Sequential(Conv(2 * w0 + 3, w1, stride=2)), nn.Sequential(Conv(2 * w1 + 3, w2, stride=2))]
-        )
-        self.stem2 = nn.Sequential(Conv(w0 + 3, w0, stride=2))
+        # Between stages: what the last stage got, what it made, the pooled image.
+        self.downsample_layers = nn.ModuleList([stem, Halving((w0, w0, 3), w1), Halving((w1, w1, 3), w2)])
+        self.stem2 = Halving((w0, 3), w0)
         self.stages = nn.ModuleList(
             nn.Sequential(
                 *[DilatedBlock(width, dilation, next(rates)) for dilation in dilations[stage]],
@@ -73,11 +71,11 @@ class LiteMono(nn.Module):
         stem, halve1, halve2 = self.downsample_layers
         stage0, stage1, stage2 = self.stages
 
-        x0 = self.stem2(torch.cat([stem(image), half], dim=1))
+        x0 = self.stem2(stem(image), half)
         f0 = stage0(x0)
-        x1 = halve1(torch.cat([x0, f0, quarter], dim=1))
+        x1 = halve1(x0, f0, quarter)
         f1 = stage1(x1)
-        x2 = halve2(torch.cat([x1, f1, eighth], dim=1))
+        x2 = halve2(x1, f1, eighth)
         f2 = stage2(x2)
         return [f0, f1, f2]
 
@@ -211,6 +209,17 @@ class Conv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x)
+
+
+class Halving(nn.Sequential):
+    """Maps of one size, (B, widths[i], H, W) each -> (B, width_out, H/2, W/2): one bare convolution of all channels."""
+
+    def __init__(self, widths: tuple[int, ...], width_out: int):
+        super().__init__(Conv(sum(widths), width_out, stride=2))
+        self.widths = widths
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        return super().forward(torch.cat(maps, dim=1))
 
 
 class ConvBnGelu(Conv):

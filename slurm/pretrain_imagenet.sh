@@ -34,10 +34,14 @@ fi
 script=$1 images=$2
 shift 2
 
-# Each GPU trains one process; on a machine without a GPU there is one.
-processes=$(python -c 'import torch; print(max(1, torch.cuda.device_count()))')
+# Each GPU trains one process; without a GPU one trains on the CPU, which timm has to be asked for.
+read -r device processes < <(python -c 'import torch; n = torch.cuda.device_count(); print("cuda" if n else "cpu", max(1, n))')
+# timm's script knows "auto" since 1.0.31: model_best stays the best of all epochs. Earlier scripts take a file, and their
+# model_best is the best since the last requeue.
 resume=()
-if [ -f "runs/imagenet/$SLURM_JOB_NAME/last.pth.tar" ]; then
+if grep -qE "['\"]auto['\"]" "$script"; then
+  resume=(--resume auto)
+elif [ -f "runs/imagenet/$SLURM_JOB_NAME/last.pth.tar" ]; then
   resume=(--resume "runs/imagenet/$SLURM_JOB_NAME/last.pth.tar")
 fi
 
@@ -46,7 +50,7 @@ trap 'echo "time limit: requeued"; scontrol requeue "$SLURM_JOB_ID"' USR2
 
 srun --nodes=1 --ntasks=1 --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" \
   python -m torch.distributed.run --standalone --nproc_per_node="$processes" -m networks.timm_train "$script" "$images" \
-  --model lite_mono --input-size 3 224 224 --epochs 300 --warmup-epochs 20 --batch-size 128 --workers 4 --amp \
+  --model lite_mono --input-size 3 224 224 --epochs 300 --warmup-epochs 20 --batch-size 128 --workers 4 --amp --device "$device" \
   --opt adamw --lr 5e-4 --weight-decay 0.05 --sched cosine --drop-path 0.1 \
   --aa rand-m9-mstd0.5-inc1 --mixup 0.8 --cutmix 1.0 --reprob 0.25 --smoothing 0.1 \
   --output runs/imagenet --experiment "$SLURM_JOB_NAME" --checkpoint-hist 2 "${resume[@]}" "$@" &

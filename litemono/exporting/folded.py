@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from networks.lite_mono import AttentionBlock, Block, DilatedBlock
+from networks.lite_mono import AttentionBlock, Block, DilatedBlock, Halving
 
 
 def folded(module: nn.Module) -> nn.Module:
@@ -26,6 +26,8 @@ def folded(module: nn.Module) -> nn.Module:
                 setattr(parent, name, FoldedDilatedBlock(child))
             elif isinstance(child, AttentionBlock):
                 setattr(parent, name, FoldedAttentionBlock(child))
+            elif isinstance(child, Halving):
+                setattr(parent, name, SplitHalving(child))
     return module
 
 
@@ -72,6 +74,33 @@ class FoldedAttentionBlock(nn.Module):
         attention = (q @ k.transpose(-2, -1) * self.temperature).softmax(dim=-1)
         out = (attention @ v).flatten(1, 2).unflatten(2, (height, width))
         return x + self.bottleneck(standardise(t + self.project(out), self.eps_bottleneck))
+
+
+class SplitHalving(nn.Module):
+    """The convolution of concatenated maps as a sum: one of the features, one of the image.
+
+    With the image's 3 channels a map has 51 or more, which fills no register: runtimes would leave their memory layout of 8 or 16
+    channels for the concatenation and return to it after, with the largest map of the network.
+    """
+
+    def __init__(self, halving: Halving) -> None:
+        super().__init__()
+        conv = halving[0].conv
+        features, image = conv.weight.detach().split([sum(halving.widths[:-1]), halving.widths[-1]], dim=1)
+        self.of_features, self.of_image = (halving_convolution(part) for part in (features, image))
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        *features, image = maps
+        joined = torch.cat(features, dim=1) if len(features) > 1 else features[0]
+        return self.of_features(joined) + self.of_image(image)
+
+
+def halving_convolution(weight: Tensor) -> nn.Conv2d:
+    """weight: (D, C, 3, 3)."""
+    width_out, width_in = weight.shape[:2]
+    conv = nn.Conv2d(width_in, width_out, 3, stride=2, padding=1, bias=False).to(weight)
+    conv.weight.data.copy_(weight)
+    return conv
 
 
 def standardise(x: Tensor, eps: float) -> Tensor:

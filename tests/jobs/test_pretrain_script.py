@@ -25,7 +25,7 @@ def checkout(tmp_path) -> Path:
     for folder in ("logs", "bin", "images/train"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "timm_train.py").touch()
-    programs = {"srun": SRUN, "scontrol": '#!/bin/bash\necho "$@" > scontrol.log\n', "python": "#!/bin/bash\necho 2\n"}
+    programs = {"srun": SRUN, "scontrol": '#!/bin/bash\necho "$@" > scontrol.log\n', "python": "#!/bin/bash\necho cuda 2\n"}
     for name, text in programs.items():
         (tmp_path / "bin" / name).write_text(text)
         (tmp_path / "bin" / name).chmod(0o755)
@@ -47,7 +47,7 @@ def test_it_starts_timms_script_on_each_gpu_and_hands_its_status_on(checkout):
     assert done.returncode == 3 and done.stderr == ""
     words = (checkout / "srun.log").read_text()
     assert "--nproc_per_node=2 -m networks.timm_train timm_train.py images" in words
-    assert "--output runs/imagenet --experiment tiny" in words and "--resume" not in words
+    assert "--device cuda" in words and "--output runs/imagenet --experiment tiny" in words and "--resume" not in words
     assert words.rstrip().endswith("--model lite_mono_tiny")  # the last of two wins
 
 
@@ -57,6 +57,12 @@ def test_it_resumes_from_the_last_epoch(checkout):
     last.touch()
     assert processes.finish(start(checkout, "timm_train.py", "images"), 60).returncode == 0
     assert "--resume runs/imagenet/tiny/last.pth.tar" in (checkout / "srun.log").read_text()
+
+
+def test_a_script_that_finds_the_last_epoch_itself_is_asked_to(checkout):
+    (checkout / "timm_train.py").write_text("if args.resume == 'auto':\n")  # as timm's since 1.0.31
+    assert start(checkout, "timm_train.py", "images").wait(timeout=60) == 0
+    assert "--resume auto" in (checkout / "srun.log").read_text()
 
 
 def test_slurms_warning_requeues_the_job_and_the_training_continues_until_slurm_ends_it(checkout):
