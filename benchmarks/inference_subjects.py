@@ -20,6 +20,7 @@ from litemono.engine.graphed_step import WARM_UP, CudaGraphs
 from litemono.engine.precision import HALF, apply_precision, autocast
 from litemono.exporting.folded import folded
 from litemono.exporting.precision import to_int8
+from litemono.exporting.settings import default_opset
 from litemono.geometry import disp_to_depth
 
 Run = Callable[[np.ndarray], np.ndarray]
@@ -152,8 +153,9 @@ def as_onnx(name: str, net: nn.Module, case: Case) -> bytes:
     module = folded(FinestDisparity(net.cpu()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing fixes every size, which is meant
+        opset = default_opset("int8" if "int8" in name else "fp32")
         torch.onnx.export(
-            module, (torch.from_numpy(example),), file, input_names=["images"], opset_version=17, dynamo=False
+            module, (torch.from_numpy(example),), file, input_names=["images"], opset_version=opset, dynamo=False
         )
     if "int8" not in name:
         return file.getvalue()

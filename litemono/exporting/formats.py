@@ -16,6 +16,7 @@ from litemono.exporting.fused import without_reflection
 from litemono.exporting.job import Job, Runner
 from litemono.exporting.onnx_file import CHECKSUM, INSTALL, ZEROS, OnnxNetwork, with_checksum
 from litemono.exporting.precision import lowered
+from litemono.exporting.settings import default_opset
 from litemono.utils.errors import UserError
 
 
@@ -36,7 +37,7 @@ def write_onnx(job: Job, path: Path) -> Runner:
             (job.example(),),
             str(path),
             dynamo=False,  # torch.export's way starts at opset 18, takes ten times as long and fixes DPT's batch
-            opset_version=16 if tensorrt8 else config.opset,
+            opset_version=16 if tensorrt8 else config.opset or default_opset(config.precision),
             input_names=["image"],
             output_names=[config.output_kind],
             dynamic_axes=axes,

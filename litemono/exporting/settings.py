@@ -28,8 +28,8 @@ class ExportConfig:
     format: Literal["onnx", "pt2", "aoti"] = "onnx"
     """onnx: for ONNX Runtime, OpenVINO, TensorRT; pt2: torch.export; aoti: AOTInductor, compiled for this machine's
     processor, to be run from C++ without Python."""
-    opset: int = 17
-    """Of ONNX, 16 to 20."""
+    opset: int | None = None
+    """Of ONNX, 16 to 20. Default: 17, of int8 20."""
     input: Literal["uint8", "float"] = "uint8"
     """uint8: (B, H, W, 3) RGB as decoders give it; float: (B, 3, H, W) in [0, 1]. Normalisation is inside."""
     output_kind: Literal["disparity", "depth"] = "disparity"
@@ -59,15 +59,23 @@ class ExportConfig:
     """File of export_gt, for --split. Default: gt_depths_SPLIT.npz in data_path."""
 
 
+def default_opset(precision: str) -> int:
+    """From 20 on GELU is one operator. Before it is five, which ONNX Runtime joins, but not between 8-bit convolutions."""
+    return 20 if precision == "int8" else 17
+
+
 def check(config: ExportConfig) -> tuple[int | None, int | None]:
     """Height and width of --size. Raises UserError for flags that do not go together or have impossible values."""
-    require(16 <= config.opset <= 20, f"--opset {config.opset}: must be from 16 to 20")
+    require(config.opset is None or 16 <= config.opset <= 20, f"--opset {config.opset}: must be from 16 to 20")
     require(config.batch is None or config.batch >= 1, f"--batch {config.batch}: must be at least 1")
     require(0 < config.depth_scale < float("inf"), f"--depth_scale {config.depth_scale}: must be positive")
     if config.compat == "tensorrt8":
         require(config.format == "onnx", f"--compat tensorrt8 is for ONNX, not --format {config.format}")
         require(config.input == "float", "--compat tensorrt8: TensorRT 8 takes no uint8 input; add --input float")
-        require(config.opset <= 17, f"--compat tensorrt8: it reads opsets up to 17, not {config.opset}")
+        require(
+            config.opset is None or config.opset <= 17,
+            f"--compat tensorrt8: it reads opsets up to 17, not {config.opset}",
+        )
     require(config.hub is None or config.output is None, "--hub and --output are two results; give one of them")
     judged = config.precision != "fp32" or config.images or config.split
     require(

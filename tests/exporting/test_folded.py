@@ -8,7 +8,8 @@ from parity_recipes import fill
 from torch import nn
 
 import networks
-from litemono.exporting.folded import folded
+from litemono.exporting.folded import SplitHalving, folded
+from networks.lite_mono import Halving
 from networks.lite_mono_variants import VARIANTS
 
 
@@ -34,6 +35,11 @@ def test_the_network_itself_stays_as_it_is():
     before = {key: value.clone() for key, value in net.state_dict().items()}
     folded(net)
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+
+
+def test_no_features_are_concatenated_with_the_image():
+    kinds = {type(part) for part in folded(filled("lite-mono-tiny")).modules()}
+    assert SplitHalving in kinds and Halving not in kinds
 
 
 def test_neither_linear_layers_nor_batch_norms_of_blocks_are_left():

@@ -25,7 +25,11 @@ def checkout(tmp_path) -> Path:
     for folder in ("logs", "bin", "images/train"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "timm_train.py").touch()
-    programs = {"srun": SRUN, "scontrol": '#!/bin/bash\necho "$@" > scontrol.log\n', "python": "#!/bin/bash\necho cuda 2\n"}
+    programs = {
+        "srun": SRUN,
+        "scontrol": '#!/bin/bash\necho "$@" > scontrol.log\n',
+        "python": "#!/bin/bash\necho cuda 2\n",
+    }
     for name, text in programs.items():
         (tmp_path / "bin" / name).write_text(text)
         (tmp_path / "bin" / name).chmod(0o755)
