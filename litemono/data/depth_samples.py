@@ -11,7 +11,7 @@ from torch import Tensor
 
 from litemono.data.batch import Key
 from litemono.data.datasets.base import Size
-from litemono.data.depth_source import DepthUnit, inverse, read_depth
+from litemono.data.depth_source import DepthUnit, inverse, read_numbers
 from litemono.data.fit import FitName, batch_size, fit
 from litemono.data.sampler import AUGMENTATION, uniform
 from litemono.data.splits import SplitLine
@@ -59,10 +59,15 @@ class DepthSamples:
         return batch_size(self.how, self.store.native_size(*self.lines[0]), self.size)
 
     def read(self, index: int, place: tuple[float, float], planes: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """Write sample `index` into planes (3, h, w) uint8 and target (h, w) float32; returns its truth at full size."""
+        """Write sample `index` into planes (3, h, w) uint8 and target (h, w) float32; returns its depth at full size.
+
+        Metres are computed only of the pixels that are left, so the depth is returned as numbers: see `truth`.
+        """
         line = self.lines[index]
-        truth = read_depth(self.store, line, self.unit)
-        height, width = truth.shape
+        depth = read_numbers(self.store, line, self.unit)
+        if self.target == "inverse":  # scaled by the nearest pixel, which may be cut off
+            depth = inverse(self.unit.values(depth), self.unit.depth_is)
+        height, width = depth.shape
         window = fit(self.how, (height, width), self.size, place)
         if window.size != target.shape:
             raise UserError(
@@ -70,10 +75,17 @@ class DepthSamples:
                 f"{target.shape[0]}, and --fit {self.how} resizes nothing; use --fit cover or --fit stretch"
             )
         self.store.read_fitted(*line, window, planes)
-        if self.target == "inverse":
-            truth = inverse(truth, self.unit.depth_is)
-        target[:] = window.depth(truth)
-        return truth
+        self.truth(window.depth(depth), target)
+        return depth
+
+    def truth(self, depth: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """(h, w) float32 target of what `read` returns or of a part of it. out: where to write it."""
+        if self.target == "metres":
+            return self.unit.values(depth, out)
+        if out is None:
+            return depth
+        out[:] = depth
+        return out
 
 
 class MixedSamples:
@@ -105,13 +117,13 @@ class MixedSamples:
         numbers = np.stack([self.numbers(epoch, place) for epoch, place in keys])
         lines = np.array([place % len(self) for _, place in keys])
         sources = np.searchsorted(self.starts, lines, side="right") - 1
-        truths = [
-            self.sets[source].read(line - self.starts[source], (row[-2], row[-1]), planes, depth)
-            for source, line, row, planes, depth in zip(
-                sources, lines, numbers, image.numpy(), target.numpy(), strict=True
-            )
-        ]
-        truth, sizes = padded([] if self.training else truths, len(keys))
+        truths = []
+        for source, line, row, planes, part in zip(sources, lines, numbers, image.numpy(), target.numpy(), strict=True):
+            samples = self.sets[source]
+            depth = samples.read(line - self.starts[source], (row[-2], row[-1]), planes, part)
+            if not self.training:
+                truths.append(samples.truth(depth))
+        truth, sizes = padded(truths, len(keys))
         rest = (*map(torch.from_numpy, (sources, numbers.astype(np.float32))), truth, sizes, torch.from_numpy(lines))
         return DepthBatch(image, target, *(tensor.pin_memory() if pin else tensor for tensor in rest))
 

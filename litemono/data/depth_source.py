@@ -38,26 +38,37 @@ class DepthUnit(NamedTuple):
         picture = picture_of(dataset, "depth")
         return cls(depth_is or picture.depth_is, factor or picture.units_per_metre or 1.0)
 
-    def values(self, numbers: np.ndarray, where: object) -> np.ndarray:
-        """(h, w) float32 metres, or inverse depth of unknown scale; 0 where nothing was measured.
+    def values(self, numbers: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """float32 metres, or inverse depth of unknown scale, of numbers of any shape; 0 where nothing was measured.
 
-        UserError for numbers that are no depth. where: the file, for messages.
+        out: float32 of that shape, to be filled and returned.
         """
-        values = numbers.astype(np.float32)
+        values = np.empty(numbers.shape, np.float32) if out is None else out
+        values[...] = numbers
         values /= np.float32(self.factor)
-        if numbers.dtype.kind == "f" and not np.isfinite(values).all():
-            count = np.count_nonzero(~np.isfinite(values))
+        return values
+
+    def check(self, numbers: np.ndarray, where: object) -> None:
+        """UserError for numbers (h, w) that are no depth. where: the file, for messages.
+
+        Larger numbers are larger values, so the extremes show whether any is wrong: NaN is one, too.
+        """
+        if numbers.size == 0:
+            return
+        signed = numbers.dtype.kind == "f"
+        lowest = self.values(numbers.min()) if signed else np.float32(0)
+        highest = self.values(numbers.max())
+        if not (np.isfinite(lowest) and np.isfinite(highest)):
+            count = np.count_nonzero(~np.isfinite(self.values(numbers)))
             raise UserError(f"{where}: {count} pixels are NaN or infinite; write 0 where nothing was measured")
-        if numbers.dtype.kind == "f" and values.min(initial=0) < 0:
+        if lowest < 0:
+            count = np.count_nonzero(self.values(numbers) < 0)
+            raise UserError(f"{where}: {count} pixels are negative; write 0 where nothing was measured")
+        if self.depth_is == "metres" and highest > FARTHEST:
             raise UserError(
-                f"{where}: {np.count_nonzero(values < 0)} pixels are negative; write 0 where nothing was measured"
-            )
-        if self.depth_is == "metres" and values.max(initial=0) > FARTHEST:
-            raise UserError(
-                f"{where}: the farthest pixel is at {values.max():g} m with --depth_factor {self.factor:g} (metres = number / "
+                f"{where}: the farthest pixel is at {highest:g} m with --depth_factor {self.factor:g} (metres = number / "
                 "factor); give the factor of these files, such as 256 (KITTI) or 1000 (millimetres)"
             )
-        return values
 
 
 def check_depth(
@@ -149,17 +160,23 @@ def look_into(store: FrameStore, lines: Sequence[SplitLine], unit: DepthUnit, so
 
 
 def read_depth(store: FrameStore, line: SplitLine, unit: DepthUnit) -> np.ndarray:
-    """(h, w) float32 of a sample at the size it is stored at, 0 where its mask, if it has one, is 0; see DepthUnit.values."""
-    values = unit.values(store.read_array("depth", *line), store.array_place("depth", *line))
+    """(h, w) float32 of a sample at the size it is stored at; see DepthUnit.values and read_numbers."""
+    return unit.values(read_numbers(store, line, unit))
+
+
+def read_numbers(store: FrameStore, line: SplitLine, unit: DepthUnit) -> np.ndarray:
+    """(h, w) numbers of a sample as they are stored, 0 where its mask, if it has one, is 0; UserError as DepthUnit.check."""
+    numbers = store.read_array("depth", *line)
+    unit.check(numbers, store.array_place("depth", *line))
     if "mask" in store.dataset.pictures and store.has_array("mask", *line):
         mask = store.read_array("mask", *line)
-        if mask.shape != values.shape:
+        if mask.shape != numbers.shape:
             raise UserError(
                 f"{store.array_place('mask', *line)}: {mask.shape[1]}x{mask.shape[0]} pixels, its depth has "
-                f"{values.shape[1]}x{values.shape[0]}; a mask is of the size of its depth"
+                f"{numbers.shape[1]}x{numbers.shape[0]}; a mask is of the size of its depth"
             )
-        values = np.where(mask > 0, values, np.float32(0))
-    return values
+        numbers = np.where(mask > 0, numbers, numbers.dtype.type(0))
+    return numbers
 
 
 def inverse(values: np.ndarray, depth_is: DepthIs) -> np.ndarray:

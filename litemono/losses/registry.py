@@ -16,6 +16,8 @@ class Loss(NamedTuple):
     """Where it is: module:name."""
     prediction: Literal["metric", "relative"]
     """What it compares: metric is depth in metres, relative is inverse depth of unknown scale and shift."""
+    counts_limits: bool = False
+    """Whether ground truth of exactly --min_depth or --max_depth counts. Not so in BTS, AdaBins, ZoeDepth and evaluations."""
 
 
 LOSSES: dict[str, Loss] = {
@@ -23,7 +25,7 @@ LOSSES: dict[str, Loss] = {
     "silog-bts": Loss("litemono.losses.silog:bts", "metric"),
     "silog-adabins": Loss("litemono.losses.silog:adabins", "metric"),
     "silog-zoedepth": Loss("litemono.losses.silog:zoedepth", "metric"),
-    "silog-depth-anything": Loss("litemono.losses.silog:depth_anything", "metric"),
+    "silog-depth-anything": Loss("litemono.losses.silog:depth_anything", "metric", counts_limits=True),
     "silog-eigen": Loss("litemono.losses.silog:eigen", "metric"),
     "l1": Loss("litemono.losses.robust:l1", "metric"),
     "berhu": Loss("litemono.losses.robust:berhu", "metric"),

@@ -10,7 +10,10 @@ from torch import nn
 
 import networks
 from litemono.geometry import disp_to_depth
+from litemono.tasks.supervised.groups import SupervisedLossConfig
 from litemono.tasks.supervised.model import SupervisedModel, first_convolution, norms_of, robust_scale_and_shift
+from litemono.tasks.supervised.settings import FinetuneConfig
+from litemono.tasks.supervised.task import SupervisedDepth
 from networks.metric_head import MetricHead
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -103,3 +106,21 @@ def test_recomputed_blocks_give_the_same_gradients_and_keep_less(image):
         gradients[again] = nn.utils.parameters_to_vector([p.grad for p in net.parameters() if p.grad is not None])
     assert torch.equal(gradients[False], gradients[True])
     assert kept[True] < 0.9 * kept[False]
+
+
+@pytest.mark.parametrize(
+    ("loss", "counted"),
+    [
+        *[
+            (name, [False, False, True, True, False])
+            for name in ("silog-bts", "silog-adabins", "silog-zoedepth", "silog-eigen")
+        ],
+        ("silog-depth-anything", [False, True, True, True, True]),
+        ("ssi-trimmed", [False, True, True, True, True]),
+    ],
+)
+def test_ground_truth_exactly_at_a_limit_counts_where_the_published_loss_counts_it(loss, counted):
+    """BTS trains on depth > 1.0 m, Depth Anything V2 on depth >= its limits; relative losses on all that was measured."""
+    task = SupervisedDepth(FinetuneConfig(loss=SupervisedLossConfig(loss=loss, min_depth=1.0, max_depth=80.0)))
+    target = torch.tensor([0.0, 1.0, 1.0 + 2**-20, 80.0 - 2**-10, 80.0])
+    assert task.valid(target).tolist() == counted

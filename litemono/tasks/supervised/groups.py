@@ -67,9 +67,9 @@ class SupervisedLossConfig:
     gradient_weight: float = 0.5
     """ssi-*: weight of multi-scale gradient matching. 0 for sparse depth, which has no gradients."""
     min_depth: float = 1.0
-    """Metres at disparity 1. Ground truth nearer than this does not count."""
+    """Metres at disparity 1. Only ground truth beyond it counts; with silog-depth-anything also what is exactly there."""
     max_depth: float = 80.0
-    """Metres at disparity 0. Ground truth beyond it does not count."""
+    """Metres at disparity 0. Only ground truth nearer than this counts; with silog-depth-anything also what is exactly there."""
 
 
 @dataclass(frozen=True)

@@ -210,10 +210,13 @@ class SupervisedDepth:
         return torch.where(target > 0, 1 / torch.where(target > 0, target, 1), 0) if self.terms == "metric" else target
 
     def valid(self, target: Tensor) -> Tensor:
-        """Pixels whose truth counts: measured, and in metres within --min_depth and --max_depth."""
+        """Pixels whose truth counts: measured, and in metres between --min_depth and --max_depth."""
         if self.terms == "relative":
             return target > 0
-        return (target >= self.config.loss.min_depth) & (target <= self.config.loss.max_depth)
+        loss = self.config.loss
+        if LOSSES[loss.loss].counts_limits:
+            return (target >= loss.min_depth) & (target <= loss.max_depth)
+        return (target > loss.min_depth) & (target < loss.max_depth)
 
     def pictures(self, shown: Shown) -> Iterator[tuple[str, np.ndarray]]:
         """Image, prediction and truth of the first samples; near is bright."""
