@@ -64,3 +64,10 @@ def assert_fails(process: subprocess.CompletedProcess, *words: str) -> None:
     assert "Traceback" not in process.stderr
     for word in words:
         assert word in process.stderr
+
+
+def wait_for_copy(store: object) -> None:
+    """Until --stage has copied every part of the pack, or given it up."""
+    thread = store._staging._thread
+    thread.join(60)
+    assert not thread.is_alive(), "copying takes more than a minute"

@@ -134,13 +134,13 @@ def test_a_pack_of_all_of_kitti_is_opened_and_shuffled_with_flat_memory(tmp_path
     settings = {"frame_ids": (0, -1, 1), "use_stereo": False, "intrinsics": "published", "color_jitter": "per_image"}
     dataset = TripletDataset(store, lines, **settings, seed=0, training=True)
     loaded = iter(Loader(dataset, EpochBatches(len(dataset), 12, seed=0), num_workers=2, device="cpu"))
-    for _ in range(40):
+    for _ in range(30):
         next(loaded)
     before = resident_mb()
     drives_seen = set()
-    for _ in range(250):  # 3000 samples, 3.3 GB of frames
+    for _ in range(100):  # 1200 samples, 1.3 GB of frames
         drives_seen |= {dataset.lines[i].folder for i in next(loaded).line.tolist()}
     assert len(drives_seen) == drives
-    # A dozen batches of 13 MB may wait at any moment; a store that keeps what it reads would have grown by 3300 MB.
+    # A dozen batches of 13 MB may wait at any moment; a store that keeps what it reads would have grown by 1300 MB.
     assert resident_mb() - before < 200
     loaded.close()

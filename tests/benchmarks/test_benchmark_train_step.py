@@ -269,8 +269,8 @@ def test_without_the_published_step_the_floor_alone_is_judged():
     assert step_rows.verdict([published, ours], "cpu") == "fp32: time above the floor 0.33 (target 0.15: not met)"
 
 
-def test_help_says_what_is_measured_by_default(command):
-    finished = command("benchmarks.train_step", "--help")
-    assert finished.returncode == 0
-    text = " ".join(finished.stdout.replace("│", " ").split())
+def test_help_says_what_is_measured_by_default(run):
+    status, text = run("--help")
+    assert status == 0
+    text = " ".join(text.replace("│", " ").split())
     assert "lite-mono on a CPU" in text and "Example: python -m benchmarks.train_step" in text

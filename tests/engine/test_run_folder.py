@@ -169,8 +169,8 @@ def test_weights_replace_whatever_has_their_name(street, tmp_path, there):
     if there == "folder":
         last.mkdir()
     elif there != "nothing":
-        last.symlink_to(other if there == "link" else "/nonexistent/place")
-    (folder.models / ".last.replaced").symlink_to("/nonexistent")  # of a killed process
+        last.symlink_to(other if there == "link" else "/proc/nonexistent/place")
+    (folder.models / ".last.replaced").symlink_to("/proc/nonexistent")  # of a killed process
     for _ in range(2):
         folder.copy_weights(source, "last")
         assert (last / "encoder.pth").read_bytes() == b"new" and not last.is_symlink()

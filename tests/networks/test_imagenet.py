@@ -144,7 +144,7 @@ def test_without_a_source_the_weights_folder_comes_first(tmp_path, monkeypatch):
     assert torch.equal(pose.encoder.encoder.layer1[0].conv1.weight, state["layer1.0.conv1.weight"])
 
 
-IN_A_FRESH_PROCESS = """
+WITHOUT_THE_NETWORK = """
 import socket, sys, torch
 def refuse(*a, **k): raise AssertionError("training tried to use the network")
 socket.create_connection = socket.getaddrinfo = refuse
@@ -182,11 +182,11 @@ def test_timms_cache_is_used_without_the_network(tmp_path):
     (repository / "refs").mkdir()
     (repository / "refs/main").write_text("abc")
     save_file({**resnet_state(), "bn1.bias": torch.full((64,), 2.0)}, repository / "snapshots/abc/model.safetensors")
-    assert fresh_process(IN_A_FRESH_PROCESS, tmp_path) == "loaded 128.0\n"
+    assert fresh_process(WITHOUT_THE_NETWORK, tmp_path) == "loaded 128.0\n"
 
 
 def test_absent_weights_name_both_ways_out_without_trying_the_network(tmp_path):
-    said = fresh_process(IN_A_FRESH_PROCESS, tmp_path)
+    said = fresh_process(WITHOUT_THE_NETWORK, tmp_path)
     assert "compute nodes have no internet" in said
     assert "python -m litemono.prepare weights" in said and "--weights_init scratch" in said
     assert "weights/resnet18.tv_in1k.safetensors" in said
@@ -233,7 +233,7 @@ def hub(tmp_path):
     Hub.endpoint = f"http://127.0.0.1:{server.server_port}"
     yield Hub
     server.shutdown()
-    thread.join()
+    thread.join(60)
     server.server_close()
 
 
@@ -244,13 +244,13 @@ def test_fetching_downloads_once_to_where_training_looks(tmp_path, hub):
     save_file({**resnet_state(), "bn1.bias": torch.full((64,), 2.0)}, tmp_path / "original")
     original = (tmp_path / "original").read_bytes()
     hub.files = {HUB_PATH.format(18): original}
-    said = fresh_process(FETCH.replace("LAYERS", "(18, 18)"), tmp_path, HF_ENDPOINT=hub.endpoint)
-    assert said == 2 * "fetched weights/resnet18.tv_in1k.safetensors\n"
+    script = FETCH.replace("LAYERS", "(18, 18)") + WITHOUT_THE_NETWORK
+    said = fresh_process(script, tmp_path, HF_ENDPOINT=hub.endpoint)
+    assert said == 2 * "fetched weights/resnet18.tv_in1k.safetensors\n" + "loaded 128.0\n"
     assert hub.downloads.count(HUB_PATH.format(18)) == 1
     fetched = tmp_path / "weights/resnet18.tv_in1k.safetensors"
     assert fetched.read_bytes() == original
     assert [*fetched.parent.iterdir()] == [fetched]
-    assert fresh_process(IN_A_FRESH_PROCESS, tmp_path) == "loaded 128.0\n"
 
 
 def test_a_failed_fetch_says_why_and_leaves_nothing(tmp_path, hub):

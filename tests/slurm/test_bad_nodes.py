@@ -53,9 +53,9 @@ def test_a_job_leaves_a_node_with_a_broken_card_and_one_that_failed_and_status_t
     text = log.read_text()
     assert "gpu001: Tesla V100 has 7 memory errors that were not corrected" in text
     assert "the job avoids gpu001 from now on" in text and "gpu002: nvidia-smi finds no fault with Tesla V100" in text
-    table = slurm.python("litemono.status", "--log_dir", tmp_path / "runs").stdout
+    table = slurm.here("litemono.status", "--log_dir", tmp_path / "runs").stdout
     assert "avoids" in table and "gpu001" in table
-    taken_back = slurm.python("litemono.status", "--log_dir", tmp_path / "runs", "--forget_bad_nodes").stdout
+    taken_back = slurm.here("litemono.status", "--log_dir", tmp_path / "runs", "--forget_bad_nodes").stdout
     assert "gpu001 may be used again" in taken_back
     os.kill(read_status(run)["pid"], signal.SIGKILL)
     slurm.wait_for("the list without the node", lambda: exclusions(slurm, job) == "(null)", log)
@@ -83,5 +83,5 @@ def test_two_failures_without_progress_move_the_job(slurm, training, tmp_path, l
 
 def test_an_exclude_list_that_leaves_no_node_is_refused(slurm, training, tmp_path):
     flags = [*training("nowhere", 1), "--partition", "gpu", "--mem", "4G", "--sbatch", "exclude=gpu[001-002]"]
-    done = slurm.python("litemono.submit", *flags, check=False)
+    done = slurm.here("litemono.submit", *flags, check=False)
     assert done.returncode == 2 and "leaves no node of partition gpu" in done.stderr and "Traceback" not in done.stderr

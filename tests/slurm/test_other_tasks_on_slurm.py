@@ -6,7 +6,6 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
 from composites import SIZE, write_small
 from test_refine import write_frozen
 
@@ -26,14 +25,17 @@ def segment(world: Path, folder: Path) -> str:
     return f"segment --data_path {write_small(folder / 'composites')} --height {height} --width {width} --num_epochs 60"
 
 
-@pytest.mark.parametrize("task", [refine, segment])
-def test_a_training_killed_in_its_job_is_requeued_and_finishes(slurm, world, tmp_path, log_of, task):
-    name = task.__name__
-    flags = f"{task(world, tmp_path)} {SMALL} --log_dir {tmp_path}/runs --model_name {name}".split()
-    job = slurm.submit(*flags, "--partition", "gpu", "--mem", "4G")
-    run, log = tmp_path / "runs" / name, log_of(name, job)
-    slurm.wait_step(run, 2, log)
-    os.kill(read_status(run)["pid"], signal.SIGKILL)
-    assert slurm.wait_end(job, log) == "COMPLETED"
-    assert slurm.starts(job) == ["REQUEUED", "COMPLETED"] and read_status(run)["state"] == "finished"
-    assert (run / "models/last/validation.json").is_file()
+def test_trainings_killed_in_their_jobs_are_requeued_and_finish(slurm, world, tmp_path, log_of):
+    """Side by side: the second starts while the first waits in the queue for its next start."""
+    jobs = {}
+    for task in (refine, segment):
+        name = task.__name__
+        flags = f"{task(world, tmp_path)} {SMALL} --log_dir {tmp_path}/runs --model_name {name}".split()
+        jobs[name] = slurm.submit(*flags, "--partition", "gpu", "--mem", "4G")
+        slurm.wait_step(tmp_path / "runs" / name, 2, log_of(name, jobs[name]))
+        os.kill(read_status(tmp_path / "runs" / name)["pid"], signal.SIGKILL)
+    for name, job in jobs.items():
+        run = tmp_path / "runs" / name
+        assert slurm.wait_end(job, log_of(name, job)) == "COMPLETED"
+        assert slurm.starts(job) == ["REQUEUED", "COMPLETED"] and read_status(run)["state"] == "finished"
+        assert (run / "models/last/validation.json").is_file()

@@ -6,11 +6,9 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 
+import processes
 import pytest
 from conftest import ROOT
 
@@ -28,7 +26,7 @@ def test_a_submitted_run_is_followed_until_it_is_finished(slurm, training, tmp_p
     assert slurm.starts(job) == ["COMPLETED"] and slurm.exit_code(job) == "0:0"
     assert read_status(tmp_path / "runs/mytrain")["state"] == "finished"
     assert (tmp_path / "runs/mytrain/models/last/depth.pth").exists()
-    table = slurm.python("litemono.status", "--log_dir", tmp_path / "runs").stdout
+    table = slurm.here("litemono.status", "--log_dir", tmp_path / "runs").stdout
     assert "mytrain" in table and "finished" in table and job in table
 
 
@@ -41,20 +39,16 @@ REFUSED = [
     (["--partition", "gpu", "--mem", "17G"], ["17408 MB", "(16000)"]),
     (["--partition", "gpu", "--nodes", "3"], ["--nodes 3", "2 at most"]),
     (["--partition", "gpu", "--constraint", "a100"], ["feature a100", "v100"]),
-    (["--partition", "gpu", "--data_path", "/nonexistent"], ["--data_path /nonexistent: no such folder"]),
-    (["--partition", "gpu", "--split", "/nonexistent"], ["--split", "/nonexistent"]),
-    (["--partition", "gpu", "--mypretrain", "/nonexistent"], ["--mypretrain /nonexistent"]),
+    (["--partition", "gpu", "--data_path", "/proc/nonexistent"], ["--data_path /proc/nonexistent: no such folder"]),
+    (["--partition", "gpu", "--split", "/proc/nonexistent"], ["--split", "/proc/nonexistent"]),
+    (["--partition", "gpu", "--mypretrain", "/proc/nonexistent"], ["--mypretrain /proc/nonexistent"]),
 ]
 
 
 def test_what_could_never_start_is_not_queued(slurm, training, tmp_path):
-    def submit(flags: list[str]):
+    for flags, words in REFUSED:
         memory = [] if "--mem" in flags else ["--mem", "4G"]
-        return slurm.python("litemono.submit", *training("bad", 1), *memory, *flags, check=False)
-
-    with ThreadPoolExecutor(4) as pool:
-        outcomes = [*pool.map(submit, (flags for flags, _ in REFUSED))]
-    for (flags, words), done in zip(REFUSED, outcomes, strict=True):
+        done = slurm.here("litemono.submit", *training("bad", 1), *memory, *flags, check=False)
         assert done.returncode == 2 and all(word in done.stderr for word in words), f"{flags}: {done.stderr}"
         assert "Traceback" not in done.stderr, flags
     assert not slurm.call("squeue", "-h").stdout
@@ -65,13 +59,13 @@ def test_a_partition_of_other_accounts_and_dead_nodes_are_refused(slurm, trainin
     flags = [*training("bad", 1), "--partition", "gpu", "--mem", "4G", "--dry_run"]
     slurm.call("scontrol", "update", "PartitionName=gpu", "AllowAccounts=research")
     try:
-        done = slurm.python("litemono.submit", *flags, check=False)
+        done = slurm.here("litemono.submit", *flags, check=False)
         assert done.returncode == 2 and "partition gpu runs jobs of these accounts only: research" in done.stderr
     finally:
         slurm.call("scontrol", "update", "PartitionName=gpu", "AllowAccounts=ALL")
     slurm.call("scontrol", "update", "NodeName=gpu[001-002]", "State=DRAIN", "Reason=test")
     try:
-        done = slurm.python("litemono.submit", *flags, check=False)
+        done = slurm.here("litemono.submit", *flags, check=False)
         assert done.returncode == 2 and "until its nodes are back: gpu001 drained" in done.stderr
     finally:
         slurm.bring_back("gpu[001-002]")
@@ -80,7 +74,7 @@ def test_a_partition_of_other_accounts_and_dead_nodes_are_refused(slurm, trainin
 def test_a_run_is_not_queued_twice(slurm, training):
     holder = slurm.sbatch("-p", "gpu", "-N", 2, "--exclusive", "-t", 5, "-o", "/dev/null", "--wrap", "sleep 100")
     job = slurm.submit(*training("twice", 1), "--partition", "gpu", "--mem", "4G")
-    done = slurm.python("litemono.submit", *training("twice", 1), "--partition", "gpu", "--mem", "4G", check=False)
+    done = slurm.here("litemono.submit", *training("twice", 1), "--partition", "gpu", "--mem", "4G", check=False)
     assert done.returncode == 2 and f"has job {job} in the queue already (PENDING)" in done.stderr
     slurm.call("scancel", holder, job)
 
@@ -95,14 +89,12 @@ def test_the_run_starts_after_a_preflight_that_works_and_is_cancelled_after_one_
 
     def submit(*flags: str) -> list[str]:
         """Ids of the preflight and of the run."""
-        text = slurm.python("litemono.submit", *flags, "--partition", "gpu", "--mem", "4G", "--preflight").stdout
+        text = slurm.here("litemono.submit", *flags, "--partition", "gpu", "--mem", "4G", "--preflight").stdout
         return [text.split(word)[1].split(":")[0] for word in ("preflight  job ", "\njob ")]
 
     careless = [str(broken) if flag == str(world) else flag for flag in training("careless", 1)]
-    with ThreadPoolExecutor() as pool:
-        works = pool.submit(submit, *training("careful", 1))
-        fails = pool.submit(submit, *careless, "--preflight_partition", "compute")
-    (preflight, job), (failing, cancelled) = works.result(), fails.result()
+    preflight, job = submit(*training("careful", 1))
+    failing, cancelled = submit(*careless, "--preflight_partition", "compute")
     assert "gpu-short" in slurm.call("scontrol", "show", "job", preflight).stdout, "the shortest queue that fits"
     assert slurm.wait_end(preflight) == "COMPLETED" and slurm.wait_end(job) == "COMPLETED"
     assert slurm.wait_end(failing) == "FAILED" and slurm.wait_end(cancelled) == "CANCELLED"
@@ -120,27 +112,31 @@ def test_a_sweep_of_four_runs_two_at_a_time_of_which_one_is_killed(slurm, traini
         "batch_size=2,4",
     )  # fmt: skip
     runs = tmp_path / "runs/sweep"
-    most, finished, killed = 0, 0, None
-    while finished < 4:
+    most, killed = 0, None
+
+    def all_ended() -> bool:
+        """Kill the first run once it is under way; count how many run at a time."""
+        nonlocal most, killed
         for status in map(read_status, runs.glob("*=*")) if killed is None else ():
             if status.get("job_id") == job and status["state"] in ("starting", "running"):
                 killed = status["pid"]
                 os.kill(killed, signal.SIGKILL)
         states = slurm.call("squeue", "-h", "-r", "-j", job, "-o", "%T", check=False).stdout.split()
         most = max(most, states.count("RUNNING"))
-        finished = 4 - sum(state not in ENDED for state in states)
-        time.sleep(0.2)
+        return all(state in ENDED for state in states)
+
+    slurm.wait_for("the end of the four runs", all_ended)
     assert most == 2 and killed
     assert sorted(slurm.starts(job)) == ["COMPLETED"] * 4 + ["REQUEUED"]
     names = {"lr=1e-4_batch_size=2", "lr=1e-4_batch_size=4", "lr=5e-5_batch_size=2", "lr=5e-5_batch_size=4"}
     assert {path.name for path in runs.iterdir()} == names | {"slurm"}
     assert all(read_status(runs / name)["state"] == "finished" for name in names)
-    table = slurm.python("litemono.status", "--log_dir", runs).stdout
+    table = slurm.here("litemono.status", "--log_dir", runs).stdout
     assert all(name in table for name in names) and table.count("finished") == 4
 
 
 def test_flags_of_sbatch_are_kept_over_requeues_and_checked_before_the_queue(slurm, training, tmp_path, log_of):
-    refused = slurm.python(
+    refused = slurm.here(
         "litemono.submit", *training("refused", 1), "--partition", "gpu", "--mem", "4G", "--sbatch", "reservation=none",
         check=False,
     )  # fmt: skip
@@ -163,7 +159,7 @@ def test_a_requeued_job_runs_the_code_that_was_submitted_and_follows_the_checkou
     slurm.call("git", "clone", "-q", "--local", ROOT, checkout)
     changes = slurm.call("git", "diff", "HEAD", "--binary").stdout
     if changes:  # of whoever runs the test
-        subprocess.run(["git", "-C", checkout, "apply"], input=changes, text=True, check=True)
+        assert processes.run(["git", "-C", checkout, "apply"], stdin=changes).returncode == 0
     monkeypatch.setitem(slurm.environment, "PYTHONPATH", str(checkout))
 
     def submit(name: str, *more: str) -> str:
@@ -207,12 +203,12 @@ def test_a_bad_run_of_a_sweep_is_stopped_early_frees_its_place_and_resumes_witho
     assert sorted(slurm.starts(job)) == ["COMPLETED"] * 2, "a stopped run is not requeued"
     good, bad = (read_status(runs / name) for name in ("lr=1e-3", "lr=1e-9"))
     assert (good["state"], bad["state"], bad["step"], bad["exit"]) == ("finished", "stopped early", 16, 0)
-    table = slurm.python("litemono.status", "--log_dir", runs, "--check").stdout
+    table = slurm.here("litemono.status", "--log_dir", runs, "--check").stdout
     assert "stopped early after 1 of 3 epochs: loss" in table
     again = slurm.submit(*flags)
     assert slurm.wait_end(again) == "COMPLETED"
     assert read_status(runs / "lr=1e-9")["state"] == "finished" and read_status(runs / "lr=1e-9")["step"] == 48
-    cost = json.loads(slurm.python("litemono.status", "--log_dir", runs, "--cost", "--json").stdout)
+    cost = json.loads(slurm.here("litemono.status", "--log_dir", runs, "--cost", "--json").stdout)
     seconds = slurm.call("sacct", "-D", "-X", "-nP", "-o", "ElapsedRaw", "-j", f"{job},{again}").stdout.split()
     assert len(seconds) == 4 and cost["total"][0]["starts"] == 4
     assert cost["total"][0]["gpu_hours"] * 3600 == pytest.approx(sum(map(int, seconds))), "one GPU for each"

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from packing_helpers import DRIVE, DRIVE_ZIP, assert_fails, run_prepare, small_split, write_split, zip_drive
+from packing_helpers import (
+    DRIVE,
+    DRIVE_ZIP,
+    assert_fails,
+    run_prepare,
+    small_split,
+    wait_for_copy,
+    write_split,
+    zip_drive,
+)
 
 from litemono.data.settings import DataConfig
 from litemono.data.stores.folder import open_store
@@ -120,7 +129,7 @@ def test_a_copy_on_the_nodes_disk_is_the_same(jpeg, tmp_path):
     expected, store = frames_of(jpeg), open_store("kitti", jpeg, False, HEIGHT, WIDTH)
     store.stage(str(tmp_path / "disk"))
     store.read(DRIVE, FRAMES[0], "l")
-    store._staging.wait()
+    wait_for_copy(store)
     copy = next((tmp_path / "disk").rglob("*.bin"))
     assert copy.read_bytes() == (jpeg / FRAME_FILE).read_bytes()
     np.testing.assert_array_equal([store.read(DRIVE, frame, "l") for frame in FRAMES], expected)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from packing_helpers import DRIVE, small_split, zip_drive
+from packing_helpers import DRIVE, small_split, wait_for_copy, zip_drive
 
 from litemono import prepare
 from litemono.data.packing.requirements import SplitConfig
@@ -74,7 +74,7 @@ def test_nothing_is_copied_before_the_first_read_and_then_the_same_frames_come_f
     store = staged()
     assert not any(local.iterdir()), "a check before the job copies nothing"
     first = store.read(DRIVE, FRAMES[0], "l")  # from the share or the copy
-    store._staging.wait()
+    wait_for_copy(store)
     assert reads_from(store).startswith(str(local))
     np.testing.assert_array_equal([first, *frames_of(store)[1:]], expected)
     assert len(copies(local)) == 1 and copies(local)[0].read_bytes() == next(pack.rglob("*.bin")).read_bytes()
@@ -88,7 +88,7 @@ def test_frames_are_read_from_the_share_while_the_copy_is_made(pack, local, stag
     frames_of(store)
     assert reads_from(store).startswith(str(pack))
     waits.set()
-    store._staging.wait()
+    wait_for_copy(store)
     assert reads_from(store).startswith(str(local))
 
 
@@ -100,7 +100,7 @@ def test_two_that_use_it_copy_once_and_the_last_removes_it(local, staged, monkey
     for store in stores:
         frames_of(store)
     for store in stores:
-        store._staging.wait()
+        wait_for_copy(store)
         assert reads_from(store).startswith(str(local))
     assert len(copied) == 1
     stores[0]._staging.close()
@@ -133,7 +133,7 @@ def test_too_little_space_is_said_before_anything_is_copied_and_what_is_there_co
     free[0] = next(pack.rglob("*.bin")).stat().st_size
     store = staged()
     frames_of(store)
-    store._staging.wait()
+    wait_for_copy(store)
     free[0] = 0
     staging.check_stage(str(local), pack)  # nothing is left to copy
 
@@ -164,8 +164,8 @@ def test_the_packs_of_all_data_sets_must_fit_together(local, pack, tmp_path, mon
     ("flag", "problem"),
     [
         (
-            "/nonexistent",
-            "--stage /nonexistent: no such folder on this node; give one on its own disk, or leave it out",
+            "/proc/nonexistent",
+            "--stage /proc/nonexistent: no such folder on this node; give one on its own disk, or leave it out",
         ),
         ("auto", "--stage auto: neither SLURM_TMPDIR nor TMPDIR is a folder on this node"),
         ("taken", "cannot be written (File exists); give another folder, or leave out --stage"),
@@ -192,7 +192,7 @@ def test_a_damaged_share_or_a_full_disk_leaves_training_on_the_share(pack, local
     file.write_bytes(bytes(100) + file.read_bytes()[100:])
     store = staged(root=damaged)
     frames_of(store)
-    store._staging.wait()
+    wait_for_copy(store)
     assert reads_from(store).startswith(str(damaged)) and not copies(local)
     assert "frame 0 is damaged" in capfd.readouterr().err
     monkeypatch.setattr(
@@ -200,7 +200,7 @@ def test_a_damaged_share_or_a_full_disk_leaves_training_on_the_share(pack, local
     )
     store = staged()
     frames_of(store)
-    store._staging.wait()
+    wait_for_copy(store)
     assert reads_from(store).startswith(str(pack)) and not [*local.rglob("*.tmp")]
     assert "No space left on device; the rest is read from" in capfd.readouterr().err
 
@@ -215,9 +215,9 @@ def test_the_folder_is_slurms_or_the_shells_and_is_refused_where_there_is_none(
     monkeypatch.setenv("TMPDIR", str(local))
     store = staged("auto")
     frames_of(store)
-    store._staging.wait()
+    wait_for_copy(store)
     assert copies(local)
-    with pytest.raises(UserError, match="--stage /nonexistent: no such folder"):
-        frames_of(staged("/nonexistent"))
+    with pytest.raises(UserError, match="--stage /proc/nonexistent: no such folder"):
+        frames_of(staged("/proc/nonexistent"))
     with pytest.raises(UserError, match="copies a pack, and --data_path is a folder of images"):
         stage_store(open_store("kitti", kitti_sample, True, HEIGHT, WIDTH), "auto")
