@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import itertools
 import typing
 from collections.abc import Mapping, Sequence
 
 from litemono.engine.settings import TrainingConfig
 from litemono.utils import cli
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, require
 
 NOT_SWEPT = {
     *("log_dir", "model_name", "stop_early"),  # they name the run folders, or compare them
@@ -42,11 +43,11 @@ def parse(entry: str, flags: Mapping[str, object]) -> tuple[str, list[str]]:
     name, _, values = entry.partition("=")
     name = name.lstrip("-")
     choices = [value for value in values.split(",") if value]
-    if name not in flags or name in NOT_SWEPT or not choices:
-        raise UserError(
-            f"--sweep {entry}: give a training flag and its values, like lr=1e-4,5e-5 "
-            f"(flags: {', '.join(sorted(flags.keys() - NOT_SWEPT))})"
-        )
+    require(name not in NOT_SWEPT, f"--sweep {entry}: --{name} is the same for all runs; give it once, beside --sweep")
+    if name not in flags or not choices:
+        near = difflib.get_close_matches(name, flags, n=1)
+        advice = f"did you mean {near[0]}=...?" if near else "the --help of the training lists its flags"
+        raise UserError(f"--sweep {entry}: give a training flag and its values, like lr=1e-4,5e-5; {advice}")
     if len(set(choices)) < len(choices):
         raise UserError(f"--sweep {entry}: a value is repeated; give each once")
     return name, choices

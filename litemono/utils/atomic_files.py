@@ -7,6 +7,8 @@ import fnmatch
 import json
 import os
 import re
+import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -131,15 +133,17 @@ def remove_leftovers(folder: Path, below: Iterable[Path] = ()) -> None:
 def replacing(path: Path | str) -> Iterator[BinaryIO]:
     """A binary file to write; what was written becomes `path` when the block ends, and vanishes when it fails.
 
-    Missing parent folders are made; a link stays one, to the new file. Devices and pipes are written to as they are. A
+    Missing parent folders are made; a link stays one, to the new file. A device or pipe gets all at the end. A
     place where nothing can be written, or a full disk, is a UserError.
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file() and not path.is_dir():
         with writable(path):
             device = open(path, "wb")
-        with full_disk_explained(path), device:
-            yield device
+        with full_disk_explained(path), device, tempfile.TemporaryFile() as whole:  # archives are not written in one go
+            yield whole
+            whole.seek(0)
+            shutil.copyfileobj(whole, device)
         return
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     with ExitStack() as stack:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import json
 import os
+import threading
 import time
+import zipfile
 from dataclasses import replace
 
 import pytest
@@ -18,7 +21,7 @@ from litemono.engine.resume import check_same_run, differences
 from litemono.engine.settings import to_json
 from litemono.tasks.monodepth.settings import PUBLISHED_LR, TrainConfig, check
 from litemono.train import main
-from litemono.utils.atomic_files import write_atomically
+from litemono.utils.atomic_files import replacing, write_atomically
 from litemono.utils.errors import UserError
 
 
@@ -71,6 +74,18 @@ def test_links_and_devices_stay_what_they_are(tmp_path):
 def test_a_device_that_is_full_is_refused_in_one_sentence():
     with pytest.raises(UserError, match="/dev/full: cannot be written .No space left on device"):
         write_atomically("/dev/full", b"text")
+
+
+def test_a_device_or_pipe_gets_a_whole_archive(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append((tmp_path / "pipe").read_bytes()), daemon=True)
+    reader.start()
+    for place in ("/dev/null", tmp_path / "pipe"):
+        with replacing(place) as file, zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("name", b"text")
+    reader.join(20)
+    assert zipfile.ZipFile(io.BytesIO(received[0])).read("name") == b"text"
 
 
 def test_a_copy_of_weights_that_does_not_fit_leaves_nothing_half_written(street, tmp_path, monkeypatch):

@@ -82,14 +82,16 @@ def pack_kind(root: Path, kind: Kind, folder: Path) -> int:
 
 def _forget_incomplete(root: Path, index: PackIndex, kind: Kind) -> None:
     """Take the maps out of the index whose file was deleted or cut short since."""
-    dataset = registry.packable(index.dataset)
+    dataset, forgotten = registry.packable(index.dataset), False
     for folder, drive in index.drives.items():
         for side, camera in drive.cameras.items():
             there = camera.pictures.get(kind.name)
             path = pictures_file(root, dataset, kind.name, folder, side)
             if there is not None and not has_bytes(path, len(there.frames) * there.picture_bytes):
                 del camera.pictures[kind.name]
-    packed_index.write_index(root, index)
+                forgotten = True
+    if forgotten:
+        packed_index.write_index(root, index)
 
 
 def add_maps(
