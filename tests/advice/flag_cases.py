@@ -1,17 +1,8 @@
-"""Flags that error messages advise, taken from the message as it is printed and followed: the command then ends as it does with
-right flags, which is at the first missing file."""
+"""Advice about flags alone: the right command ends at the first missing file."""
 
 from __future__ import annotations
 
-import importlib
-import re
-import shlex
-from typing import NamedTuple
-
-import pytest
-from tiny_kitti import Outcome, invoke
-
-from litemono.__main__ import COMMANDS
+from advice.follow import Case
 
 TRAINING = "--data_path . --split split --device cpu --log_dir runs --model_name run"
 RIGHT = {
@@ -29,30 +20,14 @@ RIGHT = {
     "compare": "--log_dir missing",
     "status": "--log_dir missing",
     "synthetic": "--output file",
-    "demo": "--output file/below",
     "prepare pack": "--from missing --output pack",
     "prepare verify": "--data_path missing",
     "prepare download": "--output file",
     "prepare pack-composites": "--from missing --output pack",
     "export-gt": "--data_path missing",
+    "evaluate odometry": "--split odom_09 --pred missing.txt --gt_path missing.txt",
 }
 """Flags with which each command gets as far as its data. The second word is one of `prepare`, or tells cases apart."""
-PLACEHOLDERS = {
-    "FOLDER": ".",
-    "FILE.html": "page.html",
-    "fx,fy,cx,cy": "720,720,600,170",
-    "hours:minutes:seconds": "1:00:00",
-}
-"""What a user puts in for words of the advice."""
-
-
-class Case(NamedTuple):
-    command: str
-    wrong: str
-    """Flags added to the right ones."""
-    advice: str
-    """Pattern in the message; its group set has flags to give, drop flags to leave out, value another value of the first."""
-
 
 CASES = [
     # a value of the same flag
@@ -135,70 +110,78 @@ CASES = [
     Case("export", "--format pt2 --precision fp16", r"is for (?P<set>--format onnx)"),
     Case("status", "--watch --check", r"not together with (?P<drop>--check)"),
     Case("status", "--cost --watch", r"not together with (?P<drop>--watch)"),
+    # training
+    Case("train", "--compile --compile_parts", r"give one or more, or leave (?P<drop>--compile) out"),
+    Case(
+        "train",
+        "--compile --compile_parts pose --frame_ids 0 --use_stereo",
+        r"(?P<drop>--compile_parts) pose.*leave it out",
+    ),
+    Case(
+        "submit", "--compile --compile_parts encoder --sync_bn", r"(?P<drop>--compile_parts) encoder .* leave them out"
+    ),
+    Case("train", "--batch_size 1 --height 32 --width 32", r"(?P<larger>--batch_size) 1 .* give a larger batch"),
+    Case("train", "--batch_size 1 --height 32 --width 32", r"or a larger (?P<larger>--height) or --width"),
+    Case("train", "--batch_size 1 --height 32 --width 32", r"larger --height or (?P<larger>--width)"),
+    Case("train", "--stop_early loss --first_rung 40", r"(?P<lower>--first_rung) 40 must be below --num_epochs"),
+    Case("train", "--stop_early loss --first_rung 40 --num_epochs 30", r"must be below (?P<larger>--num_epochs) 30"),
+    Case("train", "--dataset frames --intrinsics 50,50,32,16 --use_stereo", r"a stereo pair: (?P<set>--dataset kitti)"),
+    Case("finetune", "--mypretrain . --model midas-small", r"use (?P<instead>--load_weights)"),
+    Case("finetune", "--metric_head kitti", r"(?P<drop>--metric_head) kitti: .* needs none"),
+    Case("finetune", "--estimate_scale_shift 3", r"(?P<drop>--estimate_scale_shift) 3: .* needs none"),
+    Case(
+        "finetune",
+        "--estimate_scale_shift 3 --metric_head kitti --model dpt-tiny",
+        r"(?P<drop>--estimate_scale_shift) fits .* use one of the two",
+    ),
+    Case(
+        "finetune",
+        "--estimate_scale_shift 3 --metric_head kitti --model dpt-tiny",
+        r"what (?P<drop>--metric_head) gives; use one of the two",
+    ),
+    Case("finetune", "--grad_checkpoint", r"it is for [\w, -]*(?P<model>dpt-tiny)"),
+    Case("finetune", "--attention performer", r"those that have: [\w, -]*(?P<model>dpt-tiny)"),
+    Case(
+        "finetune",
+        "--dataset kitti_depth,kitti_depth",
+        r"(?P<value>kitti_depth),kitti_depth: .* give each once, and --mix",
+    ),
+    Case("finetune", "--mix pareto", r"give (?P<set>--mix equal)"),
+    # submission
+    Case("submit here", "--container image", r"leave out (?P<drop>--container)"),
+    Case("submit here", "--preflight", r"leave out (?P<drop>--preflight) and --dry_run"),
+    Case("submit here", "--dry_run", r"leave out --preflight and (?P<drop>--dry_run)"),
+    Case("submit here", "--cluster slurm", r"or use (?P<set>--cluster local)"),
+    Case("submit", "--warning_seconds 120 --time 00:02:30", r"before (?P<lower>--warning_seconds) 120"),
+    Case("submit", "--model_name 50%aug", r"choose another (?P<another>--model_name) or --log_dir"),
+    Case("submit", "--log_dir 50%aug", r"another --model_name or (?P<another>--log_dir)"),
+    Case("submit", "--sbatch time=1:00:00", r"use (?P<instead>--time)"),
+    Case("submit", "--sbatch output=log", r"(?P<drop>--sbatch) output: .*; leave it out"),
+    # evaluation
+    Case(
+        "evaluate network",
+        "--pred missing.npy",
+        r"give either --load_weights FOLDER or (?P<drop>--pred) FOLDER_OR_FILE",
+    ),
+    Case("evaluate", "--load_weights .", r"give either (?P<drop>--load_weights) FOLDER or --pred"),
+    Case("evaluate", "--metric_head kitti", r"(?P<drop>--metric_head) needs a network"),
+    Case("evaluate", "~--gt_path", r"needs ground truth: (?P<right>--gt_path) FILE_OR_FOLDER"),
+    Case(
+        "evaluate network", "--report page.html --corruptions all", r"(?P<drop>--report) does not go with --corruptions"
+    ),
+    Case("evaluate network", "--report page.html --corruptions all", r"go with (?P<drop>--corruptions); leave one out"),
+    Case(
+        "evaluate network",
+        "--pred missing.npy --corruptions all ~--load_weights",
+        r"give (?P<set>--load_weights FOLDER), not (?P<drop>--pred)",
+    ),
+    Case("evaluate odometry", "--load_weights .", r"give either (?P<drop>--load_weights) FOLDER with a pose network"),
+    Case("evaluate odometry", "~--gt_path", r"needs the true poses: (?P<right>--gt_path) poses/09.txt"),
+    Case(
+        "evaluate odometry", "--protocol eigen", r"(?P<drop>--protocol) does not go with --split odom_09; leave it out"
+    ),
+    # other commands
+    Case("export", "--format pt2 --compat tensorrt8 --input float", r"is for ONNX, not (?P<drop>--format) pt2"),
+    Case("export", "--output depth.bin", r"must end with (?P<suffix>\.onnx) for --format onnx"),
+    Case("synthetic", "--output file/below", r"choose another (?P<right>--output)"),
 ]
-
-
-def options(words: list[str]) -> dict[str, list[str]]:
-    """Flag -> its values; "" -> what stands before the first flag."""
-    found, name = {"": []}, ""
-    for word in words:
-        if word.startswith("--"):
-            name = word
-            found[name] = []
-        else:
-            found[name].append(word)
-    return found
-
-
-def run(capsys, command: str, given: dict[str, list[str]]) -> Outcome:
-    name, *word = command.split() if command.startswith("prepare ") else command.split()[:1]
-    first, rest = given.get("", []), [text for flag, values in given.items() if flag for text in (flag, *values)]
-    return invoke(importlib.import_module(COMMANDS[name].module).main, capsys, *word, *first, *rest)
-
-
-def first_line(outcome: Outcome) -> str:
-    """The lines below it name files, which another flag may choose."""
-    return next(line for line in outcome.err.splitlines() if "error:" in line)
-
-
-def followed(case: Case, message: str, given: dict[str, list[str]]) -> dict[str, list[str]]:
-    found = re.search(case.advice, message)
-    assert found, f"{case.advice!r} is not in {message!r}"
-    subject = next(word for word in case.wrong.split() if word.startswith("--"))
-    changed = dict(given)
-    for kind, text in found.groupdict().items():
-        if kind == "drop":
-            del changed[text]
-        elif kind == "value":
-            changed[subject] = [PLACEHOLDERS.get(text, text)] if " " not in text else text.split()
-        elif kind == "more":
-            changed[subject] = [*changed[subject], *text.split()]
-        elif kind == "set":
-            words = [PLACEHOLDERS.get(word, word) for word in shlex.split(text)]
-            changed |= {flag: values for flag, values in options(words).items() if flag}
-        else:
-            changed[f"--{kind}"] = [text]
-    return changed
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder with a list of one frame that is not there, and a file where commands want a folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("litemono.jobs.slurm.available", lambda: False)
-    (tmp_path / "split").mkdir()
-    for name in ("train", "val"):
-        (tmp_path / f"split/{name}_files.txt").write_text("2011_09_26/2011_09_26_drive_0001_sync 1 l\n")
-    (tmp_path / "file").touch()
-    return tmp_path
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.command} {case.wrong} {case.advice}")
-def test_followed_advice_leads_to_where_right_flags_lead(case, folder, capsys):
-    right = options(RIGHT[case.command].split())
-    end = run(capsys, case.command, right)
-    wrong = right | {flag: values for flag, values in options(case.wrong.split()).items() if flag}
-    refused = run(capsys, case.command, wrong)
-    assert refused.code == 2 and refused.err != end.err, refused
-    after = run(capsys, case.command, followed(case, " ".join(refused.err.split()), wrong))
-    assert after.code == end.code and first_line(after) == first_line(end)

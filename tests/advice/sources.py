@@ -1,0 +1,137 @@
+"""Every message that the source code raises or reports, and what it advises: flags, commands, packages to install."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from conftest import ROOT
+
+PACKAGES = ("litemono", "evaluate", "export_gt", "networks")
+RAISING = {"UserError", "NetworkError", "ControllerUnavailable", "require", "Finding", "damage_explained"}
+FLAG = re.compile(r"(?<![\w-])--([a-z]\w*|\{\})")
+COMMAND = re.compile(r"python -m ([\w.]+\w)(?: ([a-z][a-z-]*))?(?=[ `;,)]|$)|\blitemono ([a-z][a-z-]+)(?= --|`|$)")
+INSTALL = re.compile(r"pip install ([^;,)]+)")
+SUBJECT = re.compile(r"^--[\w{}]+(?:(?: \S+?)?(?: --[\w{}]+(?: \S+?)?)*:)?")
+LEAVE_OUT = re.compile(
+    r"leave (?:it|them|one|the flag|its part) out|leave one of the two out|give (?:one|either) of the"
+)
+
+
+class Message(NamedTuple):
+    """One text, with {} for what is put in when it runs."""
+
+    place: str
+    """File and line."""
+    text: str
+
+    @property
+    def file(self) -> str:
+        return self.place.partition(":")[0]
+
+    @property
+    def advises(self) -> list[str]:
+        """What it says to give, run, install or leave out. The flag that it begins with is what is wrong."""
+        said = SUBJECT.sub("", self.text)
+        return [found[0] for one in (FLAG, COMMAND, INSTALL, LEAVE_OUT) for found in one.finditer(said)]
+
+    def fits(self, printed: str) -> bool:
+        """Whether a message that was printed, in one line, is this one."""
+        parts = " ".join(self.text.split()).split("{}")
+        return re.search(".*".join(map(re.escape, parts)), printed) is not None
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """File, from the checkout's root -> its syntax."""
+    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in paths}
+
+
+@cache
+def constants(file: str = "") -> dict[str, str]:
+    """name = "text" in a file, in functions too; NAME = "text" of all modules without a file."""
+    found = {}
+    for tree in [trees()[file]] if file else trees().values():
+        for node in ast.walk(tree):
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(value))) if (
+                    file or name.isupper()
+                ):
+                    found[name] = value
+    return found
+
+
+def texts(node: ast.AST, names: Mapping[str, str]) -> list[str]:
+    """The texts that a string in source code may have. names: those of variables."""
+    match node:
+        case ast.Constant(value=str(value)):
+            return [value]
+        case ast.JoinedStr(values=values):
+            return ["".join(parts) for parts in itertools.product(*(texts(value, names) for value in values))]
+        case ast.FormattedValue(value=ast.Name() | ast.IfExp() as value, format_spec=None):
+            return texts(value, names)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return ["".join(parts) for parts in itertools.product(texts(left, names), texts(right, names))]
+        case ast.IfExp(body=body, orelse=orelse):
+            return [*texts(body, names), *texts(orelse, names)]
+        case ast.Name(id=name) if name in names:
+            return [names[name]]
+    return ["{}"]
+
+
+@cache
+def messages() -> tuple[Message, ...]:
+    return tuple(_messages())
+
+
+def _messages() -> Iterator[Message]:
+    for file, tree in trees().items():
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+            for argument in call.args if name in RAISING else ():
+                for text in texts(argument, constants() | constants(file)):
+                    if text != "{}" and not text.startswith("-- "):  # a flag's name, where there is none
+                        yield Message(f"{file}:{argument.lineno}", text)
+
+
+def module_of(file: str | Path) -> str:
+    """litemono/utils/cli.py -> litemono.utils.cli"""
+    return ".".join(Path(file).with_suffix("").parts).removesuffix(".__init__")
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    """Module -> the modules of ours that it imports anywhere, in functions and by the names in registries too."""
+    known = {module_of(file): file for file in trees()}
+    found: dict[str, set[str]] = {}
+    for module, file in known.items():
+        names: set[str] = set()
+        package = module if file.endswith("__init__.py") else module.rpartition(".")[0]
+        for node in ast.walk(trees()[file]):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+                base = ".".join([*above, *([node.module] if node.module else [])])
+                names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):  # a registry's
+                names |= {node.value.partition(":")[0], f"networks.{node.value}"}
+        found[module] = {name for name in names if name in known}
+    return found
+
+
+def reached_from(module: str) -> set[str]:
+    """The modules that a command may run."""
+    seen, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += imports().get(name, ())
+    return seen

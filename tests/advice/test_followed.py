@@ -1,0 +1,106 @@
+"""Advice of error messages is followed as it was printed: the command then ends as it does with right flags."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+from advice import cluster_cases, flag_cases, world_cases
+from advice import world as worlds
+from advice.follow import Case, first_line, followed, options, run, with_wrong
+from tiny_kitti import Outcome, invoke
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+CASES = flag_cases.CASES + cluster_cases.CASES + world_cases.CASES
+RIGHT = {
+    name: options(shlex.split(line))
+    for name, line in (flag_cases.RIGHT | cluster_cases.RIGHT | world_cases.RIGHT).items()
+}
+ENDS: dict[str, Outcome] = {}
+"""How each command ends with right flags."""
+REFUSED: dict[Case, str] = {}
+"""What was printed, in one line."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("world")
+
+
+class Place:
+    """Folders to start commands in."""
+
+    def __init__(self, root: Path, world: Path, capsys: pytest.CaptureFixture, patch: pytest.MonkeyPatch) -> None:
+        self.root, self.world, self.capsys, self.patch = root, world, capsys, patch
+
+    def enter(self, name: str, needs: str) -> None:
+        """A new folder with a list of one frame that is not there, a file, and w, the world, where it is needed."""
+        folder = self.root / name
+        (folder / "split").mkdir(parents=True)
+        for which in ("train", "val"):
+            (folder / f"split/{which}_files.txt").write_text("2011_09_26/2011_09_26_drive_0001_sync 1 l\n")
+        (folder / "file").touch()
+        if "w/" in needs:
+            if not (self.world / "w").exists():
+                worlds.write(self.world, self.capsys)
+            (folder / "w").symlink_to(self.world / "w")
+        self.patch.chdir(folder)
+
+    def run(self, command: str, given: dict[str, list[str]]) -> Outcome:
+        on_cluster = command.endswith(" cluster")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("litemono.jobs.slurm.available", lambda: on_cluster)
+            for name in ("SLURM_TMPDIR", "TMPDIR"):
+                patch.delenv(name, raising=False)
+            if on_cluster:
+                if not (commands := self.world / "bin").exists():
+                    cluster_cases.write_commands(commands)
+                patch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+                patch.setattr("litemono.submit.wheel_problem", lambda gpus: None)  # of this machine's torch
+                Path("runs/queued").mkdir(parents=True, exist_ok=True)
+                Path("runs/queued/job.json").write_text('{"submitted": 1, "job_id": "77"}')
+            return run(self.capsys, command, given)
+
+    def start(self, line: str) -> Outcome:
+        """`python -m MODULE ARGUMENTS`"""
+        _, _, module, *arguments = shlex.split(line)
+        return invoke(importlib.import_module(module).main, self.capsys, *arguments)
+
+    def end(self, command: str) -> Outcome:
+        if command not in ENDS:
+            right = RIGHT[command]
+            self.enter("right", needs(right))
+            ENDS[command] = self.run(command, right)
+        return ENDS[command]
+
+    def refuse(self, case: Case, name: str = "case") -> dict[str, list[str]]:
+        """The wrong flags, with which the command was refused."""
+        wrong = with_wrong(RIGHT[case.command], case.wrong)
+        self.enter(name, needs(RIGHT[case.command], wrong))
+        refused = self.run(case.command, wrong)
+        assert refused.code == 2, refused
+        REFUSED[case] = " ".join(refused.err.split())
+        return wrong
+
+
+def needs(*flags: dict[str, list[str]]) -> str:
+    return " ".join(value for given in flags for values in given.values() for value in values)
+
+
+@pytest.fixture
+def place(tmp_path, world, capsys, monkeypatch) -> Place:
+    return Place(tmp_path, world, capsys, monkeypatch)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.command} {case.wrong} {case.advice}")
+def test_followed_advice_leads_to_where_right_flags_lead(case, place):
+    end = place.end(case.command)
+    wrong = place.refuse(case)
+    assert REFUSED[case] != " ".join(end.err.split())
+    right_way = followed(case, REFUSED[case], wrong, RIGHT[case.command], place.start)
+    after = place.run(case.command, right_way)
+    assert (after.code, first_line(after)) == (end.code, first_line(end))
