@@ -4,7 +4,7 @@ Lite-Mono: encoder.pth, depth.pth and, for training, pose_encoder.pth and pose.p
 that the published code loads, and network.json with what it does not hold; a published file is read in place of such a folder.
 
 Reading is strict: every tensor of the network must be in the file under its name and in its shape, and nothing else.
-ImageNet starting points are in imagenet.py and offered here too.
+ImageNet weights are loaded in imagenet.py; its functions can be imported from here too.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _networks_of(content: dict[str, object]) -> list[str]:
 
 
 def stored_size(folder: Path) -> tuple[int | None, int | None]:
-    """(height, width) in pixels that the weights were trained at; None where the folder does not say."""
+    """(height, width) in pixels that the weights were trained at; None where the folder does not store it."""
     folder = Path(folder)
     file = next((folder / name for name in SETTINGS_FILES if (folder / name).is_file()), None)
     if file is not None:
@@ -123,7 +123,7 @@ def stored_attention(place: Path, name: str) -> str:
 
 
 def stored_metric_head(folder: Path) -> MetricHead | None:
-    """What makes metres of the relative predictions of the weights in a folder; None where it does not say."""
+    """Scale and shift that turn relative predictions of these weights into metres; None where the folder stores none."""
     file = next((folder / name for name in SETTINGS_FILES if (folder / name).is_file()), None)
     head = None if file is None else read_settings(file).get("metric_head")
     if head is None:
@@ -198,7 +198,7 @@ def load_one_file(folder: Path, body: nn.Module, name: str) -> None:
 
 
 def load_available(folder: Path, depth: DepthNet, pose: PoseNet | None) -> list[str]:
-    """The same with those of the files that are in `folder`, as the start of a training; returns the absent ones.
+    """Start a training from those of the files that are in `folder`; returns the absent ones.
 
     Published folders have encoder.pth and depth.pth alone. Raises NetworkError where not even the first file is there.
     """
@@ -224,7 +224,7 @@ def _load(folder: Path, modules: dict[str, nn.Module], depth: DepthNet, pose: Po
 
 
 def _place(folder: Path, file: str) -> Path:
-    """Where that file of the folder is; a published file is its own folder."""
+    """Path of that file in the folder; the path itself where it is a published file."""
     return folder if folder.is_file() else folder / file
 
 
@@ -234,7 +234,7 @@ def _check_place(folder: Path, spec: registry.NetworkSpec) -> None:
     if (folder.is_file() and len(files) > 1) or _has_weights(folder, but_not=files[0][1]):
         names = recognise(folder)
         if names:
-            raise NetworkError(f"{folder}: {_say(names)}")
+            raise NetworkError(f"{folder}: {_described(names)}")
 
 
 def _has_weights(folder: Path, *, but_not: str) -> bool:
@@ -243,7 +243,7 @@ def _has_weights(folder: Path, *, but_not: str) -> bool:
     return bool(first_files) and but_not not in first_files
 
 
-def _say(names: list[str]) -> str:
+def _described(names: list[str]) -> str:
     if names[0] in registry.REFINERS:
         return f"these are {' or '.join(names)} weights, of litemono refine; they need the depth of another network"
     return f"these are {' or '.join(names)} weights: --model {names[0]}"
@@ -285,4 +285,4 @@ def _what_fits_instead(path: Path, content: dict[str, object], depth: DepthNet) 
     names = identify.depth_variants(content, own, state_files.equal) if own else _networks_of(content)
     if depth.name in names:
         return f"these weights have {kind_of(content)} attention: --attention {kind_of(content)}"
-    return _say(names) if names else ""
+    return _described(names) if names else ""

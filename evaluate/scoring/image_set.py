@@ -1,4 +1,4 @@
-"""Scoring a whole set: images on threads, one at a time in memory for each of them."""
+"""Scores the images of a set on threads, each of which holds one image in memory."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class Truth:
 
 
 class Job(NamedTuple):
-    """One prediction to judge."""
+    """One prediction to score."""
 
     truth: int
     """Index of its ground truth."""
     label: str
-    """What a message calls it."""
+    """Its name in messages."""
     read: Callable[[], np.ndarray]
     hint: str = ""
     """Why it may be bad."""
@@ -61,8 +61,8 @@ class Predictions(NamedTuple):
     """All predictions of a set."""
 
     jobs: Callable[..., Iterable[Job]]
-    """jobs() in the order of the ground truth; jobs(indices) those of some of it. Per-video alignment asks for them a second
-    time, reports for a few."""
+    """jobs() in the order of the ground truth; jobs(indices) those of some of it. Per-video alignment iterates over them two
+    times, a report over a few of them."""
     total: int
     kind: PredictionKind
     place: Place = of_whole_image
@@ -73,19 +73,19 @@ class Predictions(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """One image: its score (None where no pixel counts), and what was seen on the way."""
+    """One image: its score (None where no pixel counts), and what warnings about the set are made of."""
 
     truth: int
     score: ImageScore | None
     size: tuple[int, int]
-    """Height and width of the prediction as it came."""
+    """Height and width of the prediction before it is placed and resized."""
     pasted: bool
     correlation: float | None = None
     """With the true depth; of the first images of another program."""
 
 
 class Scores:
-    """What remains of each image: a row of numbers."""
+    """The scores of a set so far: a row of numbers for each image."""
 
     def __init__(self, scored: Iterable[Scored] = ()) -> None:
         self.counted, self.skipped = array("q"), array("q")
@@ -135,7 +135,7 @@ def _view(numbers: array[float]) -> np.ndarray:
 
 
 def score_all(predictions: Predictions, truth: Truth, protocol: Protocol, num_workers: int) -> Iterator[Scored]:
-    """The score of each image in order. Raises UserError that names the prediction for one that cannot be judged."""
+    """The score of each image in order. Raises UserError, naming the prediction, where one cannot be scored."""
     with ThreadPoolExecutor(num_workers) as threads:
         fits: dict[str, Fit] = {}
         if protocol.alignment == "per_video":
@@ -149,7 +149,7 @@ def score_all(predictions: Predictions, truth: Truth, protocol: Protocol, num_wo
 
 
 def score_job(job: Job, predictions: Predictions, truth: Truth, protocol: Protocol, fits: dict[str, Fit]) -> Scored:
-    """The score of one image. Raises UserError that names the prediction if it cannot be judged."""
+    """The score of one image. Raises UserError, naming the prediction, where it cannot be scored."""
     return _named(job, lambda: _score(job, predictions, truth, protocol, fits))
 
 
@@ -165,7 +165,7 @@ def _score(job: Job, predictions: Predictions, truth: Truth, protocol: Protocol,
 
 
 def _pair(job: Job, predictions: Predictions, truth: Truth) -> tuple[Placed, tuple[int, int]]:
-    """Prediction and truth of one image; height and width of the prediction as it came."""
+    """Prediction and truth of one image; height and width of the prediction before it is placed."""
     prediction = job.read()
     prediction = prediction.astype(np.promote_types(prediction.dtype, "f4"), copy=False)
     return predictions.place(prediction, truth.read(job.truth)), (prediction.shape[0], prediction.shape[1])

@@ -1,8 +1,8 @@
 """Which prediction belongs to which ground truth: by name, never by order.
 
-A name becomes a key: its words and numbers without what says only that it is a depth map (folders called depth or
-groundtruth, words such as pred). KITTI's are (drive, frame, side), however a program joins them: DRIVE_FRAME.png,
-DATE/DRIVE/image_02/data/FRAME.png, DRIVE/proj_depth/groundtruth/image_02/FRAME.png, "DATE/DRIVE FRAME l" in a split.
+A name becomes a key: its words and numbers without stop words (folders called depth or groundtruth, words such as pred).
+KITTI's keys are (drive, frame, side), however a program joins them: DRIVE_FRAME.png, DATE/DRIVE/image_02/data/FRAME.png,
+DRIVE/proj_depth/groundtruth/image_02/FRAME.png, "DATE/DRIVE FRAME l" in a split.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NONE = -1  # no prediction
 CAMERA = re.compile(r"image_0(\d)")
 SIDES = {"2": "l", "3": "r"}
 CAMERAS = {side: camera for camera, side in SIDES.items()}
-SAYS_NOTHING = {
+STOP_WORDS = {
     *("rgb", "image", "images", "frame", "final", "clean", "left", "data", "proj", "sync", "dslr"),
     *("depth", "depths", "disp", "disparity", "disparities", "gt", "groundtruth", "ground", "truth"),
     *("pred", "preds", "prediction", "predictions"),
@@ -42,7 +42,7 @@ def key_of(name: str) -> Key:
         if numbers:
             side = SIDES.get(camera[1], camera[1]) if camera else "l"
             return drives[-1][0], str(int(numbers[-1])), side
-    tokens = [token for token in re.split(r"[/\\_\s]+", stem) if token and token.lower() not in SAYS_NOTHING]
+    tokens = [token for token in re.split(r"[/\\_\s]+", stem) if token and token.lower() not in STOP_WORDS]
     return tuple(str(int(token)) if token.isdecimal() else token for token in tokens or [stem])
 
 
@@ -54,8 +54,8 @@ def key_of_line(line: SplitLine) -> Key:
 class KeyIndex:
     """Numbers by key. 16 bytes an entry, where a dictionary takes 200: sorted 64-bit hashes in place of the keys.
 
-    Different keys of one hash would be taken for equal. Python's hashes have a random start, and of a million keys two have the
-    same once in 30 million runs.
+    Different keys of the same hash count as equal. Python seeds its hashes at random: among a million keys two collide once in
+    30 million runs.
     """
 
     def __init__(self, entries: Iterable[tuple[Key, int]]) -> None:
@@ -83,8 +83,8 @@ class KeyIndex:
         places = np.searchsorted(self._hashes, hashes).clip(max=len(self._hashes) - 1)
         return np.where(self._hashes[places] == hashes, self._numbers[places], NONE)
 
-    def twice(self) -> tuple[int, int] | None:
-        """Two numbers of one key, if there are such."""
+    def duplicate(self) -> tuple[int, int] | None:
+        """Two numbers that have the same key; None where all keys differ."""
         same = np.flatnonzero(self._hashes[1:] == self._hashes[:-1])
         return (int(self._numbers[same[0]]), int(self._numbers[same[0] + 1])) if len(same) else None
 
@@ -95,7 +95,7 @@ class Matches(NamedTuple):
     unused: int
     """How many predictions have no ground truth."""
     ambiguous: list[tuple[int, int]]
-    """Ground truth and a prediction whose name fits it, but not it alone."""
+    """Pairs of ground truth and prediction whose names match, but not each other's alone."""
 
 
 def match(truths: Sequence[Key], predictions: Sequence[Key], names: Sequence[str]) -> Matches:
@@ -104,8 +104,8 @@ def match(truths: Sequence[Key], predictions: Sequence[Key], names: Sequence[str
     names: of the predictions, for messages. Raises UserError for two predictions of one image.
     """
     by_key = KeyIndex.of(predictions)
-    if twice := by_key.twice():
-        raise UserError(f"--pred: {names[twice[0]]} and {names[twice[1]]} are for the same image; remove one of them")
+    if same := by_key.duplicate():
+        raise UserError(f"--pred: {names[same[0]]} and {names[same[1]]} are for the same image; remove one of them")
     pairs = by_key.firsts(truths)
     used = np.zeros(len(predictions), bool)
     used[pairs[pairs != NONE]] = True

@@ -26,7 +26,7 @@ from litemono.utils.errors import USER_ERRORS, BadNode, UserError
 
 Result = TypeVar("Result")
 
-# gloo, NCCL and torch's store where the other side is gone or hangs. Each has a text for it, and no type.
+# Messages of gloo, NCCL and torch's store for a peer that has ended or hangs; there are no exception types for it.
 LOST = re.compile(
     "closed by peer|reset by peer|Broken pipe|Socket closed|remote process exited|pair closure|Timed out waiting|"
     "NCCL communicator was aborted|wait timeout|timeout after|Connection refused|connection was closed",
@@ -39,10 +39,10 @@ class PeerLost(RuntimeError):
 
 
 class Processes:
-    """Who am I, where do I compute, and the collectives that the trainer needs."""
+    """Rank, number of processes and device of this one, and the collectives that training needs."""
 
     def __init__(self, device: str | None, hang_minutes: float | None = None) -> None:
-        """hang_minutes: that the watchdog waits; a collective waits longer."""
+        """hang_minutes: the watchdog's limit; the timeout of collectives is longer."""
         self.rank = int(os.environ.get("RANK", 0))
         self.size = int(os.environ.get("WORLD_SIZE", 1))
         self.device = choose_device(device)
@@ -72,7 +72,7 @@ class Processes:
         return values
 
     def mean(self, values: Tensor) -> Tensor:
-        """Elementwise mean of `values` over all processes; on a GPU queued, not waited for."""
+        """Elementwise mean of `values` over all processes; asynchronous on a GPU."""
         return self.sum(values) / self.size if self.size > 1 else values
 
     def any(self, flag: bool) -> bool:
@@ -82,7 +82,7 @@ class Processes:
         return bool(self.sum(torch.tensor(float(flag), device=self.device)).item())
 
     def share(self, tensors: Iterable[Tensor]) -> None:
-        """Rank 0's values in the tensors of every process."""
+        """Broadcast rank 0's values into the tensors of every process."""
         if self.size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
@@ -106,7 +106,7 @@ class Processes:
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
 
     def on_main(self, work: Callable[[], Result]) -> Result | None:
-        """What work() returns on rank 0, None elsewhere. Where it fails all fail, rather than wait for rank 0."""
+        """What work() returns on rank 0, None elsewhere. If it raises, all processes raise, rather than wait for rank 0."""
         result, failure = None, None
         if self.is_main:
             try:
@@ -141,9 +141,9 @@ class Processes:
         if self.size == 1 or not dist.is_initialized():
             return
         if failure is not None and self.device.type == "cuda":
-            return  # NCCL would wait here for what the others still expect of us, and the reason would never be printed
-        # A thread of gloo needs Python's lock to let go of the last exchange. The end of the group waits for that
-        # thread while it holds the lock, so give the thread its turn first.
+            return  # NCCL would wait here for collectives that the others have begun, and the error would never be printed
+        # gloo's thread needs the GIL to release the last exchange, and destroy_process_group waits for that thread while
+        # it holds the GIL. So let the thread finish first.
         time.sleep(1)
         dist.destroy_process_group()
 
@@ -154,11 +154,10 @@ def parallelise(model: nn.Module, processes: Processes, sync_bn: bool) -> nn.Mod
         return model
     if sync_bn:
         nn.SyncBatchNorm.convert_sync_batchnorm(model)  # in place, with the same parameters
-    # A 1x1 convolution's gradient has one order in memory and two names for it; torch takes that for two orders.
+    # Two stride tuples describe the one memory order of a 1x1 convolution's gradient; torch takes them for two orders.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
-    # Unless it looks for tensors without a gradient, torch groups them anew after its first step. The sums of three
-    # processes and more depend on the groups, and the first step after a resume would have other bits than without the
-    # interruption.
+    # Without find_unused_parameters, DDP makes new buckets after its first step. Sums over three processes or more depend
+    # on the buckets, so the first step after a resume would have other bits than in a run without interruption.
     warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
     # No device_ids: with them DDP copies every batch to the GPU, also what the augmentation reads on the host.
     return DistributedDataParallel(model, find_unused_parameters=processes.size > 2)

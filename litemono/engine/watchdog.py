@@ -1,15 +1,15 @@
 """A process beside each training process that ends it when it hangs: --hang_minutes.
 
-A read that never returns, a lost peer or a stopped process leaves a job that looks alive until its time limit. The training
-writes a beat after each step; the watchdog is another process, because a process that is stuck in a system call or was
-stopped can do nothing about it:
+After a read that never returns, a lost peer or a stopped process, a job holds its nodes without progress until its time limit.
+The training sends a heartbeat after each step. The watchdog is another process, because a process that is blocked in a system
+call, or stopped, cannot end itself:
 
-    no beat in time   SIGCONT, in case the process was stopped; SIGQUIT: the stacks of all its threads on stderr (faulthandler)
+    no heartbeat      SIGCONT, in case the process was stopped; SIGQUIT: the stacks of all its threads on stderr (faulthandler)
                       $RUN/.hung-START.tmp, by which the watchdogs of other processes do the same: all stacks are in the log
     2 s later (12 s)  status.json gets the reason, and a thread of the training ends it with exit status 4 (cli.HUNG)
-    5 s later         SIGKILL, where that thread does not get its turn either
+    5 s later         SIGKILL, where that thread cannot run either
 
-The job is then requeued like after any crash (jobs/requeue.py). While the run starts, a process that computes is alive too:
+The job is then requeued as after any crash (jobs/requeue.py). While the run starts, processor time counts as a heartbeat too:
 compiling and checking data have no steps. The start, the first steps, and writing checkpoints and weights may take longer.
 """
 
@@ -34,7 +34,7 @@ from litemono.utils.atomic_files import read_json, write_json
 
 LEAST_SECONDS = 600.0
 STEPS_MISSED = 20  # of the median step
-REMEMBERED = 50  # steps, for their median
+STEPS_KEPT = 50  # for their median
 MORE_SECONDS, MORE_SECONDS_GIVEN = 1200.0, 120.0  # for the start and for writing; where --hang_minutes is given
 FIRST_STEPS = 2  # without the very first, after which it is known how long one takes
 DUMP_SECONDS, OTHERS_SECONDS, EXIT_SECONDS = 2.0, 10.0, 5.0
@@ -42,19 +42,19 @@ TICKS_ALIVE = 20  # hundredths of a second of processor time that show a startin
 
 
 def collective_seconds(hang_minutes: float | None) -> float:
-    """After which a collective fails that another process does not join: later than the watchdog, which says more."""
+    """Timeout of a collective that another process does not join: after the watchdog's, which logs the stacks."""
     if not hang_minutes:
         return LEAST_SECONDS + MORE_SECONDS + 120
     return 60 * hang_minutes + MORE_SECONDS_GIVEN + 120
 
 
 class Watchdog:
-    """Started as soon as the run folder is known; `beat` after each step, each validation batch and each checkpoint."""
+    """Started as soon as the run folder is known; call `beat` after each step, validation batch and checkpoint."""
 
     def __init__(self, folder: Path, hang_minutes: float | None) -> None:
         """hang_minutes: None: the larger of 10 minutes and 20 median steps; 0: no watchdog."""
         self._given = None if hang_minutes is None else 60 * hang_minutes
-        self._steps: deque[float] = deque(maxlen=REMEMBERED)
+        self._steps: deque[float] = deque(maxlen=STEPS_KEPT)
         self._last: float | None = None
         self._process: subprocess.Popen[bytes] | None = None
         if self._given == 0 or not hasattr(signal, "SIGQUIT"):  # Windows
@@ -83,7 +83,7 @@ class Watchdog:
 
     @property
     def limit(self) -> float:
-        """Seconds that may pass between two beats."""
+        """Seconds that may pass between two heartbeats."""
         usual = statistics.median(self._steps) if self._steps else 0.0
         limit = max(LEAST_SECONDS, STEPS_MISSED * usual) if self._given is None else max(self._given, 3 * usual)
         return limit if len(self._steps) >= FIRST_STEPS else limit + self._more
@@ -112,7 +112,7 @@ class Watchdog:
         self.beat()
 
     def beat(self, step_taken: bool = False) -> None:
-        """Tell the watchdog that the training works. step_taken: since the last call, a step was taken."""
+        """Send a heartbeat. step_taken: a step was taken since the last call."""
         now = time.monotonic()
         if step_taken and self._last is not None:
             self._steps.append(now - self._last)
@@ -122,7 +122,7 @@ class Watchdog:
     def _send(self, kind: str, limit: float) -> None:
         if self._process is None or self._process.stdin is None:
             return
-        with contextlib.suppress(OSError):  # the watchdog is gone, or slower than a page of beats
+        with contextlib.suppress(OSError):  # the watchdog has ended, or the pipe is full
             os.write(self._process.stdin.fileno(), f"{kind} {limit:.3f}\n".encode())
 
     def _wait_for_verdict(self) -> None:
@@ -131,7 +131,7 @@ class Watchdog:
             os._exit(cli.HUNG)
 
     def close(self) -> None:
-        """The training ends by itself."""
+        """The training has ended by itself."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
             self._process.wait()
@@ -160,14 +160,14 @@ def shared_file(folder: Path) -> str:
 
 
 def watch(pid: int, folder: Path | None, shared: Path | None) -> None:
-    """Read beats from stdin until the training closes it or hangs, or the watchdog of another of its processes says so."""
+    """Read heartbeats from stdin until the training closes it or hangs, or another process's watchdog reports a hang."""
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
-        signal.signal(signum, signal.SIG_IGN)  # meant for the training; the end of stdin tells when it is gone
+        signal.signal(signum, signal.SIG_IGN)  # meant for the training; the watchdog ends when stdin is closed
     beats = Beats()
     threading.Thread(target=beats.read, daemon=True).start()
     ticks, seen, silent, before = processor_ticks(pid), 0, 0.0, time.monotonic()
     while not beats.ended.wait(pause := min(5.0, beats.limit / 10)):
-        # A longer gap is this process's own: the job was suspended, or Ctrl-Z pressed, and the training stopped with it.
+        # A longer gap means that this process was stopped too, with the job (suspended, or Ctrl-Z); it does not count.
         silent += min(time.monotonic() - before, 2 * pause)
         before = time.monotonic()
         computed = beats.starting and processor_ticks(pid) >= ticks + TICKS_ALIVE
@@ -180,7 +180,7 @@ def watch(pid: int, folder: Path | None, shared: Path | None) -> None:
 
 
 class Beats:
-    """The newest of what the training wrote."""
+    """The last heartbeat of the training."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -205,7 +205,7 @@ def reason(pid: int, silent: float, beats: Beats, elsewhere: bool) -> str:
 
 
 def end(pid: int, folder: Path | None, message: str, beats: Beats, shared: Path | None) -> None:
-    """Stacks into the log, the reason into status.json, then the end of the training."""
+    """Write the stacks into the log and the reason into status.json, then end the training."""
     if shared is not None:
         with contextlib.suppress(OSError):  # without it, the others see the connection close
             shared.touch()
@@ -217,7 +217,7 @@ def end(pid: int, folder: Path | None, message: str, beats: Beats, shared: Path 
         if beats.ended.is_set():  # it ended meanwhile
             return
         if shared is not None:
-            # With this process gone, the others would end before they have shown their stacks. It makes no more steps.
+            # If it ended now, the others would end before they have written their stacks. Stopped, it takes no more steps.
             os.kill(pid, signal.SIGSTOP)
             time.sleep(OTHERS_SECONDS)
         if folder is not None:

@@ -31,7 +31,7 @@ class Request:
     exclude: str = ""
     """Nodes, in Slurm's short notation."""
     memory_reason: str = "--mem"
-    """Why as much memory, for people."""
+    """Where the amount of memory comes from, for messages."""
 
 
 def check_request(cluster: Cluster, request: Request) -> Partition:
@@ -59,7 +59,7 @@ def check_partition(cluster: Cluster, request: Request) -> Partition:
         )
     if request.nodes > min(partition.max_nodes, len(partition.nodes)):
         most = int(min(partition.max_nodes, len(partition.nodes)))
-        raise UserError(f"--nodes {request.nodes}: partition {partition.name} gives a job {most} at most")
+        raise UserError(f"--nodes {request.nodes}: partition {partition.name} allows a job {most} at most")
     check_nodes(cluster, partition, request)
     qos, ordered = limits_of(cluster, partition, request)
     demand = limits.Demand(
@@ -102,7 +102,7 @@ def quotas_of(cluster: Cluster, partition: Partition, request: Request, qos: str
 
 
 def account_of(cluster: Cluster, request: Request) -> str | None:
-    """Whose limits hold; accounts are lower case in Slurm's data base."""
+    """The account whose limits apply; accounts are lower case in Slurm's database."""
     return (request.account or cluster.default_account or "").lower() or None
 
 
@@ -140,7 +140,7 @@ def check_account(cluster: Cluster, partition: Partition, request: Request) -> N
     allowed = partition.accounts
     line = cluster.with_parents(account)
     refused = allowed is not None and allowed.isdisjoint(line) or not partition.denied_accounts.isdisjoint(line)
-    if refused and mine is not None:  # else only Slurm knows whose jobs these are
+    if refused and mine is not None:  # else the account of the job is not known here
         who = (
             ", ".join(sorted(allowed))
             if allowed is not None
@@ -153,7 +153,7 @@ def check_account(cluster: Cluster, partition: Partition, request: Request) -> N
 
 
 def features_of(request: Request) -> frozenset[str]:
-    """What a node must have; nothing where --constraint is an expression that only Slurm can judge ("v100|a100")."""
+    """Features that a node must have; none where --constraint is an expression that only Slurm evaluates ("v100|a100")."""
     constraint = request.constraint or ""
     simple = not re.search(r"[|!()\[\]*]", constraint)
     return frozenset(re.findall(r"[\w.:-]+", constraint) if simple else ())
@@ -165,7 +165,7 @@ def nodes_for(partition: Partition, request: Request) -> list[Node]:
 
 
 def check_nodes(cluster: Cluster, partition: Partition, request: Request) -> None:
-    """Enough nodes that have everything at once, and are not all broken."""
+    """UserError unless enough nodes have all that is asked for, and enough of these are up."""
     available = frozenset().union(*(node.features for node in partition.nodes))
     partition = without_excluded(partition, request)
     nodes = nodes_for(partition, request)

@@ -4,7 +4,7 @@
 
 STATUS is srun's exit status: 0 (finished), 2 (bad input), 3 (too many skipped steps), 128 + n (stopped by signal n after
 a checkpoint) or anything else (crashed, killed). The run folder's status.json says whether trying again is useless
-(`final`) and with which status the training ended (`exit`); its checkpoints say how far it got.
+(`final`) and with which status the training ended (`exit`); its newest checkpoint has the last step.
 
     final                             the job ends, with the training's exit status
     job cancelled or preempted        nothing: Slurm ends it or requeues it
@@ -47,7 +47,7 @@ TIME_LIMIT_NEAR = cli.SIGNAL_BASE + getattr(signal, "SIGUSR2", 12)
 def end_or_requeue(status: int, folder: Path) -> int:
     """Requeue the job of this batch script, or let it end; returns the exit status for the script.
 
-    status: of srun; folder: the run folder. It need not exist: tries are then counted in it all the same.
+    status: of srun; folder: the run folder, which is made for counting tries where it does not exist.
     """
     started = training_started()
     if status in cli.FINAL and started:
@@ -93,12 +93,12 @@ def training_started() -> bool:
 
 
 def blamed_node(job: dict[str, str], status: int) -> str:
-    """The node on which the job failed, where it had only one; "" where that says nothing about the node."""
+    """The only node of the job that failed; "" where there are several, or the failure says nothing about the node."""
     return job.get("NodeList", "") if job.get("NumNodes") == "1" and status != TIME_LIMIT_NEAR else ""
 
 
 def report_node(folder: Path, job_id: str, node: str, started: bool, failures: int) -> None:
-    """Report a node to the run folder that could not start the training, or failed without progress again."""
+    """Note in the run folder that a node could not start the training, or failed repeatedly without progress."""
     reason = "" if started else "srun could not start the training"
     if started and failures >= bad_nodes.FAILURES:
         reason = f"{failures} failures without progress"
@@ -137,7 +137,7 @@ def still_running(job: dict[str, str]) -> bool:
 
 
 def preempted(job: dict[str, str]) -> bool:
-    """Whether Slurm has told the job to make room, with some time to end."""
+    """Whether Slurm preempts the job and has given it time to end."""
     return job.get("PreemptTime", "None") not in ("None", "N/A", "Unknown", "(null)", "0")
 
 
@@ -151,8 +151,10 @@ def training_report(folder: Path, job_id: str) -> dict[str, Any]:
 
 
 def count_try(folder: Path, job_id: str, step: int, node: str = "") -> tuple[int, int]:
-    """How often in a row this job has ended with `step` as its newest checkpoint, and how often of these on `node` ("": on none
-    that is to blame), this time included."""
+    """(tries of this job in a row that ended with `step` as the newest checkpoint, those of them on `node`), with this one.
+
+    node: "" where the failure says nothing about the node.
+    """
     path = folder / "tries.json"
     last = read_json(path)
     same = last.get("job_id") == job_id and last.get("step") == step

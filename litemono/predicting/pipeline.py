@@ -1,4 +1,4 @@
-"""Reading, predicting and writing at the same time: threads read ahead and write behind, in the order of the frames."""
+"""Reads, predicts and writes at the same time, on threads; the results keep the order of the frames."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from litemono.utils.parallel import ordered_map
 
 
 class Picture(NamedTuple):
-    """One frame as the network sees it."""
+    """One frame as input of the network."""
 
     frame: Frame
     size: tuple[int, int]
@@ -30,7 +30,7 @@ class Picture(NamedTuple):
     pixels: np.ndarray
     """(H, W, 3) uint8 at the network's size."""
     original: Image.Image | None
-    """Where results need it."""
+    """At its own size; None where no output needs it."""
 
 
 class Look(NamedTuple):
@@ -43,7 +43,7 @@ class Look(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What the network says about a frame."""
+    """The network's output for a frame."""
 
     picture: Picture
     disparity: Tensor
@@ -111,7 +111,7 @@ def _readable(pictures: Iterable[Picture | Broken], broken: list[Broken]) -> Ite
 
 
 def finite(predictions: Iterable[Prediction], weights: object) -> Iterator[Prediction]:
-    """The same; UserError at weights that predict NaN or infinity."""
+    """Pass predictions on; UserError where the weights predict NaN or infinity."""
     for prediction in predictions:
         require_finite(prediction.disparity, weights)
         yield prediction

@@ -32,7 +32,7 @@ class Row:
     cells: dict[str, Cell | None]
     """By metric; None where the run has no value."""
     behind: Interval | None
-    """95 % interval of its difference to the best run; None for the best and where it cannot be had."""
+    """95 % interval of its difference to the best run; None for the best, and where there is none."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def default_metric(study: Study) -> str:
 
 
 def losses_differ(study: Study) -> bool:
-    """A swept flag of the loss: its values then measure different things."""
+    """Whether a flag of the loss was swept: values of the loss are then not comparable."""
     return any(flag in run.settings.get("loss", {}) for run in study.runs for flag in study.swept)
 
 
@@ -146,7 +146,7 @@ def best_values(study: Study, chosen: list[tuple[StudiedRun, Epoch]], metrics: S
 
 
 def direction(study: Study, name: str) -> str | None:
-    """Which way of a column is better."""
+    """Which values of a column are better, "higher" or "lower"; None where that is not known."""
     if name.startswith("eval_"):
         return "higher" if name.rpartition("/")[2] in HIGHER_ON_TEST else "lower"
     return study.better.get(name)
@@ -191,19 +191,19 @@ def spread(rows: list[Row], metrics: list[str]) -> dict[str, tuple[float, float,
 
 
 def notes_of(comparison: Comparison, study: Study, left_out: list[tuple[str, str]]) -> list[str]:
-    """What the numbers mean, and what is missing."""
+    """Sentences below the table: what the numbers mean, and which runs are missing."""
     rows, by = comparison.rows, comparison.by
     notes = [
         f"Each run at its best epoch by {by}, {'higher' if comparison.higher else 'lower'} is better, on the validation "
-        "split: the choice makes it a little too good."
+        "split: as it was chosen there, its result is slightly optimistic."
     ]
     with_intervals = [row for row in rows if (cell := row.cells[by]) and cell.interval]
     if with_intervals:
         batches = sorted({len(row.epoch.batches.parts[by]) for row in with_intervals if row.epoch.batches})
         counts = " or ".join(map(str, batches))
         notes.append(
-            f"Intervals: 95 % bootstrap over the {counts} validation batches of consecutive samples. They do not tell how "
-            "far another --seed would change a result."
+            f"Intervals: 95 % bootstrap over the {counts} validation batches of consecutive samples. They do not "
+            "include the variation between seeds."
         )
     if comparison.first_test:
         notes.append(

@@ -45,7 +45,7 @@ LOSSY = (".jpg", ".jpeg", ".webp")
 BLACK, WHITE = 64, 192  # lossy files and smooth edges blur a mask's two values
 BETWEEN = 0.05  # largest share of pixels between BLACK and WHITE
 SHOWN = 6
-LOOKED_AT = (32, 32)  # height, width of pictures that are only checked
+CHECK_SIZE = (32, 32)  # height, width of pictures that are decoded only to check them
 PACK_AGAIN = "remove the pack's folder and pack again: python -m litemono.prepare pack-composites"
 
 
@@ -69,10 +69,10 @@ class CompositeStore(Protocol):
     """Whether there are masks and depths."""
 
     def read(self, line: SplitLine) -> Composite:
-        """Several threads call it at the same time. UserError for a damaged file; without truth mask and depth are 0."""
+        """Several threads call it at the same time. UserError for a damaged file. Mask and depth are 0 if not has_truth."""
 
     def original_size(self, line: SplitLine) -> Size:
-        """Of the sample's picture, as far as it is known: a pack knows its own size alone."""
+        """(height, width) of the sample's picture; of a pack its own size, because it does not store the original one."""
 
 
 def is_packed(root: Path) -> bool:
@@ -103,8 +103,8 @@ def open_composites(root: Path, size: Size, truth: bool | None = True) -> Compos
 
 
 def open_to_check(root: Path) -> PackedComposites | CompositeFiles:
-    """The samples at `root` for looking at them: of a pack at its own size. UserError for names that do not fit each other."""
-    return PackedComposites(root) if is_packed(root) else CompositeFiles(root, LOOKED_AT, truth=True)
+    """The samples at `root`, to check them: those of a pack at its own size. UserError for names that do not fit each other."""
+    return PackedComposites(root) if is_packed(root) else CompositeFiles(root, CHECK_SIZE, truth=True)
 
 
 class Files(NamedTuple):
@@ -292,11 +292,11 @@ def checksums_file(root: Path, kind: str) -> Path:
     return root / f"{kind}.crc32.npy"
 
 
-def array_shapes(behind: int, count: int, size: Size) -> Mapping[str, tuple[int, ...]]:
-    """Of a pack's arrays. behind: number of backgrounds; count: of samples."""
+def array_shapes(num_backgrounds: int, num_samples: int, size: Size) -> Mapping[str, tuple[int, ...]]:
+    """Shapes of a pack's arrays, by kind. size: (height, width)."""
     return {
-        BACKGROUNDS: (behind, 3, *size),
-        PICTURES: (count, 3, *size),
-        MASKS: (count, *size),
-        DEPTHS: (count, *size),
+        BACKGROUNDS: (num_backgrounds, 3, *size),
+        PICTURES: (num_samples, 3, *size),
+        MASKS: (num_samples, *size),
+        DEPTHS: (num_samples, *size),
     }

@@ -5,8 +5,9 @@
     FOLDER/litemono-UID/PACK.copying  locked by the one that copies
 
 A thread copies file by file, compares each frame with its checksum, and lets the store read from the copy from then on. Other
-processes and jobs on the node wait for the same files. Whoever ends last removes the folder; what killed processes left is
-removed by the next one. A job that is requeued to another node stages anew there. What cannot be copied is read from the share.
+processes and jobs on the node wait for the same files. The last process to end removes the folder; what killed processes left
+is removed by the next one. A job that is requeued to another node stages anew there. What cannot be copied is read from the
+share.
 
 Each start checks the folder before it touches the run folder (`check_stage`). `litemono.submit` cannot: it runs on another node.
 """
@@ -34,7 +35,7 @@ from litemono.utils.errors import UserError, require
 
 VARIABLES = ("SLURM_TMPDIR", "TMPDIR")
 AUTO = "auto"
-POLL_SECONDS = 1.0  # between two looks at what another process copies
+POLL_SECONDS = 1.0  # between two checks whether another process has copied a file
 
 
 class Part(NamedTuple):
@@ -69,13 +70,13 @@ def staging_folder(flag: str) -> Path:
 
 
 def check_stage(flag: str | None, data_path: Path) -> None:
-    """Before a training, on its node: UserError where --stage names no folder that has room for the packs of --data_path."""
+    """Before a training, on its node: UserError where --stage names no folder with enough free space for the packs."""
     if flag is not None:
         open_folder(flag, [root for root in pack_roots(data_path) if is_pack(root)])
 
 
 def open_folder(flag: str, packs: Sequence[Path]) -> Path:
-    """The user's folder in the one that --stage names. UserError where there is none, or no room for `packs` in it."""
+    """The user's folder in the one that --stage names. UserError where there is none, or too little free space for `packs`."""
     folder = staging_folder(flag)
     base = private_folder(folder)
     remove_unused(base, keep={content_name(pack) for pack in packs})
@@ -90,7 +91,7 @@ def open_folder(flag: str, packs: Sequence[Path]) -> Path:
 
 
 def missing_bytes(base: Path, pack: Path) -> int:
-    """Bytes that are to be copied; 0 while another process copies, which has looked at the room itself."""
+    """Bytes that are to be copied; 0 while another process copies, which has checked the free space itself."""
     name = content_name(pack)
     with open(base / f"{name}.copying", "a") as file:
         try:
@@ -123,7 +124,7 @@ class Staging:
     def start(self) -> None:
         """At the first read: a check before the job, on another machine, copies nothing.
 
-        UserError where there is no such folder, or the pack has no room in it.
+        UserError where there is no such folder, or too little free space in it.
         """
         with self._lock:
             if self._started:
@@ -132,7 +133,7 @@ class Staging:
         base, name = open_folder(self._flag, [self.root]), content_name(self.root)
         self.target, self._copying = base / name, base / f"{name}.copying"
         self._users = open(base / f"{name}.users", "a")
-        try_shared_lock(self._users, timeout=math.inf)  # what is removed at this moment takes a while
+        try_shared_lock(self._users, timeout=math.inf)  # another process may be removing its copy
         atexit.register(self.close)
         self._thread.start()
 
@@ -151,7 +152,7 @@ class Staging:
         atexit.unregister(self.close)
 
     def wait(self) -> None:
-        """Until every part is there or given up."""
+        """Until every part is copied, or copying has failed."""
         self._thread.join()
 
     def copy_of(self, part: Part) -> Path:
@@ -159,7 +160,7 @@ class Staging:
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[bool]:
-        """Whether no other process copies."""
+        """Take the lock for copying, if no other process has it; whether it was taken."""
         with open(self._copying, "a") as file:
             yield try_lock(file)
 
@@ -185,7 +186,7 @@ class Staging:
             self._stop.wait(POLL_SECONDS)
 
     def _copy(self, part: Part, copy: Path) -> None:
-        """Complete or absent. ValueError where what was read or written has another checksum."""
+        """Make `copy`, complete or absent. ValueError for a wrong checksum of what was read or written."""
         copy.parent.mkdir(parents=True, exist_ok=True)
         fresh = copy.with_name(f".{copy.name}.tmp")
         try:
@@ -206,7 +207,7 @@ class Staging:
 
 
 def check_written(file: IO[bytes], part: Part) -> None:
-    """ValueError where the disk gives back other bytes than were written."""
+    """ValueError where other bytes are read from the disk than were written to it."""
     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     file.seek(0)
     for number, (length, crc) in enumerate(zip(part.lengths, part.crc32, strict=True)):

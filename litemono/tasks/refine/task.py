@@ -87,7 +87,7 @@ class Refine:
         return net.train().to(device)
 
     def initialise(self, net: RefineNet) -> None:
-        """--load_weights with its scale and shift; else the best ones, and --weights_init."""
+        """--load_weights with its scale and shift; else --weights_init with the scale and shift that fit the training images."""
         m = self.config.model
         if m.load_weights is not None:
             start = load_refiner(m.load_weights)
@@ -104,7 +104,10 @@ class Refine:
         net.align(self.fitted_alignment(net.inverse))
 
     def fitted_alignment(self, inverse: bool) -> Alignment:
-        """The scale and shift with the least squared error over some training images, in the terms of the given depth."""
+        """Scale and shift with the least squared error over --align_images training images, from the given depth to metres.
+
+        Fitted in inverse depth where the given depth is inverse.
+        """
         places = np.linspace(0, len(self.train) - 1, min(self.config.loss.align_images, len(self.train))).astype(int)
         given, truth = [], []
         for place in places:
