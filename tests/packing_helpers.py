@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,22 @@ def run_prepare(capfd: pytest.CaptureFixture, *args: object) -> subprocess.Compl
         prepare.main()
     output = capfd.readouterr()
     return subprocess.CompletedProcess(args, end.value.code or 0, output.out, output.err)
+
+
+def pack_command(capfd: pytest.CaptureFixture, folder: Path) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs pack at 160x96, of the small split unless another is given, into FOLDER/pack; returns the finished process."""
+
+    def run(source: object, output: object = folder / "pack", *more: object, split: Path | None = None):
+        split = split or small_split(folder / "split")
+        flags = ["--from", source, "--output", output, "--split", split, "--size", "160x96"]
+        return run_prepare(capfd, "pack", *flags, *more)
+
+    return run
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Of all its files, by path."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def assert_fails(process: subprocess.CompletedProcess, *words: str) -> None:
