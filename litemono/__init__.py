@@ -1,6 +1,22 @@
 """Train monocular depth networks, and use them: `litemono.load("lite-mono", weights=FOLDER).predict(image)`.
 
 Importing the package does not import torch; the first use of `load`, `DepthMap` or `DepthPredictor` does.
+
+The commands, `litemono NAME` or `python -m litemono.NAME`. They are thin: what they do is in the folders beside them.
+
+train.py finetune.py refine.py segment.py    trainings: tasks/ on engine/, losses/, data/
+prepare.py                                   data/packing/
+predict.py segment_apply.py                  predicting/, tasks/depth_mask/
+export.py                                    exporting/, hub/
+submit.py status.py                          jobs/
+compare.py doctor.py demo.py completion.py   study/, diagnosis/, demos/
+job.py config.py                             for jobs that version 0.1 queued
+
+Modules that are not commands:
+
+api.py         load and DepthPredictor; depth_map.py: what they return
+inference.py   weights of any kind to a TrainedDepth; trained_depth.py: images to disparity with it
+geometry.py    disparity to depth, poses to matrices, projection; metrics.py: the errors that training and evaluate share
 """
 
 from __future__ import annotations
