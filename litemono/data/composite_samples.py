@@ -13,7 +13,7 @@ from litemono.data.batch import Key
 from litemono.data.composite_settings import CompositesConfig
 from litemono.data.datasets.base import Size
 from litemono.data.datasets.composites import split_by_background
-from litemono.data.sampler import AUGMENTATION, uniform
+from litemono.data.sampler import augmentation_numbers
 from litemono.data.splits import SplitLine
 from litemono.data.stores.composites import CompositeStore, open_composites
 from litemono.utils.errors import require
@@ -70,10 +70,8 @@ class CompositeSamples:
         return self.batch(keys, pin=True)
 
     def numbers(self, epoch: int, place: int) -> np.ndarray:
-        """(NUMBERS,) float64: a function of (seed, epoch, place), so that resuming needs no random state."""
-        if not self.training:
-            return np.full(NUMBERS, 0.5)
-        return uniform(NUMBERS, self.seed, AUGMENTATION, epoch, place)
+        """(NUMBERS,) float64; see augmentation_numbers."""
+        return augmentation_numbers(NUMBERS, self.seed, epoch, place, self.training)
 
 
 def open_samples(data: CompositesConfig, which: Literal["train", "val"], size: Size, seed: int) -> CompositeSamples:

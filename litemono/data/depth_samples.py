@@ -13,7 +13,7 @@ from litemono.data.batch import Key
 from litemono.data.datasets.base import Size
 from litemono.data.depth_source import DepthUnit, inverse, read_numbers
 from litemono.data.fit import FitName, batch_size, fit
-from litemono.data.sampler import AUGMENTATION, uniform
+from litemono.data.sampler import augmentation_numbers
 from litemono.data.splits import SplitLine
 from litemono.data.stores.base import FrameStore
 from litemono.utils.errors import UserError
@@ -132,10 +132,8 @@ class MixedSamples:
         return self.batch(keys, pin=True)
 
     def numbers(self, epoch: int, place: int) -> np.ndarray:
-        """(NUMBERS,) float64: a function of (seed, epoch, place), so that resuming needs no random state."""
-        if not self.training:
-            return np.full(NUMBERS, 0.5)
-        return uniform(NUMBERS, self.seed, AUGMENTATION, epoch, place)
+        """(NUMBERS,) float64; see augmentation_numbers."""
+        return augmentation_numbers(NUMBERS, self.seed, epoch, place, self.training)
 
 
 def padded(maps: Sequence[np.ndarray], count: int) -> tuple[Tensor, Tensor]:

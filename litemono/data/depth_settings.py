@@ -18,6 +18,15 @@ from litemono.data.settings import SPLIT_HELP, FramesConfig
 from litemono.utils.errors import require
 
 AugmentName = Literal["lite-mono", "bts", "bts-nyu", "dpt", "midas", "none"]
+FIT_HELP = (
+    "How an image becomes --width x --height. stretch: resized; cover: resized with its aspect, the rest cut off; kb_crop: not "
+    "resized, KITTI's common 1216x352; native: not resized. With the last two --augment crops to --width x --height, and "
+    "validation sees all."
+)
+AUGMENT_HELP = (
+    "lite-mono: flip and colours; bts: rotation, crop, flip, gamma, brightness, colours as for KITTI, bts-nyu as for NYU; dpt "
+    "and midas: crop and flip."
+)
 OWN: Literal["own"] = "own"
 
 
@@ -61,13 +70,8 @@ class DepthDataConfig(FramesConfig):
     scale and shift; larger is nearer in both. Default: own, as the data set is published."""
     depth_factor: tuple[float, ...] = ()
     """Numbers for one metre in the depth files, one value for each data set: 256 for KITTI, 1000 for millimetres. 0: its own."""
-    fit: FitName = "stretch"
-    """How an image becomes --width x --height. stretch: resized; cover: resized with its aspect, the rest cut off; kb_crop: not
-    resized, KITTI's common 1216x352; native: not resized. With the last two --augment crops to --width x --height, and
-    validation sees all."""
-    augment: AugmentName = "lite-mono"
-    """lite-mono: flip and colours; bts: rotation, crop, flip, gamma, brightness, colours as for KITTI, bts-nyu as for NYU; dpt
-    and midas: crop and flip."""
+    fit: Annotated[FitName, arg(help=FIT_HELP)] = "stretch"
+    augment: Annotated[AugmentName, arg(help=AUGMENT_HELP)] = "lite-mono"
 
     @property
     def names(self) -> list[str]:

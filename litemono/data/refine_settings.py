@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from tyro.conf import arg
 
 from litemono.data.datasets import registry
-from litemono.data.depth_settings import AugmentName, DepthSet, with_depth
+from litemono.data.depth_settings import AUGMENT_HELP, FIT_HELP, AugmentName, DepthSet, with_depth
 from litemono.data.fit import FitName
 from litemono.data.settings import FramesConfig, check_data
 from litemono.utils.errors import require
@@ -36,13 +36,8 @@ class RefineDataConfig(FramesConfig):
     object_masks: Path | None = None
     """Folder with object masks, which mirrors the images too: PNGs with 0 and one other value. Default: those that are packed,
     else none."""
-    fit: FitName = "stretch"
-    """How an image becomes --width x --height. stretch: resized; cover: resized with its aspect, the rest cut off; kb_crop: not
-    resized, KITTI's common 1216x352; native: not resized. With the last two --augment crops to --width x --height, and
-    validation sees all."""
-    augment: AugmentName = "lite-mono"
-    """lite-mono: flip and colours; bts: rotation, crop, flip, gamma, brightness, colours as for KITTI, bts-nyu as for NYU; dpt
-    and midas: crop and flip."""
+    fit: Annotated[FitName, arg(help=FIT_HELP)] = "stretch"
+    augment: Annotated[AugmentName, arg(help=AUGMENT_HELP)] = "lite-mono"
 
     def chosen(self) -> DepthSet:
         """The data set; UserError where it has no ground truth."""

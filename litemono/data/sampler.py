@@ -27,6 +27,14 @@ def uniform(count: int, seed: int, purpose: int, epoch: int, index: int) -> np.n
     return (philox_words(count, seed, purpose, epoch, index) >> np.uint64(40)) * 2.0**-24
 
 
+def augmentation_numbers(count: int, seed: int, epoch: int, place: int, training: bool) -> np.ndarray:
+    """(count,) float64 that a sample is augmented by: a function of (seed, epoch, place), so that resuming needs no random state.
+
+    0.5 each where it is not for training.
+    """
+    return uniform(count, seed, AUGMENTATION, epoch, place) if training else np.full(count, 0.5)
+
+
 class EpochBatches:
     """Batch sampler whose order is a function of (seed, epoch); yields lists of keys (epoch, index).
 
