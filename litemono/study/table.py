@@ -203,7 +203,7 @@ def notes_of(comparison: Comparison, study: Study, left_out: list[tuple[str, str
         counts = " or ".join(map(str, batches))
         notes.append(
             f"Intervals: 95 % bootstrap over the {counts} validation batches of consecutive samples. They do not "
-            "include the variation between seeds."
+            "include the variation with another --seed."
         )
     if comparison.first_test:
         notes.append(
