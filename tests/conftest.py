@@ -163,3 +163,19 @@ def uninterrupted(street, tmp_path_factory) -> Path:
     with torch_threads(1):
         assert train(config) == 0
     return config.folder
+
+
+@pytest.fixture(scope="session")
+def zips(kitti_sample, tmp_path_factory) -> Path:
+    """Frames 0 to 19 of the real drive, zipped as KITTI does. Read only."""
+    from packing_helpers import zip_drive
+
+    return zip_drive(kitti_sample, tmp_path_factory.mktemp("zips"), range(20)).parent
+
+
+@pytest.fixture
+def pack(capfd, tmp_path):
+    """Runs `litemono.prepare pack` with the small split; see pack_command."""
+    from packing_helpers import pack_command
+
+    return pack_command(capfd, tmp_path)

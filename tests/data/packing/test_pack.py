@@ -5,17 +5,14 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
-import pytest
 from packing_helpers import (
     CALIB_ZIP,
     DRIVE,
     DRIVE_ZIP,
     assert_fails,
     content,
-    pack_command,
     run_prepare,
     write_split,
     zip_drive,
@@ -23,17 +20,6 @@ from packing_helpers import (
 from PIL import Image
 
 from litemono.data.stores.folder import open_store
-
-
-@pytest.fixture(scope="module")
-def zips(kitti_sample, tmp_path_factory) -> Path:
-    """Frames 0 to 19 of the real drive, zipped as KITTI does; read-only by agreement."""
-    return zip_drive(kitti_sample, tmp_path_factory.mktemp("zips"), range(20)).parent
-
-
-@pytest.fixture
-def pack(capfd, tmp_path):
-    return pack_command(capfd, tmp_path)
 
 
 def test_zips_and_the_folder_extracted_from_them_give_the_same_pack(kitti_sample, zips, pack, tmp_path):

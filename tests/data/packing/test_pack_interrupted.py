@@ -7,33 +7,19 @@ import json
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import processes
-import pytest
 from conftest import ROOT
 from packing_helpers import (
     DRIVE,
     assert_fails,
     content,
-    pack_command,
     write_split,
     zip_drive,
 )
 
 from litemono.data.stores import packed_index
 from litemono.data.stores.folder import open_store
-
-
-@pytest.fixture(scope="module")
-def zips(kitti_sample, tmp_path_factory) -> Path:
-    """Frames 0 to 19 of the real drive, zipped as KITTI does; read-only by agreement."""
-    return zip_drive(kitti_sample, tmp_path_factory.mktemp("zips"), range(20)).parent
-
-
-@pytest.fixture
-def pack(capfd, tmp_path):
-    return pack_command(capfd, tmp_path)
 
 
 def test_a_killed_run_leaves_a_sound_pack_and_the_same_command_completes_it(kitti_sample, pack, tmp_path):

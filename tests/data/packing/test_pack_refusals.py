@@ -6,7 +6,6 @@ import os
 import resource
 import shutil
 import zipfile
-from pathlib import Path
 
 import pytest
 from packing_helpers import (
@@ -16,21 +15,9 @@ from packing_helpers import (
     DRIVE_ZIP,
     assert_fails,
     content,
-    pack_command,
     small_split,
     zip_drive,
 )
-
-
-@pytest.fixture(scope="module")
-def zips(kitti_sample, tmp_path_factory) -> Path:
-    """Frames 0 to 19 of the real drive, zipped as KITTI does; read-only by agreement."""
-    return zip_drive(kitti_sample, tmp_path_factory.mktemp("zips"), range(20)).parent
-
-
-@pytest.fixture
-def pack(capfd, tmp_path):
-    return pack_command(capfd, tmp_path)
 
 
 def test_a_corrupt_zip_is_named_and_nothing_of_its_drive_remains(kitti_sample, pack, tmp_path):
