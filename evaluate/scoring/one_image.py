@@ -22,7 +22,7 @@ from .placing import resize
 
 EDGE = 0.05  # share of the width on which flip post-processing trusts one of the two predictions
 NOUNS = {"depth": "depth", "disparity": "disparity", "relative": "relative inverse depth"}
-FARTHEST = 1000.0  # metres; the median of a prediction in metres is nearer, whatever it looks at
+FARTHEST = 1000.0  # metres; a median depth beyond it means a wrong unit, whatever the scene
 
 
 class ImageScore(NamedTuple):
@@ -30,7 +30,7 @@ class ImageScore(NamedTuple):
 
     metrics: dict[str, float]
     pixels: int
-    """How many counted."""
+    """Number of pixels that counted."""
     fit: Fit | None
     distribution: Distribution
 
@@ -92,7 +92,7 @@ def check_values(prediction: np.ndarray, counted: np.ndarray, kind: PredictionKi
 
 
 class Counted(NamedTuple):
-    """What is compared of one image: the pixels that count, and the maps that they are of."""
+    """What is compared of one image: the pixels that count, and the maps that they come from."""
 
     truth: np.ndarray
     """(N,) metres, N > 0."""
@@ -123,7 +123,7 @@ def score_image(
 def counted_pixels(
     truth: np.ndarray, prediction: np.ndarray, protocol: Protocol, kind: PredictionKind
 ) -> Counted | None:
-    """The pixels of truth (H, W) that count, and the prediction there, resized as what it is; None where none counts."""
+    """The pixels of truth (H, W) that count, and the resized prediction there, of its own kind; None where none counts."""
     window = WINDOWS[protocol.crop](*truth.shape)
     inside = truth[window]
     pixels = np.flatnonzero(_measured(inside, protocol))
@@ -150,7 +150,7 @@ def score_counted(counted: Counted, protocol: Protocol, kind: PredictionKind, vi
 
 
 def _edges(counted: Counted, protocol: Protocol, kind: PredictionKind, fit: Fit | None) -> tuple[float, float]:
-    """Truth beyond the cap, such as sky, is as far as predictions can be."""
+    """Errors at depth edges; truth beyond the cap, such as sky, is set to the cap."""
     truth = np.where(counted.truth_map > 0, counted.truth_map.clip(protocol.min_depth, protocol.cap), 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         depth = aligned(counted.prediction_map, fit, protocol, kind)

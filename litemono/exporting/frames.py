@@ -1,4 +1,4 @@
-"""The frames that an export is compared on: made ones, those of a folder, those of a split with their ground truth."""
+"""The frames that an export is compared on: generated ones, those of a folder, those of a split with their ground truth."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from litemono.utils.archives import check_sizes
 from litemono.utils.errors import UserError, reason, require
 
 CALIBRATION_FRAMES = 32
-"""Of a folder or split, evenly spread; more change int8's ranges little."""
+"""Frames of a folder or split, evenly spread, that int8's ranges are measured on; more change them little."""
 
 
 class Frames(NamedTuple):

@@ -62,24 +62,24 @@ def check_partition(cluster: Cluster, request: Request) -> Partition:
         raise UserError(f"--nodes {request.nodes}: partition {partition.name} allows a job {most} at most")
     check_nodes(cluster, partition, request)
     qos, ordered = limits_of(cluster, partition, request)
-    demand = limits.Demand(
+    wanted = limits.JobResources(
         request.minutes,
         request.nodes,
         request.cpus * request.nodes,
         request.memory * request.nodes,
         request.gpus * request.nodes,
     )
-    limits.check_limits(ordered, demand)
-    group_limits.check_groups(quotas_of(cluster, partition, request, qos), demand, cluster.groups)
+    limits.check_limits(ordered, wanted)
+    group_limits.check_groups(quotas_of(cluster, partition, request, qos), wanted, cluster.groups)
     return partition
 
 
 def limits_of(cluster: Cluster, partition: Partition, request: Request) -> tuple[str, list[limits.Limits]]:
     """The job's QOS, and what limits the job; no limits where the cluster does not enforce them."""
-    book = cluster.limits
-    association = book.association(account_of(cluster, request), partition.name)
-    qos = limits.check_qos(book, request.qos, association)
-    return qos, book.in_order(qos, partition.own_qos, association) if book.limits_enforced else []
+    user_limits = cluster.limits
+    association = user_limits.association(account_of(cluster, request), partition.name)
+    qos = limits.check_qos(user_limits, request.qos, association)
+    return qos, user_limits.in_order(qos, partition.own_qos, association) if user_limits.limits_enforced else []
 
 
 def check_submission(cluster: Cluster, partition: Partition, request: Request, tasks: int, before: int = 0) -> None:

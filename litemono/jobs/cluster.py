@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from litemono.jobs import slurm
-from litemono.jobs.group_limits import GroupBook, read_groups, usage_is_kept
-from litemono.jobs.limits import LimitBook, read_limits
+from litemono.jobs.group_limits import GroupLimits, read_groups, usage_is_kept
+from litemono.jobs.limits import UserLimits, read_limits
 from litemono.utils.errors import UserError
 
 ENFORCES_ACCOUNTS = {"associations", "limits", "qos", "safe", "all"}
@@ -73,8 +73,8 @@ class Cluster:
     accounts_enforced: bool
     parents: Mapping[str, str] = field(default_factory=dict)
     """Account -> the one above it; a partition for an account accepts those below it too."""
-    limits: LimitBook = LimitBook()
-    groups: GroupBook = field(default_factory=lambda: GroupBook({}))
+    limits: UserLimits = UserLimits()
+    groups: GroupLimits = field(default_factory=lambda: GroupLimits({}))
     largest_array: int | None = None
     """Tasks of a job array."""
     cache_counts: bool = False

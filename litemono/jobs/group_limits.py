@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from litemono.jobs import slurm
-from litemono.jobs.limits import FLAGS, UNITS, Demand
+from litemono.jobs.limits import FLAGS, UNITS, JobResources
 from litemono.utils.errors import UserError
 
 QUOTA = re.compile(r"(?:([\w/:]+)=)?(\d+)\((\d+(?:\.\d+)?)\)")  # N(0) is no limit
@@ -39,7 +39,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class GroupBook:
+class GroupLimits:
     """Every group that concerns the user, with what is used of its quotas."""
 
     qos: Mapping[str, Group]
@@ -75,9 +75,9 @@ class Holder(NamedTuple):
     quota: Quota
 
 
-def check_groups(holders: Iterable[Holder], demand: Demand, book: GroupBook) -> None:
+def check_groups(holders: Iterable[Holder], job: JobResources, groups: GroupLimits) -> None:
     """UserError for the first quota in which the job has no place, however long it waits."""
-    amounts = demand.amounts()
+    amounts = job.amounts()
     for name, kind, resource, (most, used) in holders:
         if kind == "GrpTRES" and amounts.get(resource, 0) > most:
             raise UserError(
@@ -86,7 +86,7 @@ def check_groups(holders: Iterable[Holder], demand: Demand, book: GroupBook) -> 
             )
         if kind == "GrpJobs" and most == 0:
             raise UserError(f"{name} runs no jobs at present ({kind}=0); choose another --qos or --account")
-        if kind == "GrpTRESRunMins" and (need := amounts.get(resource, 0) * demand.minutes) > most:
+        if kind == "GrpTRESRunMins" and (need := amounts.get(resource, 0) * job.minutes) > most:
             raise UserError(
                 f"--time: {name} allows all jobs that run together {most:g} minutes of {UNITS[resource]} to come ({kind}), and "
                 f"this job needs {need:g}; use a shorter --time: a run that needs longer is requeued and resumes"
@@ -94,18 +94,18 @@ def check_groups(holders: Iterable[Holder], demand: Demand, book: GroupBook) -> 
         if kind in ("GrpTRESMins", "GrpWall"):
             amount = 1.0 if kind == "GrpWall" else amounts.get(resource, 0)
             what = "minutes" if kind == "GrpWall" else f"minutes of {UNITS[resource]}"
-            _check_budget(name, f"{most:g} {what} ({kind})", most, used, amount * demand.minutes, book)
+            _check_budget(name, f"{most:g} {what} ({kind})", most, used, amount * job.minutes, groups)
 
 
-def _check_budget(name: str, budget: str, most: float, used: float, need: float, book: GroupBook) -> None:
+def _check_budget(name: str, budget: str, most: float, used: float, need: float, groups: GroupLimits) -> None:
     """UserError where minutes that are used up stay so, or where the job alone needs more than there are."""
-    if need and book.whole_jobs and need > most:
+    if need and groups.whole_jobs and need > most:
         raise UserError(
             f"--time: {name} gives all its jobs together {budget}, and this job may take {need:g}; use a shorter --time: a run "
             "that needs longer is requeued and resumes"
         )
     left = most - used
-    if need and book.usage_is_kept and (left <= 0 or book.whole_jobs and need > left):
+    if need and groups.usage_is_kept and (left <= 0 or groups.whole_jobs and need > left):
         raise UserError(
             f"{name} gives all its jobs together {budget}, and {max(left, 0):g} are left; this job may take {need:g}; use a "
             "shorter --time, another --qos or --account, or ask the cluster's help desk for more"
@@ -125,12 +125,12 @@ def check_group_submissions(holders: Iterable[Holder], new_jobs: int) -> None:
 # ---------------------------------------------------------------- reading
 
 
-def read_groups(accounts: Sequence[str], enforce: set[str], usage_is_kept: bool) -> GroupBook:
-    """From the controller's record of associations; an empty book where it shows none or limits are not enforced.
+def read_groups(accounts: Sequence[str], enforce: set[str], usage_is_kept: bool) -> GroupLimits:
+    """From the controller's record of associations; no limits where it shows none or limits are not enforced.
 
     accounts: the user's and those above them. enforce: the words of AccountingStorageEnforce.
     """
-    empty = GroupBook({})
+    empty = GroupLimits({})
     if not enforce & {"limits", "safe", "all"} or not accounts:
         return empty
     try:
@@ -138,7 +138,7 @@ def read_groups(accounts: Sequence[str], enforce: set[str], usage_is_kept: bool)
         mine = slurm.call("scontrol", "-o", "show", "assoc_mgr", "flags=assoc", f"accounts={','.join(accounts)}")
     except UserError:
         return empty
-    return GroupBook(
+    return GroupLimits(
         {group.name: group for group in parse_groups(qos)},
         tuple(parse_groups(mine)),
         bool(enforce & {"safe", "all"}),

@@ -24,7 +24,7 @@ QOS_COLUMNS = "name,flags,maxwall,maxtres,maxtrespernode,maxtresmins,mintres,max
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one QOS or association; what is not there is not limited."""
+    """Of one QOS or association; what has no value is not limited."""
 
     name: str
     """For messages: "--qos short", "account research"."""
@@ -64,8 +64,8 @@ class Association:
 
 
 @dataclass(frozen=True)
-class LimitBook:
-    """Every limit that concerns the user."""
+class UserLimits:
+    """The limits of all QOS and of the user's associations."""
 
     limits_enforced: bool = False
     qos_enforced: bool = False
@@ -73,26 +73,26 @@ class LimitBook:
     associations: tuple[Association, ...] = ()
 
     def association(self, account: str | None, partition: str) -> Association | None:
-        """The one by which a job is judged: that of the partition before the general one."""
+        """The one that applies to a job: that of the partition before the general one."""
         mine = [a for a in self.associations if a.account == account and a.partition in ("", partition)]
         return max(mine, key=lambda a: bool(a.partition), default=None)
 
     def qos_in_order(self, qos: str, partition_qos: str | None) -> list[str]:
-        """The QOS that limit a job, what counts first in front."""
+        """The QOS that limit a job, by precedence."""
         order = [partition_qos or "", qos]
         if qos in self.qos and "OverPartQOS" in self.qos[qos].values.get("flags", "").split(","):
             order.reverse()
         return [name for name in order if name in self.qos]
 
     def in_order(self, qos: str, partition_qos: str | None, association: Association | None) -> list[Limits]:
-        """The limits of a job, those that count first in front."""
+        """The limits of a job, by precedence."""
         ordered = [self.qos[name] for name in self.qos_in_order(qos, partition_qos)]
         return [*ordered, association.limits] if association else ordered
 
 
 @dataclass(frozen=True)
-class Demand:
-    """What one job asks for in all."""
+class JobResources:
+    """What a job asks for on all its nodes together."""
 
     minutes: float
     nodes: int
@@ -114,28 +114,28 @@ FLAGS = {
 UNITS = {"node": "nodes", "cpu": "CPUs", "mem": "MB", "gres/gpu": "GPUs"}
 
 
-def check_qos(book: LimitBook, qos: str | None, association: Association | None) -> str:
+def check_qos(user_limits: UserLimits, qos: str | None, association: Association | None) -> str:
     """The QOS that the job will have; UserError where the association does not allow the one that was asked for."""
     if association is None:
         return qos or "normal"
-    if qos and book.qos_enforced and association.qos and qos not in association.qos:
+    if qos and user_limits.qos_enforced and association.qos and qos not in association.qos:
         raise UserError(
             f"--qos {qos}: account {association.account} may not use it; yours: {', '.join(association.qos)}"
         )
     return qos or association.default_qos or (association.qos[0] if len(association.qos) == 1 else "normal")
 
 
-def check_limits(ordered: list[Limits], demand: Demand) -> None:
+def check_limits(ordered: list[Limits], job: JobResources) -> None:
     """UserError for the first limit that the job would exceed, with the value that is allowed."""
     wall = next((limits for limits in ordered if limits.minutes() is not None), None)
-    if wall and demand.minutes > (most := wall.minutes() or 0):
+    if wall and job.minutes > (most := wall.minutes() or 0):
         raise UserError(
-            f"--time {slurm.clock(demand.minutes)}: {wall.name} allows a job {slurm.clock(most)} (MaxWall); use --time "
+            f"--time {slurm.clock(job.minutes)}: {wall.name} allows a job {slurm.clock(most)} (MaxWall); use --time "
             f"{slurm.clock(most)}: a run that needs longer is requeued and resumes"
         )
-    amounts = demand.amounts()
-    per_node = {name: amount / demand.nodes for name, amount in amounts.items()}
-    minutes = {name: amount * demand.minutes for name, amount in amounts.items()}
+    amounts = job.amounts()
+    per_node = {name: amount / job.nodes for name, amount in amounts.items()}
+    minutes = {name: amount * job.minutes for name, amount in amounts.items()}
     for columns, wanted, what in (
         (("maxtres",), amounts, "a job"),
         (("maxtrespernode",), per_node, "a job on each node"),
@@ -201,20 +201,20 @@ def _queued() -> list[tuple[str, str]]:
 # ---------------------------------------------------------------- reading
 
 
-def read_limits(enforce: set[str]) -> LimitBook:
-    """From sacctmgr; an empty book where there is no accounting, or nothing is enforced.
+def read_limits(enforce: set[str]) -> UserLimits:
+    """From sacctmgr; no limits where there is no accounting, or nothing is enforced.
 
     enforce: the words of AccountingStorageEnforce.
     """
     limits, qos = bool(enforce & ENFORCES_LIMITS), bool(enforce & ENFORCES_QOS)
     if not (limits or qos):
-        return LimitBook()
+        return UserLimits()
     try:
         all_qos = slurm.call("sacctmgr", "-nP", "show", "qos", f"format={QOS_COLUMNS}")
         mine = slurm.call("sacctmgr", "-nP", "show", "assoc", f"user={getpass.getuser()}", f"format={ACCOUNT_COLUMNS}")
     except UserError:
-        return LimitBook()
-    return LimitBook(limits, qos, parse_qos(all_qos), parse_associations(mine))
+        return UserLimits()
+    return UserLimits(limits, qos, parse_qos(all_qos), parse_associations(mine))
 
 
 def parse_qos(text: str) -> dict[str, Limits]:

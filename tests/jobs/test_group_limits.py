@@ -10,8 +10,8 @@ from jobs.test_admission import GOOD, NODES, PARTITIONS
 
 from litemono.jobs.admission import check_request, check_submission
 from litemono.jobs.cluster import Cluster, parse_nodes, parse_partitions
-from litemono.jobs.group_limits import GroupBook, parse_groups, read_groups, usage_is_kept
-from litemono.jobs.limits import QOS_COLUMNS, LimitBook, parse_qos
+from litemono.jobs.group_limits import GroupLimits, parse_groups, read_groups, usage_is_kept
+from litemono.jobs.limits import QOS_COLUMNS, UserLimits, parse_qos
 from litemono.utils.errors import UserError
 
 # As Slurm 23.11 printed them, less the columns that are not read.
@@ -37,7 +37,7 @@ def cluster(*records: str, whole_jobs: bool = False, kept: bool = False) -> Clus
     groups = list(parse_groups("\n".join(records)))
     qos = {group.name: group for group in groups if group.name in ("normal", "short")}
     mine = tuple(group for group in groups if group.name not in qos)
-    limits = LimitBook(True, True, parse_qos("\n".join(name + "|" * QOS_COLUMNS.count(",") for name in qos)))
+    limits = UserLimits(True, True, parse_qos("\n".join(name + "|" * QOS_COLUMNS.count(",") for name in qos)))
     text = PARTITIONS.replace("AllowQos=normal", "AllowQos=ALL")
     return Cluster(
         parse_partitions(text, parse_nodes(NODES)),
@@ -46,7 +46,7 @@ def cluster(*records: str, whole_jobs: bool = False, kept: bool = False) -> Clus
         True,
         parents={"research": "physics", "physics": "root"},
         limits=limits,
-        groups=GroupBook(qos, mine, whole_jobs, kept),
+        groups=GroupLimits(qos, mine, whole_jobs, kept),
     )
 
 
@@ -112,13 +112,15 @@ def test_a_budget_of_minutes_refuses_a_job_only_where_it_could_wait_without_end(
 
 
 def test_jobs_beyond_what_an_account_above_may_submit_are_refused():
-    book = cluster(*ASSOCIATIONS.replace("gres/gpu=1", "gres/gpu=N").replace("GrpWall=60", "GrpWall=N").splitlines())
-    partition = check_request(book, REQUEST)
-    check_submission(book, partition, REQUEST, tasks=1)
+    unlimited = cluster(
+        *ASSOCIATIONS.replace("gres/gpu=1", "gres/gpu=N").replace("GrpWall=60", "GrpWall=N").splitlines()
+    )
+    partition = check_request(unlimited, REQUEST)
+    check_submission(unlimited, partition, REQUEST, tasks=1)
     with pytest.raises(
         UserError, match="account physics, above research, allows 3 jobs.*2 are in the queue.*would add 2"
     ):
-        check_submission(book, partition, REQUEST, tasks=2)
+        check_submission(unlimited, partition, REQUEST, tasks=2)
 
 
 @pytest.mark.parametrize(
@@ -139,4 +141,4 @@ def test_nothing_is_asked_where_limits_are_not_enforced_or_there_is_no_account(m
         raise AssertionError(command)
 
     monkeypatch.setattr("litemono.jobs.slurm.call", asked)
-    assert read_groups(["physics"], {"associations"}, False) == read_groups([], {"safe"}, False) == GroupBook({})
+    assert read_groups(["physics"], {"associations"}, False) == read_groups([], {"safe"}, False) == GroupLimits({})

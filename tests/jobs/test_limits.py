@@ -10,7 +10,7 @@ from jobs.test_admission import GOOD, NODES, PARTITIONS
 from litemono.jobs import slurm
 from litemono.jobs.admission import check_request, check_submission
 from litemono.jobs.cluster import Cluster, parse_nodes, parse_partitions
-from litemono.jobs.limits import ACCOUNT_COLUMNS, QOS_COLUMNS, LimitBook, parse_associations, parse_qos
+from litemono.jobs.limits import ACCOUNT_COLUMNS, QOS_COLUMNS, UserLimits, parse_associations, parse_qos
 from litemono.utils.errors import UserError
 
 
@@ -29,8 +29,8 @@ def cluster_with():
             for name, values in (("normal", {}), ("short", short or {}), ("part", partition or {}))
         ]
         mine = row(ACCOUNT_COLUMNS, **{"account": "research", "qos": "normal,short", **(account or {})})
-        book = LimitBook(True, True, parse_qos("\n".join(qos)), parse_associations(mine))
-        return Cluster(parse_partitions(text, parse_nodes(NODES)), ("research",), "research", True, limits=book)
+        user_limits = UserLimits(True, True, parse_qos("\n".join(qos)), parse_associations(mine))
+        return Cluster(parse_partitions(text, parse_nodes(NODES)), ("research",), "research", True, limits=user_limits)
 
     return make
 
