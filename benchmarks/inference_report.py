@@ -50,6 +50,7 @@ def show(case: Case, rows: list[Row]) -> None:
 
 def draw(cases: list[dict], path: Path) -> None:
     """A group of bars for each case, a bar for each subject."""
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     subjects = list(dict.fromkeys(row["subject"] for case in cases for row in case["rows"]))
@@ -58,11 +59,11 @@ def draw(cases: list[dict], path: Path) -> None:
     for number, subject in enumerate(subjects):
         ratios = [next((row["ratio"] for row in case["rows"] if row["subject"] == subject), 0) for case in cases]
         places = [group + (number - len(subjects) / 2) * 0.8 / len(subjects) for group in range(len(cases))]
-        axes.bar(places, ratios, 0.8 / len(subjects), align="edge", label=subject)
+        axes.bar(places, ratios, 0.8 / len(subjects), align="edge", label=subject, color=colormaps["tab20"](number))
     labels = [f"{case['model']}\n{case['width']}x{case['height']}, batch {case['batch']}" for case in cases]
     axes.set_xticks(range(len(cases)), labels, fontsize=8)
     axes.set_ylabel("speed, published network with the same batch = 1")
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize=8, ncols=2)
+    figure.legend(fontsize=8, loc="outside right upper")
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=120)
