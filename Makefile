@@ -10,8 +10,8 @@ READY := .venv/.ready
 KILLS ?= 6
 INPUTS ?= 100
 SEED ?= 0
-# Processes that test at the same time; where there is a real Slurm, one of them does little but wait for it.
-WORKERS ?= $(if $(filter 1,$(LITEMONO_SLURM)),3,2)
+# Processes that test at the same time
+WORKERS ?= 2
 
 .PHONY: demo test test-slurm test-chaos test-fuzz lint docs clean
 
