@@ -54,9 +54,9 @@ def triplet(seed: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray,
     return target, neighbour(4, seed + 1), neighbour(-4, seed + 2)
 
 
-def model_input(height: int, width: int) -> Tensor:
-    """(1, 3, H, W) float32: what every model_*.npz was computed from."""
-    return torch.from_numpy(block_image(100, 3, height, width, 16, 0.2)).float()[None]
+def model_input(height: int, width: int, seed: int = 100) -> Tensor:
+    """(1, 3, H, W) float32: what a model_*.npz was computed from; seed: its input_seed in model_stats.json."""
+    return torch.from_numpy(block_image(seed, 3, height, width, 16, 0.2)).float()[None]
 
 
 LAST_CONVOLUTIONS = ("scratch.output_conv.4", "segmentation_head.0")

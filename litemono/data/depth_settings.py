@@ -85,12 +85,12 @@ class DepthDataConfig(FramesConfig):
             len(set(names)) == len(names),
             f"--dataset {self.dataset}: names a data set twice; give each once, and --mix",
         )
-        kinds = [registry.get(name) for name in names]
         for name in names:
             require(
                 name in with_depth(),
                 f"--dataset {name} has no depth pictures to train on; those that have: {', '.join(with_depth())}",
             )
+        kinds = [registry.get(name) for name in names]
         roots = str(self.data_path).split(",") if len(names) > 1 else [str(self.data_path)]
         require(
             len(roots) == len(names),

@@ -25,6 +25,6 @@ def parse_mix(text: str, sets: int) -> list[int] | None:
         all(part.isdecimal() and 0 < int(part) <= 1000 for part in parts),
         f"--mix {text}: must be {EQUAL}, {ROUND_ROBIN}, or whole numbers from 1 such as 2,1",
     )
-    require(len(parts) == sets, f"--mix {text}: has {len(parts)} numbers for {sets} data sets")
+    require(len(parts) == sets, f"--mix {text}: has {len(parts)} numbers for {sets} data sets; give one each")
     divisor = math.gcd(*map(int, parts))
     return [int(part) // divisor for part in parts]

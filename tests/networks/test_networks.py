@@ -138,7 +138,7 @@ def run(stats, request) -> Run:
     for part in (net.encoder, net.decoder):
         for key, module in part.named_modules():
             module.register_forward_hook(lambda _m, _i, out, key=key: maps.__setitem__(key, out))
-    image = model_input(height, width)
+    image = model_input(height, width, stats[request.param]["input_seed"])
     with torch.no_grad():
         features = net.encoder(image)
         disps = net.decoder(features)

@@ -92,11 +92,14 @@ def numbers_in(part) -> list[float]:
 
 
 def test_every_number_of_both_kits_is_in_the_table_of_published_results(parity, parity_supervised):
+    """A kit made with other seeds need not have the published tables again."""
     ours = Counter(value for row in published.rows() for value in row.metrics.values())
-    for kit in (parity, parity_supervised):
-        content = json.loads((kit / "published_results.json").read_text())
-        missing = set(numbers_in(content)) - ours.keys()
-        assert not missing
+    recorded = [path for kit in (parity, parity_supervised) if (path := kit / "published_results.json").is_file()]
+    for path in recorded:
+        missing = set(numbers_in(json.loads(path.read_text()))) - ours.keys()
+        assert not missing, path
+    if parity / "published_results.json" not in recorded:
+        pytest.skip(f"{parity} has no published tables")
     paper = {(row.network, row.size, row.imagenet_backbone): row for row in published.rows() if row.network}
     for row in json.loads((parity / "published_results.json").read_text())["rows"]:
         found = paper[row["model"], row["size"], row["imagenet_backbone"]].metrics
@@ -287,4 +290,4 @@ def test_nothing_to_show_names_the_way_out(tmp_path, command, tables):
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert "no results" in done.stderr and "python -m evaluate --load_weights" in done.stderr
     assert snapshot(tmp_path) == set()
-    assert_refused(tables("--runs", tmp_path / "nowhere"), "--runs", "nowhere", "--log_dir")
+    assert_refused(tables("--runs", tmp_path / "nowhere"), "--runs", "nowhere", "the folder with the runs")
