@@ -110,8 +110,8 @@ def test_missing_ground_truth_leaves_a_prediction_out_and_a_missing_prediction_i
 
 def test_a_split_names_the_images_of_a_folder_of_ground_truth(pngs, run, tmp_path):
     (tmp_path / "two").mkdir()
-    drives = [("2011_09_26_drive_0009_sync", 238), ("2011_09_26_drive_0002_sync", 221)]
-    lines = "".join(f"2011_09_26/{drive} {frame} l\n" for drive, frame in drives)
+    names = sorted(path.stem for path in (pngs / "kitti/pred_full").glob("*.png"))[:2]
+    lines = "".join(f"{name[:10]}/{name[:26]} {int(name[27:37])} l\n" for name in names)
     (tmp_path / "two/test_files.txt").write_text(lines)
     flags = ("--gt_path", pngs / "kitti/gt", "--protocol", "eval-with-pngs", "--split", tmp_path / "two")
     outcome, found = run("--pred", pngs / "kitti/pred_full", *flags)
