@@ -55,8 +55,8 @@ class DepthUnit(NamedTuple):
         """
         if numbers.size == 0:
             return
-        signed = numbers.dtype.kind == "f"
-        lowest = self.values(numbers.min()) if signed else np.float32(0)
+        of_floats = numbers.dtype.kind == "f"
+        lowest = self.values(numbers.min()) if of_floats else np.float32(0)
         highest = self.values(numbers.max())
         if not (np.isfinite(lowest) and np.isfinite(highest)):
             count = np.count_nonzero(~np.isfinite(self.values(numbers)))
