@@ -63,7 +63,8 @@ class Place:
                 patch.setattr("litemono.submit.wheel_problem", lambda gpus: None)  # of this machine's torch
                 Path("runs/queued").mkdir(parents=True, exist_ok=True)
                 Path("runs/queued/job.json").write_text('{"submitted": 1, "job_id": "77"}')
-            return run(self.capsys, command, given)
+            done = run(self.capsys, command, given)
+            return done._replace(err=done.err.replace(str(Path.cwd()), "."))  # lists are named by their whole path
 
     def start(self, line: str) -> Outcome:
         """`python -m MODULE ARGUMENTS`"""
