@@ -101,7 +101,7 @@ CASES = [
     Case("submit cluster", "--partition compute", r"or (?P<set>--gpus_per_node 0 --device cpu)"),
     Case("submit cluster", "--partition debug", r"those with GPUs: (?P<value>[\w-]+)"),
     Case("submit cluster", "--time 3-00:00:00", r"use (?P<set>--time [\d:-]*\d)"),
-    Case("submit cluster", "--nodes 3", r"gives a job (?P<value>\d+) at most"),
+    Case("submit cluster", "--nodes 3", r"allows a job (?P<value>\d+) at most"),
     Case("submit cluster", "--account physics", r"yours: (?P<value>\w+)"),
     Case("submit cluster", "~--account", r"give --account; yours: (?P<account>\w+)"),
     Case("submit cluster", "--account innovation", r"of these accounts only: (?P<value>\w+)"),
