@@ -33,7 +33,8 @@ def test_both_recipes_train_on_the_same_and_are_compared(small_session, tmp_path
     monkeypatch.setattr(learning, "published_step", lambda *args: pytest.fail("trained again"))
     monkeypatch.setattr("litemono.engine.training.train_step", lambda *args, **options: pytest.fail("trained again"))
     again = tmp_path / "learning.json"
-    config = LearningConfig(small_session / "learning", ("default",), (0,), 1, "cpu", json=again, small=True)
+    flags = {"ours": ("default",), "seeds": (0,), "num_epochs": 1, "device": "cpu", "small": True}
+    config = LearningConfig(small_session / "learning", json=again, **flags)
     assert measure(config) == 0
     assert json.loads(again.read_text())["abs_rel"] == found["abs_rel"]
 
