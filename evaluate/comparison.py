@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from litemono.utils.errors import UserError
-
 from . import paired_difference, results
 from .checks import compared, writable
 from .evaluation import Evaluation, evaluate_one
@@ -31,9 +29,6 @@ def run(config: EvaluateConfig) -> None:
 
 
 def _with_difference(evaluation: Evaluation, first: Evaluation) -> Evaluation:
-    ours, theirs = evaluation.inputs.protocol, first.inputs.protocol
-    different = [part for part in paired_difference.SAME if getattr(ours, part) != getattr(theirs, part)]
-    if different:
-        raise UserError(f"--compare: {', '.join(different)} of the protocols differ; say it for all: --protocol NAME")
-    against = paired_difference.against(evaluation.result, first.result, first.path, ours)
+    """Both are scored on the same pixels: the flags are the same, and a network's kind changes the alignment alone."""
+    against = paired_difference.against(evaluation.result, first.result, first.path, evaluation.inputs.protocol)
     return evaluation._replace(result=replace(evaluation.result, against=against))

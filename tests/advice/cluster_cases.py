@@ -9,9 +9,13 @@ from advice.follow import Case
 
 from litemono.jobs.limits import ACCOUNT_COLUMNS, QOS_COLUMNS
 
+REQUEST = (
+    "--weights_init scratch --dry_run --partition gpu-v100 --account research --gpus_per_node 2 --cpus_per_task 4 --mem 16000M "
+    "--qos normal --time 2:00:00"
+)
 RIGHT = {
-    "submit cluster": f"train {TRAINING} --weights_init scratch --dry_run --partition gpu-v100 --account research "
-    "--gpus_per_node 2 --cpus_per_task 4 --mem 16000M --qos normal --time 2:00:00"
+    "submit cluster": f"train {TRAINING} {REQUEST}",
+    "submit data cluster": f"train {TRAINING} --data_path w/kitti --split w/kitti --batch_size 2 {REQUEST}",
 }
 NODES = """\
 cpu001|compute|48|185000|(null)|(null)|idle

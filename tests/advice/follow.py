@@ -23,6 +23,7 @@ PLACEHOLDERS = {
     "fx,fy,cx,cy": "50,50,32,16",
     "hours:minutes:seconds": "1:00:00",
     "runs/mytrain": "w/runs/run",
+    "models/last": "own/runs/run/models/last",
     "DIR": ".",
 }
 """What a user puts in for words of the advice."""
@@ -36,6 +37,8 @@ class Case(NamedTuple):
     """Pattern in the message. What its groups have, by their names, is done (see `act`)."""
     user: str = "another"
     """What a user adds: the other value, or the flags of a printed command."""
+    lack: str = ""
+    """Of the machine, one of LACKS, until the advice is to `mend` it."""
 
 
 def options(words: list[str]) -> Flags:
@@ -59,7 +62,7 @@ def with_wrong(right: Flags, wrong: str) -> Flags:
 
 
 def subject_of(case: Case) -> str:
-    return next(word for word in case.wrong.removeprefix("~").split() if word.startswith("--"))
+    return next((word for word in case.wrong.removeprefix("~").split() if word.startswith("--")), "")
 
 
 def run(capsys: pytest.CaptureFixture, command: str, given: Flags) -> Outcome:
@@ -82,9 +85,12 @@ def followed(case: Case, message: str, given: Flags, right: Flags, start: Callab
     for group, text in found.groupdict().items():
         kind = group.rstrip("0123456789")
         if kind == "run":
-            assert start(printed_command(text, case.user)).code == 0
+            done = start(printed_command(text, case.user))
+            assert done.code == 0, done
         elif kind == "delete":
             Path(text).unlink()
+        elif kind == "mend":  # what the machine lacks; by Place.run
+            continue
         else:
             changed = act(kind, text, changed, case, right)
     return changed
@@ -96,7 +102,9 @@ def printed_command(text: str, user: str) -> str:
     place = next((place for place, word in enumerate(words) if word.startswith("--")), len(words))
     own = options(shlex.split(user) if "--" in user else [])
     given = {
-        flag: values for flag, values in options(words[place:]).items() if not any(value.isupper() for value in values)
+        flag: values
+        for flag, values in options(words[place:]).items()
+        if not any(part.isupper() for value in values for part in value.split("/"))
     }
     missing = options(words[place:]).keys() - given.keys() - own.keys()
     assert not missing, f"{text}: say what stands for {missing}"

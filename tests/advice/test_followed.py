@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
-from advice import cluster_cases, flag_cases, world_cases
+from advice import cluster_cases, elsewhere, flag_cases, machine_cases, world_cases
 from advice import world as worlds
 from advice.follow import Case, first_line, followed, options, run, with_wrong
+from advice.lacks import LACKS
+from advice.sources import PACKAGES, messages
+from conftest import ROOT
 from tiny_kitti import Outcome, invoke
+
+from litemono.__main__ import COMMANDS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-CASES = flag_cases.CASES + cluster_cases.CASES + world_cases.CASES
+CASES = flag_cases.CASES + cluster_cases.CASES + world_cases.CASES + machine_cases.CASES
 RIGHT = {
     name: options(shlex.split(line))
-    for name, line in (flag_cases.RIGHT | cluster_cases.RIGHT | world_cases.RIGHT).items()
+    for name, line in (flag_cases.RIGHT | cluster_cases.RIGHT | world_cases.RIGHT | machine_cases.RIGHT).items()
 }
 ENDS: dict[str, Outcome] = {}
 """How each command ends with right flags."""
@@ -48,9 +55,14 @@ class Place:
             if not (self.world / "w").exists():
                 worlds.write(self.world, self.capsys)
             (folder / "w").symlink_to(self.world / "w")
+            (folder / "test_split").symlink_to("w/test_split")
+        if "own/" in needs:
+            for name in {word.split("/")[1] for word in shlex.split(needs) if word.startswith("own/")}:
+                copy = worlds.link_large
+                shutil.copytree(self.world / "w" / name, folder / "own" / name, symlinks=True, copy_function=copy)
         self.patch.chdir(folder)
 
-    def run(self, command: str, given: dict[str, list[str]]) -> Outcome:
+    def run(self, command: str, given: dict[str, list[str]], lack: str = "") -> Outcome:
         on_cluster = command.endswith(" cluster")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("litemono.jobs.slurm.available", lambda: on_cluster)
@@ -63,13 +75,17 @@ class Place:
                 patch.setattr("litemono.submit.wheel_problem", lambda gpus: None)  # of this machine's torch
                 Path("runs/queued").mkdir(parents=True, exist_ok=True)
                 Path("runs/queued/job.json").write_text('{"submitted": 1, "job_id": "77"}')
+            if lack:
+                LACKS[lack](patch)
             done = run(self.capsys, command, given)
             return done._replace(err=done.err.replace(str(Path.cwd()), "."))  # lists are named by their whole path
 
     def start(self, line: str) -> Outcome:
-        """`python -m MODULE ARGUMENTS`"""
-        _, _, module, *arguments = shlex.split(line)
-        return invoke(importlib.import_module(module).main, self.capsys, *arguments)
+        """`python -m MODULE ARGUMENTS` or `litemono COMMAND ARGUMENTS`"""
+        words = shlex.split(line)
+        module, arguments = (COMMANDS[words[1]].module, words[2:]) if words[0] == "litemono" else (words[2], words[3:])
+        found = importlib.import_module(module if module not in PACKAGES else f"{module}.__main__")
+        return invoke(found.main, self.capsys, *arguments)
 
     def end(self, command: str) -> Outcome:
         if command not in ENDS:
@@ -81,8 +97,8 @@ class Place:
     def refuse(self, case: Case, name: str = "case") -> dict[str, list[str]]:
         """The wrong flags, with which the command was refused."""
         wrong = with_wrong(RIGHT[case.command], case.wrong)
-        self.enter(name, needs(RIGHT[case.command], wrong))
-        refused = self.run(case.command, wrong)
+        self.enter(name, f"{needs(RIGHT[case.command], wrong)} {case.user}")
+        refused = self.run(case.command, wrong, case.lack)
         assert refused.code == 2, refused
         REFUSED[case] = " ".join(refused.err.split())
         return wrong
@@ -103,5 +119,30 @@ def test_followed_advice_leads_to_where_right_flags_lead(case, place):
     wrong = place.refuse(case)
     assert REFUSED[case] != " ".join(end.err.split())
     right_way = followed(case, REFUSED[case], wrong, RIGHT[case.command], place.start)
-    after = place.run(case.command, right_way)
+    after = place.run(case.command, right_way, "" if "(?P<mend>" in case.advice else case.lack)
     assert (after.code, first_line(after)) == (end.code, first_line(end))
+
+
+def test_every_message_that_advises_is_followed_or_named(place):
+    for number, case in enumerate([case for case in CASES if case not in REFUSED]):  # where some tests were chosen
+        place.refuse(case, f"refused {number}")
+    named = [*elsewhere.FOLLOWED_BY, *elsewhere.NOT_FOLLOWED]
+    left = [
+        f"{message.place}: {message.text}"
+        for message in messages()
+        if message.advises
+        and not any(part in message.text for part in named)
+        and not any(message.fits(printed) for printed in REFUSED.values())
+    ]
+    assert not left, "\n".join(left)
+
+
+@pytest.mark.parametrize("part", [*elsewhere.FOLLOWED_BY, *elsewhere.NOT_FOLLOWED])
+def test_what_is_named_is_still_advised(part):
+    assert any(part in message.text for message in messages())
+
+
+@pytest.mark.parametrize("name", sorted({*elsewhere.FOLLOWED_BY.values()}))
+def test_the_tests_that_follow_are_there(name):
+    file, test = name.split("::")
+    assert re.search(rf"^def {test}\(", (ROOT / "tests" / file).read_text(), re.MULTILINE)

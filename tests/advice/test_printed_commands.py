@@ -16,6 +16,8 @@ from PIL import Image
 from tiny_kitti import Outcome, assert_refused, invoke, write_weights, write_world
 
 from litemono.data.packing import output_folder
+from networks import mask_depth_weights
+from networks.mask_depth import create_mask_network
 
 
 def run(capsys, module: str, *arguments: object) -> Outcome:
@@ -143,3 +145,40 @@ def test_a_pack_beside_a_running_one_goes_into_another_folder(tmp_path, monkeypa
         assert_refused(refused, "another pack runs in this folder; wait for it, or choose another --output")
         assert run(capsys, *command, "--output", tmp_path / "another").code == 0
     assert run(capsys, *command, "--output", tmp_path / "pack").code == 0
+
+
+def test_the_doctor_checks_the_data_that_it_asked_for(tmp_path, capsys):
+    write_world(tmp_path, [2, 4])
+    for which, frame in (("train", 9), ("val", 2)):
+        (tmp_path / f"split/{which}_files.txt").write_text(f"2011_09_26/2011_09_26_drive_0002_sync {frame} l\n")
+    asked = run(capsys, "litemono.doctor", "--log_dir", tmp_path)
+    assert "not checked: give --data_path" in asked.out
+    found = run(
+        capsys, "litemono.doctor", "--log_dir", tmp_path, "--data_path", tmp_path, "--split", tmp_path / "split"
+    )
+    assert found.code == 1 and "not checked" not in found.out
+    place = re.search(r"\(python -m (\S+) (verify) lists all\)", found.out)
+    assert place, found.out
+    done = run(capsys, *place.groups(), "--data_path", tmp_path, "--split", tmp_path / "split", "--num_workers", 1)
+    assert done.code == 1 and "5 missing" in done.out, done
+
+
+def test_pictures_are_trained_by_the_printed_command(tmp_path, capsys):
+    write_pairs(tmp_path / "pairs")
+    (tmp_path / "junk.pth").write_text("no weights")
+    flags = ("--dataset", "pairs", "--data_path", tmp_path / "pairs", "--mypretrain", tmp_path / "junk.pth")
+    refused = run(capsys, "litemono.train", *flags, "--device", "cpu")
+    assert_refused(refused, "has single images, not videos; train on their depth: ")
+    module, words = printed_command(refused.err)
+    ended = run(capsys, module, *words, *flags, "--device", "cpu", "--depth_factor", 1000, "--log_dir", tmp_path)
+    assert_refused(ended, "junk.pth (10 bytes) is cut short")
+
+
+def test_weights_of_masks_are_taken_by_the_named_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_small(tmp_path / "rooms")
+    mask_depth_weights.save(tmp_path / "masks", create_mask_network("cnn", height=SIZE[0], width=SIZE[1]))
+    refused = run(capsys, "litemono.predict", "--load_weights", "masks", "--input", "rooms/bg", "--device", "cpu")
+    assert_refused(refused, "use litemono segment-apply")
+    flags = ("--load_weights", "masks", "--data_path", "rooms", "--device", "cpu", "--num_workers", 0)
+    assert run(capsys, "litemono.segment_apply", *flags).code == 0
