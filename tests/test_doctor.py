@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,12 +16,13 @@ from rich.console import Console
 from litemono import doctor
 from litemono.data.kitti.paths import scan_path
 from litemono.data.packing.composites import pack_composites
-from litemono.diagnosis import cluster, machine, report
+from litemono.diagnosis import cluster, gpu, machine, report
 from litemono.diagnosis.data import check_composites, check_split
 from litemono.diagnosis.finding import Finding
 from litemono.diagnosis.gpu import has_code_for, wheel_problem
 from litemono.doctor import DoctorConfig
 from litemono.jobs import slurm
+from networks import imagenet
 
 V100_WHEEL = ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
 NEW_WHEEL = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120"]
@@ -175,6 +179,32 @@ def test_another_package_named_evaluate_is_named_with_the_way_out(tmp_path, monk
     (finding,) = machine.check_packages()
     assert finding.good is False and "model-evaluator also installs a module named evaluate" in finding.text
     assert "pip uninstall model-evaluator" in finding.text and "`litemono evaluate` is ours" in finding.text
+    shutil.rmtree(next(tmp_path.glob("*.dist-info")))
+    assert not [*machine.check_packages()]
+
+
+def test_without_torch_the_pin_is_named_and_with_it_the_finding_is_good(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "torch", None)
+        (finding,) = gpu.check_torch()
+    assert finding.good is False and "pip install -c envs/v100.txt -e ." in finding.text
+    assert next(iter(gpu.check_torch())).good
+
+
+def test_imagenet_weights_that_prepare_puts_here_are_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(imagenet, "WEIGHTS_FOLDER", tmp_path)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    finding = machine.check_weights(18)
+    assert finding.good is False and "python -m litemono.prepare weights" in finding.text
+    (tmp_path / f"{imagenet.RESNETS[18]}.safetensors").touch()
+    assert machine.check_weights(18).good
+
+
+def test_a_log_dir_that_cannot_be_written_is_bad_and_another_is_good(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    assert "is not writable; give another --log_dir" in [*machine.check_disk(tmp_path / "runs")][-1].text
+    (tmp_path / "other").mkdir()
+    assert not [finding for finding in machine.check_disk(tmp_path / "other") if "writable" in finding.text]
 
 
 # ---------------------------------------------------------------- the report

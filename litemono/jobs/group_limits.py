@@ -106,9 +106,10 @@ def _check_budget(name: str, budget: str, most: float, used: float, need: float,
         )
     left = most - used
     if need and groups.usage_is_kept and (left <= 0 or groups.whole_jobs and need > left):
+        shorter = "a shorter --time, " if left > 0 else ""
         raise UserError(
-            f"{name} gives all its jobs together {budget}, and {max(left, 0):g} are left; this job may take {need:g}; use a "
-            "shorter --time, another --qos or --account, or ask the cluster's help desk for more"
+            f"{name} gives all its jobs together {budget}, and {max(left, 0):g} are left; this job may take {need:g}; use "
+            f"{shorter}another --qos or --account, or ask the cluster's help desk for more"
         )
 
 

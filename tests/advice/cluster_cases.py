@@ -26,7 +26,7 @@ dbg001|debug|16|64000|gpu:2|(null)|idle
 """
 PARTITIONS = """\
 PartitionName=compute AllowAccounts=ALL AllowQos=ALL Default=NO MaxNodes=UNLIMITED MaxTime=5-00:00:00 State=UP
-PartitionName=gpu-v100 AllowAccounts=research,education AllowQos=ALL Default=NO MaxNodes=2 MaxTime=1-00:00:00 State=UP
+PartitionName=gpu-v100 AllowAccounts=research,education,tight,idle,pooled,stopped,spent AllowQos=ALL Default=NO MaxNodes=2 MaxTime=1-00:00:00 State=UP
 PartitionName=gpu-a100 AllowAccounts=ALL AllowQos=normal Default=NO MaxNodes=1 MaxTime=UNLIMITED State=UP
 PartitionName=debug AllowAccounts=ALL AllowQos=ALL Default=NO MaxNodes=1 MaxTime=00:30:00 State=DOWN
 """
@@ -45,6 +45,12 @@ QOS = {
     "crowded": {},
     "budget": {},
     "spent": {},
+    "part": {},
+}
+ACCOUNTS = {
+    **dict.fromkeys(("education", "innovation", "research", "pooled", "stopped", "spent"), {}),
+    "tight": {"maxtres": "gres/gpu=1"},
+    "idle": {"maxjobs": "0"},
 }
 SHARED = """\
 QOS=shared(6) GrpTRES=gres/gpu=1(0)
@@ -53,6 +59,12 @@ QOS=stopped(8) GrpJobs=0(0)
 QOS=crowded(9) GrpSubmitJobs=1(0)
 QOS=budget(10) GrpTRESMins=gres/gpu=100(0)
 QOS=spent(11) GrpTRESMins=gres/gpu=1000(1000)
+QOS=part(12) GrpTRESMins=gres/gpu=1000(900)
+"""
+POOLED = """\
+Account=pooled UserName= Partition= GrpTRES=gres/gpu=1(0)
+Account=stopped UserName= Partition= GrpJobs=0(0)
+Account=spent UserName= Partition= GrpTRESMins=gres/gpu=1000(1000)
 """
 
 
@@ -61,15 +73,14 @@ def row(columns: str, **values: str) -> str:
 
 
 def write_commands(folder: Path) -> Path:
-    """sinfo, scontrol and so on of a cluster with three accounts of the user and one QOS for each kind of limit."""
-    accounts = [
-        row(ACCOUNT_COLUMNS, account=name, qos=",".join(QOS)) for name in ("education", "innovation", "research")
-    ]
+    """sinfo, scontrol and so on of a cluster with accounts and QOS of the user for each kind of limit."""
+    accounts = [row(ACCOUNT_COLUMNS, account=name, qos=",".join(QOS), **values) for name, values in ACCOUNTS.items()]
     texts = {
         "nodes": NODES,
         "partitions": PARTITIONS,
         "config": CONFIG,
         "shared": SHARED,
+        "pooled": POOLED,
         "qos": "\n".join(row(QOS_COLUMNS, name=name, **values) for name, values in QOS.items()),
         "associations": "\n".join(accounts),
     }
@@ -82,12 +93,13 @@ def write_commands(folder: Path) -> Path:
             *partition*) cat {folder}/partitions;;
             *config*) cat {folder}/config;;
             *flags=qos*) cat {folder}/shared;;
+            *flags=assoc*) cat {folder}/pooled;;
             *hostnames*) echo gpu001;;
             esac""",
         "sacctmgr": f"""case "$*" in
             *"show qos"*) cat {folder}/qos;;
             *{ACCOUNT_COLUMNS}*) cat {folder}/associations;;
-            *format=account) printf 'education\\ninnovation\\nresearch\\n';;
+            *format=account) echo {" ".join(ACCOUNTS)} | tr ' ' '\\n';;
             esac""",
         "squeue": """case "$*" in *%i*) echo "77|77|RUNNING|gpu001|None|1:00|2:00";; esac""",
         "sbatch": "cat > /dev/null",
@@ -127,5 +139,13 @@ CASES = [
     Case("submit cluster", "--qos crowded --sweep lr=1e-4,1e-5", r"make a smaller (?P<drop>--sweep)"),
     Case("submit cluster", "--qos budget", r"use a shorter (?P<another>--time)", "0:10:00"),
     Case("submit cluster", "--qos spent", r"another (?P<another>--qos) or --account, or ask", "normal"),
+    Case("submit cluster", "--qos part", r"use a shorter (?P<another>--time)", "0:10:00"),
+    Case(
+        "submit cluster", "--account tight", r"ask for less, or for another --qos or (?P<another>--account)", "research"
+    ),
+    Case("submit cluster", "--account idle", r"choose another --qos or (?P<another>--account)", "research"),
+    Case("submit cluster", "--account pooled", r"or for another --qos or (?P<another>--account)", "research"),
+    Case("submit cluster", "--account stopped", r"choose another --qos or (?P<another>--account)", "research"),
+    Case("submit cluster", "--account spent", r"use another --qos or (?P<another>--account), or ask", "research"),
     Case("submit cluster", "--model_name queued", r"or use another (?P<another>--model_name)"),
 ]

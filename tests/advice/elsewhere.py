@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-PRINTED = "advice/test_printed_commands.py"
+PRINTED, LIBRARY = "advice/test_printed_commands.py", "advice/test_library.py"
+DOWNLOAD = "data/packing/test_download.py"
 FOLLOWED_BY = {
     "or render some (python -m litemono.synthetic": f"{PRINTED}::test_composites_are_rendered_by_the_printed_command",
     "there is no such ground-truth file; make it": f"{PRINTED}::test_ground_truth_is_made_by_the_printed_command",
@@ -15,6 +16,25 @@ FOLLOWED_BY = {
     "delete it and pack into this folder again": f"{PRINTED}::test_a_damaged_index_of_pictures_is_packed_again",
     "another {} runs in this folder": f"{PRINTED}::test_a_pack_beside_a_running_one_goes_into_another_folder",
     ": these are {} weights: --model {}": f"{PRINTED}::test_weights_of_another_network_name_the_model_that_reads_them",
+    "is --base_url right?": f"{DOWNLOAD}::test_a_wrong_address_is_told_and_the_right_one_works",
+    "Packing straight from the server": f"{DOWNLOAD}::"
+    "test_too_little_room_is_told_before_anything_is_fetched_and_packing_from_the_server_works",
+    "fetch the archives first (python -m litemono.prepare download)": f"{DOWNLOAD}::"
+    "test_archives_are_fetched_first_from_a_server_without_ranges_or_lengths",
+    "there are no zips to delete when --from is an address": f"{DOWNLOAD}::test_without_zips_here_none_are_deleted",
+    "ImageNet weights are not here": "test_doctor.py::test_imagenet_weights_that_prepare_puts_here_are_found",
+    "cannot be imported ({}); pip install -c": "test_doctor.py::"
+    "test_without_torch_the_pin_is_named_and_with_it_the_finding_is_good",
+    "use an environment without it, or pip uninstall": "test_doctor.py::"
+    "test_another_package_named_evaluate_is_named_with_the_way_out",
+    "is not writable; give another --log_dir": "test_doctor.py::"
+    "test_a_log_dir_that_cannot_be_written_is_bad_and_another_is_good",
+    "download the whole repository again": f"{LIBRARY}::test_a_repository_is_whole_when_all_its_files_are_downloaded",
+    "the Hugging Face repository cannot be read": f"{LIBRARY}::"
+    "test_a_repository_that_is_downloaded_beforehand_needs_no_internet",
+    "needs a pose network; without one": f"{LIBRARY}::test_a_model_without_pose_network_takes_the_frames_that_are_named",
+    "so it is none alone; use litemono predict": f"{LIBRARY}::test_a_refiner_by_its_name_is_no_depth_network",
+    "pack the split that needs it": f"{LIBRARY}::test_a_frame_that_is_not_packed_is_added_by_the_printed_command",
     "use litemono segment-apply": f"{PRINTED}::test_weights_of_masks_are_taken_by_the_named_command",
     "the pack is damaged. Run the same": "data/packing/test_pack_depth.py::"
     "test_the_same_command_packs_again_what_is_damaged_and_adds_what_is_new",
@@ -42,35 +62,41 @@ FOLLOWED_BY = {
 
 NOT_FOLLOWED = {
     # the internet
-    "is --base_url right?": "needs KITTI's server",
-    "Packing straight from the server": "needs KITTI's server",
-    "fetch the archives first (python -m litemono.prepare download)": "needs a server, and KITTI's archives",
     "no address works for --dataset": "its archives are given out after a form",
-    "there are no zips to delete when --from is an address": "needs KITTI's server",
     "pip install scikit-image pooch": "installs packages and fetches a picture",
-    "ImageNet weights are not here": "fetches weights; `scratch` is what most tests here train from",
-    "download the whole repository again": "needs Hugging Face",
-    "the Hugging Face repository cannot be read": "needs Hugging Face",
     # packages and compilers to install
-    "cannot be imported ({}); pip install -c envs/v100.txt": "installs torch",
     "not installed; pip install 'litemono[{}]'": "installs packages",
-    "use an environment without it, or pip uninstall": "makes another environment",
     "try another --opset or torch release": "needs a release of torch that exports wrongly",
-    "differs from the plain one on this machine": "needs a compiler that computes wrongly",
     "computes something else than its plain code on this machine": "needs a compiler that computes wrongly",
     # GPUs, clusters, disks
     "works in one process only; leave it out on several GPUs": "needs two GPUs",
     "runs on the CPU here; add --device cpu": "needs a GPU",
-    "is not writable; give another --log_dir": "the superuser, who runs CI, may write everywhere",
     # data of others
-    "give the folder of KITTI odometry": "needs KITTI odometry",
     # shown by what cannot be made in a moment
-    "pack the split that needs it into the same folder": "a list that changed while it was read",
-    "made for other images than --split": "exports a network; the printed command is that of evaluate, which is followed",
     # of the Python API
-    "has no published intrinsics": "a data set class without the method; the commands refuse before",
-    "has no calibration files; give --intrinsics": "a data set class without the method; the commands refuse before",
-    "needs a pose network; without one": "a model that no command builds",
-    "so it is none alone; use litemono predict": "a network by a name that no command takes",
 }
 """A part of the message -> why its advice is not followed."""
+
+MENTIONED = {
+    # what the message is about
+    "needs the frames of one video, or one folder for each": "--dataset",
+    "names a data set twice; give each once, and --mix": "--mix",
+    "is --from itself; the pack needs a folder": "--from",
+    "do not go with --sync_bn, which replaces": "--sync_bn",
+    "(also called --load_pred)": "--load_pred",
+    "need a network: they do not go with --pred": "--pred",
+    "needs a network: it does not go with --pred": "--pred",
+    "does not go with --compare; leave it out": "--compare",
+    "need a run folder: --load_weights runs/mytrain": "--last_epochs",
+    "for one evaluation; leave it out": "--last_epochs",
+    "--all_epochs takes a run folder such as": "--all_epochs",
+    # other causes that are to be checked
+    "counts; check --gt_path and --split": "--split",
+    "counts; check --gt_path, --data_path and --split": "--data_path --split",
+    # followed in tests/data/packing/test_download.py, which has a server
+    "; fetch them (python -m litemono.prepare download)": "python -m litemono.prepare download",
+    "run `python -m litemono.prepare weights` on a login node": "python -m litemono.prepare weights",
+    # runs until it is stopped; followed in tests/test_status.py
+    "watch a sweep with litemono status --watch": "litemono status --watch",
+}
+"""A part of the message -> flags and commands in it that no case does."""

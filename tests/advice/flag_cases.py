@@ -110,8 +110,16 @@ CASES = [
     Case("evaluate", "--save_pred out.npy", r"and (?P<drop>--save_pred) .* do not go with --pred"),
     Case("export", "--hub out --output out.onnx", r"(?P<drop>--hub) and --output .* give one of them"),
     Case("export", "--hub out --output out.onnx", r"and (?P<drop>--output) are .* give one of them"),
+    Case(
+        "export",
+        "--hub out --precision int8 --images . --split split --data_path .",
+        r"leave out (?P<drop>--precision), (?P<drop2>--images), (?P<drop3>--split)",
+    ),
+    Case("export", "--precision int8", r"or (?P<another>--split) with (?P<another2>--data_path)", "split"),
     Case("export", "--hub out --precision fp16", r"leave out (?P<drop>--precision)"),
     Case("export", "--format pt2 --precision fp16", r"is for (?P<set>--format onnx)"),
+    Case("status", "--watch --json", r"or (?P<drop>--json)"),
+    Case("status", "--cost --check", r"or (?P<drop>--check)"),
     Case("status", "--watch --check", r"not together with (?P<drop>--check)"),
     Case("status", "--cost --watch", r"not together with (?P<drop>--watch)"),
     # training

@@ -96,6 +96,13 @@ def followed(case: Case, message: str, given: Flags, right: Flags, start: Callab
     return changed
 
 
+def done_of(case: Case, message: str) -> str:
+    """What is done of a message: the flags, commands and packages that the case takes from it."""
+    found = re.search(case.advice, message)
+    groups = found.groupdict() if found else {}
+    return " ".join(f"{text} --{group.rstrip('0123456789')}" for group, text in groups.items())
+
+
 def printed_command(text: str, user: str) -> str:
     """A command line of a message, with the user's values for words in capitals and the flags that it leaves to the user."""
     words = shlex.split(text)

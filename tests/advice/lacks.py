@@ -66,6 +66,17 @@ def cpp_compiler(patch: Patch) -> None:
     patch.setattr("torch.compile", lambda *_, **__: failing(error))
 
 
+def right_compiler(patch: Patch) -> None:
+    def compiled(function: Callable[..., Any], **_: Any) -> Callable[..., Any]:
+        def wrong(*inputs: Any) -> Any:
+            output = function(*inputs)
+            return tuple(2 * one for one in output) if isinstance(output, tuple) else 2 * output
+
+        return wrong
+
+    patch.setattr("torch.compile", compiled)
+
+
 def any_batch(patch: Patch) -> None:
     """A release of torch that exports any number of images."""
     import torch
@@ -94,6 +105,7 @@ LACKS: dict[str, Callable[[Patch], None]] = {
     "ImageNet weights": imagenet,
     "operators": operators,
     "C++ compiler": cpp_compiler,
+    "right compiler": right_compiler,
     "any batch": any_batch,
     "version": version,
     **{name: module(name) for name in ("av", "onnx", "onnxruntime")},

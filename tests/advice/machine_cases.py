@@ -31,6 +31,12 @@ CASES = [
     Case("export network", "--format aoti", r"use (?P<set>--format onnx) or pt2", lack="C++ compiler"),
     Case("export program", "", r"say which: (?P<set>--batch 1)", lack="any batch"),
     Case("train step", "--compile", r"or leave (?P<drop>--compile) out", lack="C++ compiler"),
+    Case(
+        "train step",
+        "--compile --compile_parts loss",
+        r"(?P<drop>--compile): the compiled loss differs .* leave it out",
+        lack="right compiler",
+    ),
     # clusters
     Case("submit here", "~--cluster", r"or use (?P<set>--cluster local)", lack="slurm's commands"),
     Case(

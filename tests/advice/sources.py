@@ -40,6 +40,12 @@ class Message(NamedTuple):
         said = SUBJECT.sub("", self.text)
         return [found[0] for one in (FLAG, COMMAND, INSTALL, LEAVE_OUT) for found in one.finditer(said)]
 
+    @property
+    def choices(self) -> list[str]:
+        """Flags to give, commands to run, packages to install. A flag with {} behind it has the value that is wrong."""
+        said = re.sub(r"--\w+ \{\}", "", SUBJECT.sub("", self.text))
+        return [found[0] for one in (FLAG, COMMAND, INSTALL) for found in one.finditer(said) if found[0] != "--{}"]
+
     def fits(self, printed: str) -> bool:
         """Whether a message that was printed, in one line, is this one."""
         parts = " ".join(self.text.split()).split("{}")

@@ -10,6 +10,7 @@ SMALL = "--height 32 --width 64 --device cpu --num_workers 0 --batch_size 2 --lo
 # Weights that cannot be read are what these trainings end at, behind everything that is said of the data.
 RIGHT = {
     "train kitti": f"--model lite-mono-tiny --data_path w/kitti --split w/kitti {SMALL} --weights_init w/junk.pth",
+    "train odometry": "--dataset kitti_odom --split odom --data_path w/empty --device cpu",
     "train frames": f"--dataset frames --data_path w/frames --intrinsics 50,50,32,16 {SMALL} --weights_init w/junk.pth",
     "train pack": "--data_path w/pack --split w/kitti --weights_init w/junk.pth --batch_size 2 --device cpu --height 48 "
     "--width 96 --num_workers 0 --log_dir runs",
@@ -38,6 +39,11 @@ RIGHT = {
     "evaluate pack": "--load_weights w/weights --model lite-mono-tiny --data_path w/pack --split w/test_split --gt_path w/gt.npz "
     "--output out.json --num_workers 1 --device cpu",
     "evaluate epochs of run": f"--load_weights own/runs/run --all_epochs {TEST_IMAGES}",
+    "evaluate odometry network": "--split odom_09 --load_weights w/weights --data_path w/empty",
+    "evaluate odometry folder": "--split odom_09 --pred w/image.png --data_path w/empty",
+    "evaluate of a folder": "--pred w/image.npy --data_path w/empty",
+    "export int8": "--load_weights w/weights --model lite-mono-tiny --precision int8 --split w/test_split --data_path w/kitti "
+    "--gt_path w/gt.npz --output int8.onnx --max_loss 1",
     "evaluate corruptions": f"--load_weights w/weights --model lite-mono-tiny --corruptions fog --severities 1 {TEST_IMAGES}",
     "evaluate sintel": "--pred w/sintel_depths --pred_is depth --gt_path w/sintel --protocol depth-anything --output out.json --num_workers 1",
     "tables of evaluated": "--runs w/evaluated",
@@ -61,6 +67,7 @@ RIGHT = {
     "prepare pack pairs": "--dataset pairs --from w/pairs --size 64x48 --output out --num_workers 1",
     "prepare verify composites": "--data_path w/composites --num_workers 1",
     "prepare download here": "--output out --split w/kitti --base_url file:///nowhere --parallel 1",
+    "prepare maps of objects": "--data_path w/pack --object_masks w/empty",
     "prepare maps": "--data_path w/pack --frozen_depth w/empty",
     "status runs": "--log_dir w/runs",
     "compare runs": "--log_dir w/runs",
@@ -79,6 +86,7 @@ CASES = [
     ),
     Case("train frames", "--data_path w/words --split w/video_list", r"or leave out (?P<drop>--split)"),
     Case("train kitti", "--split w/lacking", r"without these samples: (?P<set>--skip_missing)"),
+    Case("train odometry", "--split split", r"goes with (?P<set>--split odom)"),
     Case("train kitti", "--dataset kitti_odom", r"raw drives with (?P<set>--dataset kitti)(?= |$)"),
     Case("train kitti", "--batch_size 14", r"lower (?P<lower>--batch_size) or"),
     Case("train kitti", "--stage .", r"(?P<drop>--stage): copies a pack, .*; leave the flag out"),
@@ -104,6 +112,12 @@ CASES = [
         r"(?P<run>python -m litemono.prepare pack --dataset pairs --from FOLDER --size \S+ "
         r"--output (?P<data_path>ANOTHER_FOLDER))",
         "--from w/pairs --output ANOTHER_FOLDER --num_workers 1",
+    ),
+    Case(
+        "train pack",
+        "--data_path w/kitti --stage .",
+        r"and (?P<another>--data_path) is a folder of images; .* \((?P<run>python -m litemono.prepare pack --help)\) and give",
+        "w/pack",
     ),
     Case("train pack", "--dataset kitti_odom", r"packed from (?P<set>--dataset kitti), not"),
     Case("train pack", "--stage auto", r"on its own disk: (?P<set>--stage DIR)"),
@@ -217,8 +231,22 @@ CASES = [
     Case("evaluate maps", "--protocol eval-with-pngs-nyu", r"choose another (?P<another>--protocol) or", "eigen"),
     Case("evaluate maps", "--protocol bts", r"choose another (?P<another>--protocol), or", "eigen"),
     Case("evaluate sintel", "--occluded leave_out", r"extract them there or leave out (?P<drop>--occluded)"),
+    Case(
+        "evaluate odometry network", "~--data_path", r"folder of KITTI odometry: (?P<right>--data_path) KITTI_ODOMETRY"
+    ),
+    Case("evaluate odometry network", "--pred w/image.png", r"or (?P<drop>--pred) TRAJECTORY"),
+    Case("evaluate odometry folder", "~--data_path", r"or (?P<right>--data_path) KITTI_ODOMETRY"),
+    Case("evaluate of a folder", "~--data_path", r"or (?P<right>--data_path)\)"),
+    Case(
+        "export int8",
+        "--gt_path own/other_gt/gt.npz",
+        r"made for other images than --split .* make it: (?P<run>python -m export_gt --data_path \S+ --split \S+ --output \S+)",
+    ),
     Case("evaluate corruptions", "--gt_path w/blank.npz", r"check (?P<right>--gt_path) and --split"),
     Case("evaluate maps", "--crop kb-garg", r"or (?P<drop>--crop) and --image_crop without kb"),
+    Case(
+        "evaluate maps", "--image_crop kb --crop kb-garg", r"or (?P<drop>--crop) and (?P<drop2>--image_crop) without kb"
+    ),
     Case("evaluate maps", "--occluded leave_out", r"(?P<drop>--occluded) leave_out: .*; leave the flag out"),
     Case("evaluate maps", "--output file/below/x.json", r"give another place: (?P<set>--output errors.json)"),
     Case("evaluate maps", "--gt_path w/blank", r"check (?P<right>--gt_path), --data_path and --split"),
@@ -269,6 +297,7 @@ CASES = [
     ),
     Case("prepare pack pairs", "--output w/pairs_pack --size 32x32", r"choose another (?P<another>--output)"),
     Case("prepare verify composites", "--deep", r"give (?P<alone>--data_path and --num_workers) alone"),
+    Case("prepare maps of objects", "~--object_masks", r"(?P<right>--object_masks) or both"),
     Case("prepare maps", "~--frozen_depth", r"give (?P<right>--frozen_depth), --object_masks or both"),
     Case(
         "prepare maps",

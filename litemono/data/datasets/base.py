@@ -150,11 +150,11 @@ class Dataset(ABC):
 
     def published_intrinsics(self) -> Camera:
         """fx/W, fy/H, cx/W, cy/H for all images; only where `intrinsics` has "published"."""
-        raise UserError(f"--dataset {self.name} has no published intrinsics; give --intrinsics fx,fy,cx,cy")
+        raise NotImplementedError
 
     def calibrated_camera(self, root: Path, line: SplitLine, image_size: Callable[[], Size]) -> tuple[Camera, Size]:
         """(fx, fy, cx, cy) in pixels and the size of the image they belong to; only where `intrinsics` has "calib"."""
-        raise UserError(f"--dataset {self.name} has no calibration files; give --intrinsics fx,fy,cx,cy")
+        raise NotImplementedError
 
     def own_camera(self, root: Path, folder: str) -> Camera | None:
         """(fx, fy, cx, cy) in pixels that a folder states for itself and that come before --intrinsics."""

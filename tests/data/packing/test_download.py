@@ -13,6 +13,7 @@ import pytest
 from packing_helpers import DAY, assert_fails, run_prepare, zip_drive
 from range_server import serve
 
+from litemono.data.kitti.paths import KITTI_ADDRESS
 from litemono.data.packing import download as downloads
 from litemono.data.packing import http
 from litemono.data.stores import packed_index
@@ -60,6 +61,15 @@ def download(capfd, split, tmp_path):
     def run(address, *more):
         flags = ["--output", tmp_path / "zips", "--split", split, "--base_url", address]
         return run_prepare(capfd, "download", *flags, *more)
+
+    return run
+
+
+@pytest.fixture
+def pack(capfd, split):
+    def run(source, output, *more):
+        flags = ["--from", source, "--output", output, "--split", split, "--size", "160x96"]
+        return run_prepare(capfd, "pack", *flags, "--num_workers", "1", *more)
 
     return run
 
@@ -181,9 +191,11 @@ def test_chosen_archives_alone(server, download, tmp_path):
     assert_fails(download(server[0], "--archives", "other.zip"), "--archives other.zip")
 
 
-def test_a_wrong_address_is_told(server, download):
-    assert_fails(download(server[0] + "/nothing"), CALIB, "--base_url")
+def test_a_wrong_address_is_told_and_the_right_one_works(mirror, server, download, tmp_path):
+    assert_fails(download(server[0] + "/nothing"), CALIB, "is --base_url right?")
     assert_fails(download("ftp://127.0.0.1"), "--base_url ftp://127.0.0.1")
+    assert download(server[0]).returncode == 0
+    assert_complete(mirror, tmp_path / "zips")
 
 
 def test_an_unreachable_server_is_told(download):
@@ -196,10 +208,14 @@ def test_a_split_of_ones_own_drives_has_no_archives(capfd, tmp_path):
     assert_fails(process, "no published archive of --dataset kitti has its drives")
 
 
-def test_too_little_room_is_told_before_anything_is_fetched(server, download, tmp_path, monkeypatch):
+def test_too_little_room_is_told_before_anything_is_fetched_and_packing_from_the_server_works(
+    server, download, pack, tmp_path, monkeypatch
+):
     monkeypatch.setattr(downloads, "free_bytes", lambda folder: 1000)
-    assert_fails(download(server[0]), "0.0 GB are free", "prepare pack --from")
+    process = download(server[0])
+    assert_fails(process, "0.0 GB are free", f"python -m litemono.prepare pack --from {KITTI_ADDRESS}")
     assert not server[1].gets(NAME)
+    assert pack(server[0], tmp_path / "pack").returncode == 0
 
 
 def test_a_disk_that_fills_up_keeps_what_was_fetched(mirror, server, download, tmp_path):
@@ -222,15 +238,6 @@ def test_two_downloads_into_one_folder_are_refused(server, download, tmp_path):
 
 
 # ---------------------------------------------------------------- packing from a server
-
-
-@pytest.fixture
-def pack(capfd, split):
-    def run(source, output):
-        flags = ["--from", source, "--output", output, "--split", split, "--size", "160x96"]
-        return run_prepare(capfd, "pack", *flags, "--num_workers", "1")
-
-    return run
 
 
 def test_packing_from_a_server_fetches_only_the_frames_and_gives_the_same_pack(mirror, server, pack, tmp_path):
@@ -267,9 +274,21 @@ def test_packing_from_a_flat_mirror_works(mirror, server, pack, tmp_path):
     assert pack(server[0], tmp_path / "a").returncode == 0
 
 
-def test_a_server_without_ranges_cannot_be_packed_from(server, pack, tmp_path):
-    server[1].ranges = False
-    assert_fails(pack(server[0], tmp_path / "a"), "does not send parts of files", "prepare download")
+@pytest.mark.parametrize("hidden", [("ranges",), ("ranges", "lengths", "head")], ids=" and ".join)
+def test_archives_are_fetched_first_from_a_server_without_ranges_or_lengths(server, pack, download, tmp_path, hidden):
+    for name in hidden:
+        setattr(server[1], name, False)
+    problem = "does not tell the file's size" if "lengths" in hidden else "does not send parts of files"
+    assert_fails(pack(server[0], tmp_path / "a"), problem, "(python -m litemono.prepare download) and pack from their")
+    assert download(server[0]).returncode == 0
+    assert pack(tmp_path / "zips", tmp_path / "a").returncode == 0
+
+
+def test_without_zips_here_none_are_deleted(server, pack, tmp_path):
+    assert_fails(
+        pack(server[0], tmp_path / "a", "--delete_zips"), "there are no zips to delete when --from is an address"
+    )
+    assert pack(server[0], tmp_path / "a").returncode == 0
 
 
 def test_a_truncated_zip_on_the_server_is_named(server, pack, tmp_path):
