@@ -26,7 +26,8 @@ dbg001|debug|16|64000|gpu:2|(null)|idle
 """
 PARTITIONS = """\
 PartitionName=compute AllowAccounts=ALL AllowQos=ALL Default=NO MaxNodes=UNLIMITED MaxTime=5-00:00:00 State=UP
-PartitionName=gpu-v100 AllowAccounts=research,education,tight,idle,pooled,stopped,spent AllowQos=ALL Default=NO MaxNodes=2 MaxTime=1-00:00:00 State=UP
+PartitionName=gpu-v100 AllowAccounts=research,education,tight,idle,pooled,stopped,spent \
+AllowQos=ALL Default=NO MaxNodes=2 MaxTime=1-00:00:00 State=UP
 PartitionName=gpu-a100 AllowAccounts=ALL AllowQos=normal Default=NO MaxNodes=1 MaxTime=UNLIMITED State=UP
 PartitionName=debug AllowAccounts=ALL AllowQos=ALL Default=NO MaxNodes=1 MaxTime=00:30:00 State=DOWN
 """
@@ -102,7 +103,7 @@ def write_commands(folder: Path) -> Path:
             *format=account) echo {" ".join(ACCOUNTS)} | tr ' ' '\\n';;
             esac""",
         "squeue": """case "$*" in *%i*) echo "77|77|RUNNING|gpu001|None|1:00|2:00";; esac""",
-        "sbatch": "cat > /dev/null",
+        "sbatch": "! grep -q comment=no || { echo 'sbatch: error: no such comment' >&2; exit 1; }",
     }
     for name, text in scripts.items():
         (folder / name).write_text(f"#!/bin/sh\n{text}\n")
@@ -139,6 +140,7 @@ CASES = [
     Case("submit cluster", "--qos crowded --sweep lr=1e-4,1e-5", r"make a smaller (?P<drop>--sweep)"),
     Case("submit cluster", "--qos budget", r"use a shorter (?P<another>--time)", "0:10:00"),
     Case("submit cluster", "--qos spent", r"another (?P<another>--qos) or --account, or ask", "normal"),
+    Case("submit data cluster", "--sbatch comment=no", r"sbatch refuses this job .*; look at (?P<drop>--sbatch)"),
     Case("submit cluster", "--qos part", r"use a shorter (?P<another>--time)", "0:10:00"),
     Case(
         "submit cluster", "--account tight", r"ask for less, or for another --qos or (?P<another>--account)", "research"

@@ -32,6 +32,7 @@ FOLLOWED_BY = {
     "download the whole repository again": f"{LIBRARY}::test_a_repository_is_whole_when_all_its_files_are_downloaded",
     "the Hugging Face repository cannot be read": f"{LIBRARY}::"
     "test_a_repository_that_is_downloaded_beforehand_needs_no_internet",
+    "cannot have it; it has no choice; leave it out": f"{LIBRARY}::test_a_network_without_a_choice_of_attention",
     "needs a pose network; without one": f"{LIBRARY}::test_a_model_without_pose_network_takes_the_frames_that_are_named",
     "so it is none alone; use litemono predict": f"{LIBRARY}::test_a_refiner_by_its_name_is_no_depth_network",
     "pack the split that needs it": f"{LIBRARY}::test_a_frame_that_is_not_packed_is_added_by_the_printed_command",
@@ -65,20 +66,18 @@ NOT_FOLLOWED = {
     "no address works for --dataset": "its archives are given out after a form",
     "pip install scikit-image pooch": "installs packages and fetches a picture",
     # packages and compilers to install
-    "not installed; pip install 'litemono[{}]'": "installs packages",
+    "--tracker {}: it is not installed": "installs Weights & Biases",
     "try another --opset or torch release": "needs a release of torch that exports wrongly",
     "computes something else than its plain code on this machine": "needs a compiler that computes wrongly",
     # GPUs, clusters, disks
     "works in one process only; leave it out on several GPUs": "needs two GPUs",
     "runs on the CPU here; add --device cpu": "needs a GPU",
-    # data of others
-    # shown by what cannot be made in a moment
-    # of the Python API
 }
 """A part of the message -> why its advice is not followed."""
 
 MENTIONED = {
     # what the message is about
+    "without --account (yours is": "--account",
     "needs the frames of one video, or one folder for each": "--dataset",
     "names a data set twice; give each once, and --mix": "--mix",
     "is --from itself; the pack needs a folder": "--from",
@@ -96,6 +95,7 @@ MENTIONED = {
     # followed in tests/data/packing/test_download.py, which has a server
     "; fetch them (python -m litemono.prepare download)": "python -m litemono.prepare download",
     "run `python -m litemono.prepare weights` on a login node": "python -m litemono.prepare weights",
+    "; the --help of the training lists its flags": "--help",
     # runs until it is stopped; followed in tests/test_status.py
     "watch a sweep with litemono status --watch": "litemono status --watch",
 }

@@ -59,21 +59,21 @@ def trees() -> dict[str, ast.Module]:
     return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in paths}
 
 
-@cache
-def constants(file: str = "") -> dict[str, str]:
-    """name = "text" in a file, in functions too; NAME = "text" of all modules without a file."""
-    found = {}
-    for tree in [trees()[file]] if file else trees().values():
-        for node in ast.walk(tree):
-            match node:
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(value))) if (
-                    file or name.isupper()
-                ):
-                    found[name] = value
-    return found
+Names = Mapping[str, list[str]]
+"""Variable -> the texts that it may have."""
 
 
-def texts(node: ast.AST, names: Mapping[str, str]) -> list[str]:
+def assigned(node: ast.AST, constants_only: bool = False) -> Names:
+    """Variables below a node that get a text once; constants_only: those in capitals."""
+    found: dict[str, list[list[str]]] = {}
+    for one in ast.walk(node):
+        match one:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name.isupper() or not constants_only:
+                found.setdefault(name, []).append(texts(value, {}))
+    return {name: values[0] for name, values in found.items() if len(values) == 1 and values[0] != ["{}"]}
+
+
+def texts(node: ast.AST, names: Names) -> list[str]:
     """The texts that a string in source code may have. names: those of variables."""
     match node:
         case ast.Constant(value=str(value)):
@@ -87,23 +87,32 @@ def texts(node: ast.AST, names: Mapping[str, str]) -> list[str]:
         case ast.IfExp(body=body, orelse=orelse):
             return [*texts(body, names), *texts(orelse, names)]
         case ast.Name(id=name) if name in names:
-            return [names[name]]
+            return names[name]
     return ["{}"]
 
 
 @cache
 def messages() -> tuple[Message, ...]:
-    return tuple(_messages())
+    return tuple(dict.fromkeys(_messages()))
 
 
 def _messages() -> Iterator[Message]:
+    constants: dict[str, list[str]] = {}
+    for tree in trees().values():
+        constants |= assigned(tree, constants_only=True)
     for file, tree in trees().items():
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-            name = getattr(call.func, "id", getattr(call.func, "attr", ""))
-            for argument in call.args if name in RAISING else ():
-                for text in texts(argument, constants() | constants(file)):
-                    if text != "{}" and not text.startswith("-- "):  # a flag's name, where there is none
-                        yield Message(f"{file}:{argument.lineno}", text)
+        names = {**constants, **assigned(tree, constants_only=True)}
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            yield from _messages_of(function, file, {**names, **assigned(function)})
+
+
+def _messages_of(function: ast.FunctionDef, file: str, names: Names) -> Iterator[Message]:
+    for call in (node for node in ast.walk(function) if isinstance(node, ast.Call)):
+        name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+        for argument in call.args if name in RAISING else ():
+            for text in texts(argument, names):
+                if text != "{}" and not text.startswith("-- "):  # a flag's name, where there is none
+                    yield Message(f"{file}:{argument.lineno}", text)
 
 
 def module_of(file: str | Path) -> str:

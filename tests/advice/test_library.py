@@ -18,8 +18,8 @@ import networks
 from litemono import export, prepare
 from litemono.data.datasets import registry
 from litemono.data.stores.packed import PackedStore
-from litemono.tasks.monodepth.settings import LossConfig
 from litemono.tasks.monodepth.model import DepthPoseModel
+from litemono.tasks.monodepth.settings import LossConfig
 from litemono.utils.errors import UserError
 from networks.errors import NetworkError
 
@@ -57,6 +57,12 @@ def test_a_model_without_pose_network_takes_the_frames_that_are_named():
     with pytest.raises(UserError, match="without one: --frame_ids 0 --use_stereo"):
         DepthPoseModel(depth, None, LossConfig())
     DepthPoseModel(depth, None, LossConfig(frame_ids=(0,), use_stereo=True))
+
+
+def test_a_network_without_a_choice_of_attention():
+    with pytest.raises(NetworkError, match="it has no choice; leave it out"):
+        networks.create("lite-mono-tiny", height=32, width=64, attention="fused")
+    networks.create("lite-mono-tiny", height=32, width=64)
 
 
 def test_a_refiner_by_its_name_is_no_depth_network():

@@ -113,6 +113,7 @@ def write_from_made(world: Path) -> None:
     (world / "other_gt").mkdir()
     with np.load(world / "gt.npz") as truth:
         lines = [f"{line}0" for line in truth["lines"]]
+        (world / "other_gt/junk.npz").write_text("no ground truth")
         np.savez(world / "other_gt/gt.npz", **{**truth, "lines": lines})
         np.savez(
             world / "blank.npz", **{name: np.zeros_like(v) if v.dtype.kind == "f" else v for name, v in truth.items()}

@@ -45,7 +45,8 @@ RIGHT = {
     "export int8": "--load_weights w/weights --model lite-mono-tiny --precision int8 --split w/test_split --data_path w/kitti "
     "--gt_path w/gt.npz --output int8.onnx --max_loss 1",
     "evaluate corruptions": f"--load_weights w/weights --model lite-mono-tiny --corruptions fog --severities 1 {TEST_IMAGES}",
-    "evaluate sintel": "--pred w/sintel_depths --pred_is depth --gt_path w/sintel --protocol depth-anything --output out.json --num_workers 1",
+    "evaluate sintel": "--pred w/sintel_depths --pred_is depth --gt_path w/sintel --protocol depth-anything --output out.json "
+    "--num_workers 1",
     "tables of evaluated": "--runs w/evaluated",
     "compare evaluated": "--log_dir w/evaluated --test test_split",
     "finetune sizes": "--model lite-mono-tiny --dataset redweb --data_path w/redweb --loss ssi-mse --fit cover --max_steps 1 "
@@ -241,6 +242,11 @@ CASES = [
         "export int8",
         "--gt_path own/other_gt/gt.npz",
         r"made for other images than --split .* make it: (?P<run>python -m export_gt --data_path \S+ --split \S+ --output \S+)",
+    ),
+    Case(
+        "export int8",
+        "--gt_path own/other_gt/junk.npz",
+        r"not a ground-truth file of export_gt .* make it: (?P<run>python -m export_gt --data_path \S+ --split \S+ --output \S+)",
     ),
     Case("evaluate corruptions", "--gt_path w/blank.npz", r"check (?P<right>--gt_path) and --split"),
     Case("evaluate maps", "--crop kb-garg", r"or (?P<drop>--crop) and --image_crop without kb"),

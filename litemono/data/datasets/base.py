@@ -15,7 +15,6 @@ import numpy as np
 
 from litemono.data.datasets.scans import Scans
 from litemono.data.splits import SPLITS, SplitLine, read_split, split_file
-from litemono.utils.errors import UserError
 
 Size = tuple[int, int]  # height, width
 Camera = tuple[float, float, float, float]  # fx, fy, cx, cy
