@@ -17,9 +17,9 @@ code=${code:-$PWD}    # a node without Python is dealt with at the end
 export LITEMONO_FOLDER=$PWD PYTHONPATH=$code${PYTHONPATH:+:$PYTHONPATH}
 
 # The run's name is the job's. The tasks of `sbatch --array=0-4` are runs of their own: NAME/0 with --seed 0, and so on.
-run=(--model_name "$SLURM_JOB_NAME")
+run=(--model_name="$SLURM_JOB_NAME")    # with =, or a name that begins with a dash would be another flag
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
-  run=(--model_name "$SLURM_JOB_NAME/$SLURM_ARRAY_TASK_ID" --seed "$SLURM_ARRAY_TASK_ID")
+  run=(--model_name="$SLURM_JOB_NAME/$SLURM_ARRAY_TASK_ID" --seed "$SLURM_ARRAY_TASK_ID")
 fi
 
 # Processes of a job meet at this port: below Linux's ephemeral ports, another one after each restart.

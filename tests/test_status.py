@@ -200,6 +200,28 @@ def test_half_written_and_foreign_files_do_no_harm(tmp_path, no_slurm):
     assert [run.state for run in status.read_runs(tmp_path)] == ["queued", "queued"]
 
 
+@pytest.mark.parametrize("flags", [["--json"], ["--cost", "--json"], [], ["--cost"]])
+def test_what_is_no_file_or_no_text_for_a_terminal_leaves_the_others_shown(tmp_path, no_slurm, capsys, flags):
+    """A pipe would block and a device never end; a name with brackets or escapes would change the table."""
+    write_run(tmp_path / "good", state="finished")
+    for name in ("status.json", "job.json", "attempts.jsonl", "bad_nodes.jsonl"):
+        folder = write_run(tmp_path / f"pipe_{name}")
+        (folder / name).unlink(missing_ok=True)
+        os.mkfifo(folder / name)
+    for name, target in (("device", "/dev/zero"), ("loop", "status.json")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "status.json").symlink_to(target)
+    with open(write_run(tmp_path / "large") / "status.json", "ab") as file:
+        file.truncate(2**40)  # sparse
+    for name in ("[bold]a[/b]", "esc\x1b[31m", "line\nbreak"):
+        write_run(tmp_path / name, state="failed", message="\x1b[2J[/x]", best={"abs_rel": float("nan")})
+    assert status.status(status.StatusConfig(tmp_path, json="--json" in flags, cost="--cost" in flags)) == 0
+    shown = capsys.readouterr().out
+    assert "[bold]a[/b]" in shown and "good" in shown and "\x1b" not in shown and "line\nbreak" not in shown
+    if "--json" in flags:
+        json.loads(shown, parse_constant=pytest.fail)  # NaN is no JSON
+
+
 def test_a_folder_without_runs_is_an_error(tmp_path):
     with pytest.raises(UserError, match="there is no run in this folder"):
         status.read_runs(tmp_path)

@@ -150,7 +150,9 @@ def check_training(config: TrainingConfig) -> None:
     """Raise UserError for values that no training can have, before anything is written or queued."""
     check_name(config.run.model_name)
     longest = max(config.folder.parts, key=lambda part: len(part.encode()), default="")
-    require(len(longest.encode()) <= 255, f"{config.folder}: no file system takes a name of {len(longest)} letters")
+    require(
+        len(longest.encode()) <= 255, f"{config.folder}: no file system takes a name of {len(longest.encode())} bytes"
+    )
     check_counts(config.optim, config.run)
     group_rates(config.optim.lr, config.default_rates)
 
@@ -162,7 +164,7 @@ def check_name(name: str | None) -> None:
     require(name.strip(), "--model_name: give a name that is not empty")
     require(name.isprintable(), f"--model_name {name!r}: a name has no line breaks or other control characters")
     path = Path(name)
-    inside = not path.is_absolute() and ".." not in path.parts
+    inside = not path.is_absolute() and ".." not in path.parts and path.name != ""
     place = path if ".." not in path.parts and path.name else Path("FOLDER/NAME")
     require(
         inside,

@@ -208,7 +208,7 @@ def by_parent(folders: Sequence[Path], costs: Sequence[Cost], log_dir: Path) -> 
     for folder, cost in zip(folders, costs, strict=True):
         groups.setdefault(folder.parent, []).append(cost)
     return [
-        total_of(group, str(parent.relative_to(log_dir)))
+        total_of(group, run_name(parent, log_dir))
         for parent, group in groups.items()
         if len(group) > 1 and log_dir in parent.parents
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from litemono.jobs.cost import Bill, Cost
 
@@ -36,7 +37,7 @@ def table(title: str, costs: Sequence[Cost]) -> Table:
     for name in shown:
         made.add_column(name, justify="left" if name == title else "right", no_wrap=True)
     for row in rows:
-        made.add_row(*(row[name] for name in shown))
+        made.add_row(*(Text(row[name]) for name in shown))  # brackets in a run's name are no markup
     return made
 
 

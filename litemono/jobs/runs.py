@@ -96,14 +96,16 @@ def find_folders(log_dir: Path) -> list[Path]:
 
 
 def run_name(folder: Path, log_dir: Path) -> str:
-    return str(folder.relative_to(log_dir)) if folder != log_dir else folder.name
+    """On one line, whatever letters the folder's name has."""
+    name = str(folder.relative_to(log_dir)) if folder != log_dir else folder.name
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
 
 
 def read_heartbeat(folder: Path) -> dict[str, Any]:
     """What status.json says, as far as it has the right types."""
     content = read_json(folder / "status.json")
     best = content.get("best")
-    best = {name: value for name, value in best.items() if isinstance(value, float)} if isinstance(best, dict) else {}
+    best = well_typed(best, dict.fromkeys(best, float)) if isinstance(best, dict) else {}
     return well_typed(content, HEARTBEAT) | well_typed(content, {"message": str}, longest=1000) | {"best": best}
 
 

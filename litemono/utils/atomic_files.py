@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 LEFTOVER = re.compile(r"\..+\.\d+\.tmp")  # .NAME.PID.tmp
+LARGEST_JSON = 32 * 2**20  # bytes; an index of half a million frames
 ENOTSUPP = 524  # the kernel's own, which NFS lets through and Python has no name for
 WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, ENOTSUPP}
 
@@ -44,10 +46,19 @@ def listing(folder: Path, pattern: str) -> list[Path]:
     return [folder / name for name in sorted(names) if fnmatch.fnmatchcase(name, pattern)]
 
 
+def _read_text(path: Path) -> str:
+    """OSError also for what is no file (a pipe would block, a device would not end), and for one beyond LARGEST_JSON bytes."""
+    with open(path, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_JSON:
+            raise OSError(errno.EINVAL, "no file of this kind", str(path))
+        return file.read()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A file's object; {} where there is none that can be read."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(_read_text(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -57,7 +68,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a file with one on each line; lines that are none are left out, and [] where there is no file."""
     found = []
     with suppress(OSError, UnicodeDecodeError):
-        for line in path.read_text().splitlines():
+        for line in _read_text(path).splitlines():
             with suppress(ValueError, RecursionError):
                 found.append(json.loads(line))
     return [content for content in found if isinstance(content, dict)]

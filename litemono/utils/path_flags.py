@@ -20,9 +20,7 @@ def check_paths(settings: Any) -> None:
     for flag, path in given(settings, Path):
         longest = max((len(part.encode(errors="replace")) for part in path.parts), default=0)
         shown = f"--{flag} {str(path)[:60]}..."
-        require(
-            longest <= LONGEST_NAME, f"{shown}: no file system takes a name of {longest} letters; give a shorter one"
-        )
+        require(longest <= LONGEST_NAME, f"{shown}: no file system takes a name of {longest} bytes; give a shorter one")
         length = len(str(path).encode(errors="replace"))
         require(length <= LONGEST_PATH, f"{shown}: no file system takes a path of {length} letters; give a shorter one")
         require("\0" not in str(path), f"--{flag}: a path has no NUL characters; give another one")

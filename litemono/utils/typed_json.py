@@ -12,7 +12,8 @@ LARGEST = 1e15  # of a number that is shown or computed with
 
 
 def well_typed(content: Mapping[str, Any], types: Mapping[str, type], longest: int = 60) -> dict[str, Any]:
-    """The entries of `types` that have their type there; texts on one line of `longest` letters, numbers finite.
+    """The entries of `types` that have their type there; texts on one line of `longest` letters, without control characters;
+    numbers finite.
 
     float takes whole numbers too; bool is no number. A job's number given as int comes out as text where `types` says str.
     """
@@ -22,7 +23,7 @@ def well_typed(content: Mapping[str, Any], types: Mapping[str, type], longest: i
         if kind is str and type(value) is int:
             value = str(value) if abs(value) < LARGEST else None
         if isinstance(value, str) and kind is str:
-            found[name] = " ".join(value[:longest].split())
+            found[name] = " ".join("".join(c if c.isprintable() else " " for c in value[:longest]).split())
         elif kind in (bool, int, float) and _usable(value, kind):
             found[name] = value
     return found

@@ -55,8 +55,15 @@ def test_the_same_rates_in_other_words_resume(street, tmp_path, now, same):
 
 
 def test_a_name_too_long_for_a_file_is_refused(street, tmp_path):
-    with pytest.raises(UserError, match="a name of 300 letters"):
+    with pytest.raises(UserError, match="a name of 300 bytes"):
         check(settings(street, tmp_path, "x" * 300))
+    with pytest.raises(UserError, match="a name of 256 bytes"):
+        check(settings(street, tmp_path, "\u00fc" * 128))
+
+
+def test_a_name_that_is_the_folder_of_all_runs_is_refused(street, tmp_path):
+    with pytest.raises(UserError, match="a name, below --log_dir"):
+        check(settings(street, tmp_path, "."))
 
 
 def test_links_and_devices_stay_what_they_are(tmp_path):

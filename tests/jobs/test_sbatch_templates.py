@@ -132,7 +132,7 @@ def in_job(tmp_path):
 
 def test_any_training_is_named_by_the_first_word(in_job):
     arguments, _ = in_job("train_any", "finetune", "--height", "64", SLURM_JOB_NAME="metric")
-    assert arguments[-7:] == ["python", "-m", "litemono.finetune", "--model_name", "metric", "--height", "64"]
+    assert arguments[-6:] == ["python", "-m", "litemono.finetune", "--model_name=metric", "--height", "64"]
 
 
 @pytest.mark.parametrize("word", [[], ["fintune"]])
@@ -280,12 +280,14 @@ def test_a_reproduction_that_cannot_be_is_refused(reproduce, flags, variables, w
 @pytest.mark.parametrize("script", ["train_v100", "train_v100_multi", "finetune"])
 def test_the_run_has_the_jobs_name_and_tasks_of_an_array_have_folders_and_seeds_of_their_own(in_job, script):
     arguments, _ = in_job(script, "--height", "64", SLURM_JOB_NAME="exp/first one")
-    assert arguments[-4:] == ["--model_name", "exp/first one", "--height", "64"]
+    assert arguments[-3:] == ["--model_name=exp/first one", "--height", "64"]
+    arguments, _ = in_job(script, SLURM_JOB_NAME="--lr")
+    assert arguments[-1] == "--model_name=--lr", "a name that begins with a dash is no flag"
     array = {"SLURM_ARRAY_JOB_ID": "11", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_NAME": "exp"}
     arguments, _ = in_job(script, **array)
-    assert arguments[-4:] == ["--model_name", "exp/3", "--seed", "3"]
+    assert arguments[-3:] == ["--model_name=exp/3", "--seed", "3"]
     arguments, _ = in_job(script, **array, SLURM_JOB_ID="99")
-    assert arguments[-2:] == ["--model_name", "exp"], "the array is that of the job that submitted this one"
+    assert arguments[-1] == "--model_name=exp", "the array is that of the job that submitted this one"
 
 
 def test_the_log_has_a_link_by_the_jobs_name(in_job, tmp_path):
