@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PRINTED, LIBRARY = "advice/test_printed_commands.py", "advice/test_library.py"
+PRINTED, INTERFACE = "advice/test_printed_commands.py", "advice/test_interface.py"
 DOWNLOAD = "data/packing/test_download.py"
 FOLLOWED_BY = {
     "or render some (python -m litemono.synthetic": f"{PRINTED}::test_composites_are_rendered_by_the_printed_command",
@@ -29,13 +29,13 @@ FOLLOWED_BY = {
     "test_another_package_named_evaluate_is_named_with_the_way_out",
     "is not writable; give another --log_dir": "test_doctor.py::"
     "test_a_log_dir_that_cannot_be_written_is_bad_and_another_is_good",
-    "download the whole repository again": f"{LIBRARY}::test_a_repository_is_whole_when_all_its_files_are_downloaded",
-    "the Hugging Face repository cannot be read": f"{LIBRARY}::"
+    "download the whole repository again": f"{INTERFACE}::test_a_repository_is_whole_when_all_its_files_are_downloaded",
+    "the Hugging Face repository cannot be read": f"{INTERFACE}::"
     "test_a_repository_that_is_downloaded_beforehand_needs_no_internet",
-    "cannot have it; it has no choice; leave it out": f"{LIBRARY}::test_a_network_without_a_choice_of_attention",
-    "needs a pose network; without one": f"{LIBRARY}::test_a_model_without_pose_network_takes_the_frames_that_are_named",
-    "so it is none alone; use litemono predict": f"{LIBRARY}::test_a_refiner_by_its_name_is_no_depth_network",
-    "pack the split that needs it": f"{LIBRARY}::test_a_frame_that_is_not_packed_is_added_by_the_printed_command",
+    "cannot have it; it has no choice; leave it out": f"{INTERFACE}::test_a_network_without_a_choice_of_attention",
+    "needs a pose network; without one": f"{INTERFACE}::test_a_model_without_pose_network_takes_the_frames_that_are_named",
+    "so it is none alone; use litemono predict": f"{INTERFACE}::test_a_refiner_by_its_name_is_no_depth_network",
+    "pack the split that needs it": f"{INTERFACE}::test_a_frame_that_is_not_packed_is_added_by_the_printed_command",
     "use litemono segment-apply": f"{PRINTED}::test_weights_of_masks_are_taken_by_the_named_command",
     "the pack is damaged. Run the same": "data/packing/test_pack_depth.py::"
     "test_the_same_command_packs_again_what_is_damaged_and_adds_what_is_new",
