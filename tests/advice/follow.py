@@ -39,6 +39,8 @@ class Case(NamedTuple):
     """What a user adds: the other value, or the flags of a printed command."""
     lack: str = ""
     """Of the machine, one of LACKS, until the advice is to `mend` it."""
+    damage: str = ""
+    """To files below own/, one of DAMAGES, until the advice is to `mend` it."""
 
 
 def options(words: list[str]) -> Flags:

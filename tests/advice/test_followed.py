@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from advice import cluster_cases, elsewhere, flag_cases, machine_cases, world_cases
 from advice import world as worlds
+from advice.damages import DAMAGES
 from advice.follow import Case, done_of, first_line, followed, options, run, with_wrong
 from advice.lacks import LACKS
 from advice.sources import PACKAGES, messages
@@ -98,6 +99,8 @@ class Place:
         """The wrong flags, with which the command was refused."""
         wrong = with_wrong(RIGHT[case.command], case.wrong)
         self.enter(name, f"{needs(RIGHT[case.command], wrong)} {case.user}")
+        if case.damage:
+            DAMAGES[case.damage](Path("own"))
         refused = self.run(case.command, wrong, case.lack)
         assert refused.code == 2, refused
         REFUSED[case] = " ".join(refused.err.split())
@@ -106,6 +109,11 @@ class Place:
 
 def needs(*flags: dict[str, list[str]]) -> str:
     return " ".join(value for given in flags for values in given.values() for value in values)
+
+
+def mends(case: Case) -> bool:
+    """Whether the advice is to add what the machine lacks, or to put files right."""
+    return "(?P<mend>" in case.advice
 
 
 @pytest.fixture
@@ -119,7 +127,9 @@ def test_followed_advice_leads_to_where_right_flags_lead(case, place):
     wrong = place.refuse(case)
     assert REFUSED[case] != " ".join(end.err.split())
     right_way = followed(case, REFUSED[case], wrong, RIGHT[case.command], place.start)
-    after = place.run(case.command, right_way, "" if "(?P<mend>" in case.advice else case.lack)
+    if case.damage and mends(case):
+        place.enter("mended", f"{needs(right_way)} {case.user}")
+    after = place.run(case.command, right_way, "" if mends(case) else case.lack)
     assert (after.code, first_line(after)) == (end.code, first_line(end))
 
 
