@@ -138,12 +138,6 @@ def pack(config: PackConfig) -> int:
     except KeyboardInterrupt:
         console.print("interrupted; the same command continues with the drives that are not finished")
         return cli.INTERRUPTED
-    if summary.problems:
-        problems = "\n  ".join(summary.problems)
-        raise UserError(
-            f"{len(summary.problems)} of {len(need)} drives were not packed:\n  {problems}\nThe others are whole; mend "
-            "this and run the same command again"
-        )
     depth = f", depth of {summary.pictures} of {summary.wanted_pictures}" if summary.wanted_pictures else ""
     how = f"--height {height} --width {width}" if config.fit == "stretch" else "--fit kb_crop"
     console.print(
@@ -152,12 +146,6 @@ def pack(config: PackConfig) -> int:
         f"train with {registry.flag(config.frames.dataset)}--data_path {shlex.quote(str(config.output))} {how}",
         soft_wrap=True,
     )
-    if summary.wanted_pictures and not summary.pictures:
-        archives = " and ".join(config.frames.data.picture_archives())
-        raise UserError(
-            f"--from {config.source}: has no depth for any of {summary.wanted_pictures} frames; put {archives} there, as a "
-            "zip or extracted, and run the same command again"
-        )
     return 0
 
 

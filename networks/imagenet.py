@@ -29,7 +29,7 @@ def load_imagenet_encoder(depth: DepthNet, file: Path) -> list[str]:
     """Start the depth encoder from a published ImageNet backbone (lite-mono-pretrain.pth and the like).
 
     Used are the entries under `model` that the encoder has, less those that begin with "norm". Returns the names of the
-    others, which are ignored. What the encoder has and the file lacks keeps its values, with a warning. A trained
+    other tensors, which are ignored. What the encoder has and the file lacks keeps its values, with a warning. A trained
     encoder.pth of the same network, and a checkpoint of timm's train script (networks/timm_models.py), are taken as they are.
     """
     state, wanted = state_files.read(file), depth.encoder.state_dict()
@@ -38,7 +38,7 @@ def load_imagenet_encoder(depth: DepthNet, file: Path) -> list[str]:
         trained = state_files.plain_names(state_files.unwrapped(state))
         if wanted.keys() <= trained.keys() and state_files.fits(wanted, {name: trained[name] for name in wanted}):
             depth.encoder.load_state_dict({name: trained[name] for name in wanted})
-            return []
+            return [name for name, value in trained.items() if name not in wanted and isinstance(value, Tensor)]
         if "state_dict" in state:  # of timm's script, with a classifier
             _refuse_another_variant(file, trained)
         raise NetworkError(

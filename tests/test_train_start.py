@@ -75,3 +75,13 @@ def test_an_imagenet_backbone_starts_the_encoder(street, tmp_path, uninterrupted
     )
     assert outcome.code == 0, outcome.err
     assert "head.weight" in outcome.err
+
+
+def test_the_classifier_of_a_file_by_timms_script_is_said_to_be_unused(street, tmp_path, uninterrupted, capsys):
+    encoder = torch.load(uninterrupted / "models" / "last" / "encoder.pth", weights_only=True)
+    state = {key: value for key, value in encoder.items() if isinstance(value, torch.Tensor)}
+    state |= {"norm.weight": torch.zeros(3), "head.weight": torch.zeros(3)}
+    torch.save({"state_dict": state, "epoch": 7}, tmp_path / "timm.pth")
+    outcome = invoke(main, capsys, *flags(street, tmp_path), "--mypretrain", tmp_path / "timm.pth", "--max_steps", "1")
+    assert outcome.code == 0, outcome.err
+    assert "timm.pth: encoder loaded; not used: norm.weight, head.weight\n" in outcome.err

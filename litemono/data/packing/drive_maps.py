@@ -34,7 +34,7 @@ def add_pictures(
     """
     camera = copy.deepcopy(camera)
     for kind in dataset.packed_pictures:
-        found = {frame: _find(dataset, sources, kind, folder, frame, side) for frame in frames}
+        found = {frame: find_picture(dataset, sources, kind, folder, frame, side) for frame in frames}
         members = {frame: member for frame, member in found.items() if member is not None}
         there = camera.pictures.get(kind)
         if members:
@@ -47,9 +47,10 @@ def add_pictures(
     return camera
 
 
-def _find(
+def find_picture(
     dataset: PackableDataset, sources: Sequence[Source], kind: str, folder: str, frame: int, side: str
 ) -> Member | None:
+    """The picture of a kind ("depth" or "mask") of a frame, in the first source that has it."""
     names = dataset.picture_names(kind, folder, frame, side)
     return next(filter(None, (source.find(name) for source in sources for name in names)), None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -47,6 +47,28 @@ def locked(root: Path, what: str) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):  # Windows keeps open files
                 path.unlink()
+
+
+@contextlib.contextmanager
+def taken_back(root: Path, files: Iterable[Path], kept: Callable[[], object]) -> Iterator[None]:
+    """Where the block fails and not kept(), those of `files` that were absent before vanish, and their folders below `root`."""
+    new = {path for path in files if not os.path.lexists(path)}
+    try:
+        yield
+    except Exception:
+        if not kept():
+            for path in new:
+                path.unlink(missing_ok=True)
+            _remove_empty(root, {path.parent for path in new})
+        raise
+
+
+def _remove_empty(root: Path, folders: Iterable[Path]) -> None:
+    """The folders below `root`, and those that they are in, as far as nothing is in them."""
+    below = {place for folder in folders for place in (folder, *folder.parents) if root in place.parents}
+    for place in sorted(below, key=lambda place: -len(place.parts)):
+        with contextlib.suppress(OSError):
+            place.rmdir()
 
 
 def _is_at(file: IO, path: Path) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,21 +12,18 @@ from typing import NamedTuple
 from rich.console import Console
 
 from litemono.data.datasets.base import PackableDataset
+from litemono.data.packing.before_packing import check_room, count_pictures, jobs_with_archive, require_depth
 from litemono.data.packing.drive import Job, copy_calibration
+from litemono.data.packing.output_folder import taken_back
 from litemono.data.packing.processes import run_jobs
 from litemono.data.packing.requirements import FrameKey, Wanted
 from litemono.data.packing.sources import Origin
 from litemono.data.stores import packed, packed_index
 from litemono.data.stores.drive_maps import pictures_file
 from litemono.data.stores.packed_index import Drive, PackedFit, PackIndex
-from litemono.data.stores.packed_jpeg import SHARE
 from litemono.utils.atomic_files import remove_leftovers
-from litemono.utils.errors import UserError
+from litemono.utils.errors import UserError, require
 from litemono.utils.progress import progress_bar
-
-PICTURE_BYTES = 1_000_000  # of a depth map at its original size
-SCAN_BYTES = 150_000  # of a thinned, compressed scan
-NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -45,25 +41,51 @@ class Summary(NamedTuple):
     scans: int
     pictures: int  # frames whose depth is packed
     wanted_pictures: int
-    problems: list[str]  # one for each drive that failed
 
 
 def pack_split(
     root: Path, index: PackIndex, origin: Origin, wanted: dict[str, Wanted], options: Options, console: Console
 ) -> Summary:
-    """Add to the pack at `root` what it lacks of `wanted`; the index is written after each drive."""
+    """Add to the pack at `root` what it lacks of `wanted`; the index is written after each drive.
+
+    UserError where a drive fails; others are packed all the same. Where nothing is packed at all, nothing is left in `root`.
+    """
     remove_leftovers(root, below={root / part for drive in (*index.drives, *wanted) for part in Path(drive).parts[:1]})
     if options.delete_zips:
         _forget_damaged(root, index, origin.dataset, wanted, console)
     jobs = make_jobs(index, root, origin, wanted, options.skip_missing)
     finished_before = wanted.keys() - {job.folder for job in jobs}
-    jobs = _with_archive(jobs, options.skip_missing, console)
-    jobs = _with_calibration(jobs, options.skip_missing, console)
-    check_room(root, jobs)
-    packed_index.write_index(root, index)
+    jobs = jobs_with_archive(jobs, options.skip_missing, console)
+    require(jobs or has_frames(index), f"--from {origin.root}: has nothing of the split; is it the right folder?")
+    require_depth(index, origin, wanted, jobs)
+    with taken_back(root, _files_to_come(root, origin.dataset, jobs), lambda: has_frames(index)):
+        jobs = _with_calibration(jobs, options.skip_missing, console)
+        check_room(root, jobs)
+        if index.drives:  # less what was damaged since
+            packed_index.write_index(root, index)
+        if options.delete_zips:
+            _delete_zips(origin, finished_before, {job.folder for job in jobs})
+        _pack_drives(root, index, origin, wanted, jobs, options, console)
+    frames = sum(len(need.frames) for need in wanted.values())
+    lacking = make_jobs(index, root, origin, wanted, options.skip_missing)
+    scans = sum(
+        len(need.scans & set(index.drives[folder].scans)) for folder, need in wanted.items() if folder in index.drives
+    )
+    pictures = count_pictures(index, wanted)
+    return Summary(frames, frames - sum(len(job.frames) for job in lacking), scans, *pictures)
+
+
+def _pack_drives(
+    root: Path,
+    index: PackIndex,
+    origin: Origin,
+    wanted: dict[str, Wanted],
+    jobs: list[Job],
+    options: Options,
+    console: Console,
+) -> None:
+    """Do the jobs; UserError at the end where any failed, or none had a frame."""
     pending, problems = {job.folder for job in jobs}, []
-    if options.delete_zips:
-        _delete_zips(origin, finished_before, pending)
     with progress_bar(
         sum(len(job.frames) + len(job.scans) + len(job.pictures) for job in jobs),
         "frames, scans and depth maps",
@@ -81,23 +103,26 @@ def pack_split(
                 own = {job.folder: wanted[job.folder]}
                 if not make_jobs(index, root, origin, own, options.skip_missing):  # nothing was passed over
                     _delete_zips(origin, {job.folder}, pending)
-    frames = sum(len(need.frames) for need in wanted.values())
-    lacking = make_jobs(index, root, origin, wanted, options.skip_missing)
-    scans = sum(
-        len(need.scans & set(index.drives[folder].scans)) for folder, need in wanted.items() if folder in index.drives
+    rest = "What is packed is whole" if has_frames(index) else "Nothing is packed"
+    listed = "\n  ".join(problems)
+    require(
+        not problems,
+        f"{len(problems)} of {len(wanted)} drives were not packed:\n  {listed}\n{rest}; mend this and run the same command "
+        "again",
     )
-    pictures = count_pictures(index, wanted)
-    return Summary(frames, frames - sum(len(job.frames) for job in lacking), scans, *pictures, problems)
+    require(has_frames(index), f"--from {origin.root}: has no frame of the split; is it the right folder?")
 
 
-def count_pictures(index: PackIndex, wanted: dict[str, Wanted]) -> tuple[int, int]:
-    """Frames whose depth is packed, and those that should have it."""
-    there = 0
-    for folder, need in wanted.items():
-        cameras = index.drives.get(folder, Drive()).cameras.items()
-        depth = {(side, frame) for side, c in cameras if "depth" in c.pictures for frame in c.pictures["depth"].frames}
-        there += len(need.pictures & depth)
-    return there, sum(len(need.pictures) for need in wanted.values())
+def has_frames(index: PackIndex) -> bool:
+    """Whether anything is packed."""
+    return any(drive.cameras for drive in index.drives.values())
+
+
+def _files_to_come(root: Path, dataset: PackableDataset, jobs: list[Job]) -> set[Path]:
+    """The index, and what the jobs write: frames and calibration."""
+    frames = {packed_index.frames_file(root, dataset, job.folder, side) for job in jobs for side in dataset.sides}
+    texts = {root / name for job in jobs for names in dataset.calibration_files(job.folder) for name in names}
+    return {root / packed_index.INDEX_FILE} | frames | texts
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -178,35 +203,6 @@ def packed_pictures(drive: Drive, kinds: Sequence[str]) -> set[FrameKey]:
             k in camera.pictures and frame in (*camera.pictures[k].frames, *camera.pictures[k].absent) for k in kinds
         )
     }
-
-
-def check_room(root: Path, jobs: list[Job]) -> None:
-    """Raise UserError if the disk has less room than the frames will take."""
-    need = sum(
-        len(job.frames) * _frame_bytes(job.index) + len(job.scans) * SCAN_BYTES + len(job.pictures) * PICTURE_BYTES
-        for job in jobs
-    )
-    free = shutil.disk_usage(root).free
-    if need > free:
-        raise UserError(f"--output {root}: {need / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
-
-
-def _frame_bytes(index: PackIndex) -> int:
-    """What a frame takes on the disk, at most."""
-    return index.frame_bytes if index.jpeg is None else int(SHARE * index.frame_bytes)
-
-
-def _with_archive(jobs: list[Job], skip_missing: bool, console: Console) -> list[Job]:
-    """Jobs whose drives are in --from at all; UserError that names the others, unless skip_missing."""
-    absent = sorted(job.folder for job in jobs if not job.origin.has(job.folder))
-    if not absent:
-        return jobs
-    names = ", ".join(absent[:NAMED]) + (f" and {len(absent) - NAMED} more" if len(absent) > NAMED else "")
-    text = f"--from {jobs[0].origin.root} has neither zip nor folder of {len(absent)} drives ({names})"
-    if not skip_missing:
-        raise UserError(f"{text}; fetch them (python -m litemono.prepare download), or pack the rest: --skip_missing")
-    console.print(f"warning: {text}; left out", markup=False, highlight=False, soft_wrap=True)
-    return [job for job in jobs if job.folder not in absent]
 
 
 def _with_calibration(jobs: list[Job], skip_missing: bool, console: Console) -> list[Job]:

@@ -91,6 +91,7 @@ def test_archives_give_the_same_pack_as_folders(world, packed, tmp_path, capfd):
     assert_fails(
         pack(capfd, zips, tmp_path / "without", world), "has no depth for any of 6 frames", "data_depth_annotated.zip"
     )
+    assert not (tmp_path / "without").exists(), "refused before anything is written"
 
 
 def test_verify_counts_depth_and_finds_a_changed_byte(world, packed, capfd):

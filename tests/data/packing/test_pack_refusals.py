@@ -93,6 +93,44 @@ def test_drives_without_archive_are_named_before_anything_is_packed(zips, pack, 
     assert not list((tmp_path / "pack").rglob("*.bin"))
 
 
+def test_where_every_drive_fails_nothing_is_left_and_the_message_says_so(kitti_sample, pack, tmp_path):
+    zip_drive(kitti_sample, tmp_path / "zips", range(17))
+    process = pack(tmp_path / "zips", tmp_path / "new" / "pack")
+    assert_fails(process, "1 of 1 drives were not packed", "Nothing is packed; mend this")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("stays")
+    assert_fails(pack(tmp_path / "zips", tmp_path / "mine"), "Nothing is packed")
+    assert [*content(tmp_path / "mine")] == ["notes.txt"] and len([*(tmp_path / "mine").iterdir()]) == 1
+
+
+def test_a_drive_that_fails_beside_a_whole_one_leaves_that_one(kitti_sample, pack, tmp_path):
+    zip_drive(kitti_sample, tmp_path / "zips", range(20))
+    other = f"{DAY}/{DAY}_drive_9002_sync"
+    zip_drive(kitti_sample, tmp_path / "zips", range(6), drive=other)
+    split = small_split(tmp_path / "two")
+    with open(split / "train_files.txt", "a") as file:
+        file.write(f"{other} 9 l\n")
+    assert_fails(
+        pack(tmp_path / "zips", split=split),
+        "1 of 2 drives were not packed",
+        other,
+        "What is packed is whole; mend this",
+    )
+    assert (tmp_path / "pack" / DRIVE / "image_02.bin").is_file() and not (tmp_path / "pack" / other).exists()
+    zip_drive(kitti_sample, tmp_path / "zips", range(20), drive=other)
+    assert "13 of 13 frames" in pack(tmp_path / "zips", split=split).stdout
+
+
+@pytest.mark.parametrize("there", [[], [1]], ids=["no drive", "no frame"])
+def test_a_source_with_nothing_of_the_split_is_no_pack_without_frames(kitti_sample, pack, tmp_path, there):
+    (tmp_path / "zips").mkdir()
+    if there:
+        zip_drive(kitti_sample, tmp_path / "zips", there)
+    assert_fails(pack(tmp_path / "zips", tmp_path / "pack", "--skip_missing"), "of the split; is it the right folder?")
+    assert not (tmp_path / "pack").exists()
+
+
 def test_missing_calibration_is_named(kitti_sample, pack, tmp_path):
     zip_drive(kitti_sample, tmp_path / "zips", range(20))
     (tmp_path / "zips" / CALIB_ZIP).unlink()
