@@ -9,14 +9,36 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from timm.layers import Attention
 from torch import Tensor, nn
 
-from networks.layers import full_precision
+from networks.layers import full_precision, unflatten
 
 FEATURE_FLOOR = 1e-4  # added to every random feature, so that no sum of them is 0
+
+
+class SoftmaxAttention(nn.Module):
+    """timm's own, with its tensors, in operators that ONNX has from opset 11 on."""
+
+    def __init__(self, timms: Attention):
+        super().__init__()
+        self.heads, self.qkv, self.proj = timms.num_heads, timms.qkv, timms.proj
+
+    def forward(self, x: Tensor, **_: object) -> Tensor:
+        """timm's blocks also give a mask and a causal switch, which no depth network uses."""
+        q, k, v = (_split(tokens, self.heads) for tokens in self.qkv(x).chunk(3, dim=-1))
+        return self.proj(_join(attend(q, k, v, q.shape[-1] ** -0.5)))
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    """Softmax attention of (B, heads, N, d) by torch's fused kernel, which ONNX has from opset 14 on, or by its parts."""
+    if torch.onnx.is_in_onnx_export():
+        return (q * scale @ k.transpose(-2, -1)).softmax(dim=-1) @ v
+    return F.scaled_dot_product_attention(q, k, v, scale=scale)
 
 
 class PerformerAttention(nn.Module):
@@ -68,8 +90,11 @@ class RandomFeatures(nn.Module):
 
 def orthogonal_rows(rows: int, width: int) -> Tensor:
     """(rows, width): blocks of orthogonal directions with the lengths of Gaussian vectors."""
-    blocks = [torch.linalg.qr(torch.randn(width, width))[0].transpose(-2, -1) for _ in range(math.ceil(rows / width))]
-    return torch.cat(blocks)[:rows] * torch.randn(rows, width).norm(dim=1, keepdim=True)
+    usual = torch.get_default_dtype()
+    exact = torch.promote_types(usual, torch.float32)  # torch has no QR decomposition in half precision
+    draws = (torch.randn(width, width, dtype=exact) for _ in range(math.ceil(rows / width)))
+    directions = torch.cat([torch.linalg.qr(draw)[0].transpose(-2, -1) for draw in draws])[:rows]
+    return (directions * torch.randn(rows, width, dtype=exact).norm(dim=1, keepdim=True)).to(usual)
 
 
 class MemoryCompressedAttention(nn.Module):
@@ -93,7 +118,7 @@ class MemoryCompressedAttention(nn.Module):
         k, v = self._compressed(k, self.null_k), self._compressed(v, self.null_v)
         q, k, v = (_split(tokens, self.heads) for tokens in (q, k, v))
         # As in the published layer, the scale is that of the whole width, not of a head's.
-        return self.to_out(_join(F.scaled_dot_product_attention(q, k, v, scale=x.shape[-1] ** -0.5)))
+        return self.to_out(_join(attend(q, k, v, x.shape[-1] ** -0.5)))
 
     def _compressed(self, tokens: Tensor, null: Tensor) -> Tensor:
         """(B, N, C) -> (B, 1 + ceil(N / factor), C); zeros in front make N a multiple of the factor."""
@@ -104,7 +129,7 @@ class MemoryCompressedAttention(nn.Module):
 
 def _split(tokens: Tensor, heads: int) -> Tensor:
     """(B, N, C) -> (B, heads, N, C / heads)"""
-    return tokens.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return unflatten(tokens, 2, (heads, tokens.shape[2] // heads)).transpose(1, 2)
 
 
 def _join(tokens: Tensor) -> Tensor:
@@ -112,11 +137,12 @@ def _join(tokens: Tensor) -> Tensor:
     return tokens.transpose(1, 2).flatten(2)
 
 
-def replace_attention(blocks: nn.Module, kind: str, dim: int, heads: int) -> None:
-    """Give every timm block attention of a kind of registry.VIT_ATTENTIONS; "softmax" is timm's own and stays."""
-    if kind == SOFTMAX:
-        return
+def replace_attention(blocks: Any, kind: str, dim: int, heads: int) -> None:
+    """Give every timm block attention of a kind of registry.VIT_ATTENTIONS; "softmax" keeps timm's tensors."""
     for block in blocks.children():
+        if kind == SOFTMAX:
+            block.attn = SoftmaxAttention(block.attn)
+            continue
         if kind == "performer":
             block.attn = PerformerAttention(dim, heads)
         else:

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from networks.attention import SOFTMAX, replace_attention
 from networks.fusion import FusionDecoder, FusionLayout, FusionNet
-from networks.layers import normalise
+from networks.layers import normalise, unflatten
 from networks.registry import NetworkSpec, Normalisation
 
 PATCH = 16  # pixels of a token's side
@@ -126,7 +126,7 @@ class DptEncoder(nn.Module):
         """(1, 1 + h w, dim): position code of the class token and of h x w others, bilinear between those that were trained."""
         code = self.model.pos_embed
         of_class, of_grid = code[:, :1], code[:, 1:]
-        of_grid = of_grid.transpose(-2, -1).unflatten(2, (self.side, self.side))
+        of_grid = unflatten(of_grid.transpose(-2, -1), 2, (self.side, self.side))
         of_grid = F.interpolate(of_grid, grid, mode="bilinear", align_corners=self.aligned_positions)
         return torch.cat([of_class, of_grid.flatten(2).transpose(-2, -1)], dim=1)
 
@@ -173,7 +173,7 @@ class Reassemble(nn.ModuleDict):
         super().__init__(modules | ({"4": resize[n]} if n in resize else {}))
 
     def forward(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-        x = self["3"](self["0"](tokens).transpose(-2, -1).unflatten(2, grid))
+        x = self["3"](unflatten(self["0"](tokens).transpose(-2, -1), 2, grid))
         return self["4"](x) if "4" in self else x
 
 

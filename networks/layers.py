@@ -7,6 +7,7 @@ autocast. In eval mode without autocast both are plain torch calls, so a network
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 import torch
@@ -41,6 +42,16 @@ def full_precision(layer: Callable[[Tensor], Result], x: Tensor) -> Result:
         return layer(x)
     with torch.autocast(x.device.type, enabled=False):
         return layer(x.to(torch.promote_types(x.dtype, torch.float32)))
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager:
+    """A context in which nothing that is computed with x is brought to half precision."""
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
+
+
+def unflatten(x: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:
+    """x.unflatten(dim, sizes) for dim >= 0, in an operator that ONNX has before opset 13."""
+    return x.reshape(*x.shape[:dim], *sizes, *x.shape[dim + 1 :])
 
 
 class GeluLinear(nn.Linear):

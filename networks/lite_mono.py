@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from networks.depth_decoder import DepthDecoder
 from networks.depth_net import DepthNet
-from networks.layers import GeluLinear, normalise
+from networks.layers import GeluLinear, normalise, unflatten
 from networks.lite_mono_variants import VARIANTS, Variant
 from networks.registry import MONODEPTH2, NetworkSpec, Normalisation
 
@@ -146,7 +146,7 @@ class AttentionBlock(Block):
         t = x if self.pos_embd is None else x + self.pos_embd(height, width)
         t = t.flatten(2).transpose(1, 2)  # (B, H*W, C), row by row
         t = t + self.gamma_xca * self.xca(self.norm_xca(t))
-        return self.bottleneck(self.norm(t.unflatten(1, (height, width))))
+        return self.bottleneck(self.norm(unflatten(t, 1, (height, width))))
 
 
 class CrossCovarianceAttention(nn.Module):
@@ -161,7 +161,7 @@ class CrossCovarianceAttention(nn.Module):
 
     def forward(self, t: Tensor) -> Tensor:
         # (B, N, 3 * heads * d) -> three of (B, heads, d, N): one row of N tokens per channel
-        q, k, v = self.qkv(t).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 4, 1).unbind(0)
+        q, k, v = unflatten(self.qkv(t), 2, (3, self.heads, t.shape[2] // self.heads)).permute(2, 0, 3, 4, 1).unbind(0)
         # Rows are brought to unit length in float32: the squares of thousands of half-precision tokens overflow.
         exact = torch.promote_types(t.dtype, torch.float32)
         q, k = F.normalize(q.to(exact), dim=-1), F.normalize(k.to(exact), dim=-1)

@@ -16,17 +16,21 @@ from torch import Tensor, nn
 from networks.alignment import Alignment
 from networks.any_size import at_any_size
 from networks.errors import NetworkError
-from networks.layers import normalise
+from networks.layers import normalise, without_autocast
 from networks.registry import REFINERS, NetworkSpec
 from networks.unet import UNetResNet18
 
 Predict = Literal["residual", "depth"]
 LEAST_DEPTH = 1e-3  # metres
+NUMBERS = ("scale", "shift", "unit", "farthest")
 GRID = (6, 8)  # rows and columns of affine-grid's fields
 
 
 class RefineNet(nn.Module):
     """Image (B, 3, H, W) in [0, 1] and given depth (B, 1, H, W) -> (B, 1, H, W) metres, at least LEAST_DEPTH.
+
+    The depth has the weights' number format. What is not in the body is computed in float32 or better, and the alignment keeps
+    its float64 whatever the network is cast to.
 
     height and width are the image size that it was made for; other sizes run too.
     """
@@ -43,7 +47,7 @@ class RefineNet(nn.Module):
         self.spec, self.height, self.width, self.predict = spec, height, width, predict
         self.published = body
         self.inverse = by.inverse
-        for name in ("scale", "shift", "unit", "farthest"):
+        for name in NUMBERS:
             self.register_buffer(name, torch.zeros((), dtype=torch.float64))
         self.align(by)
 
@@ -61,30 +65,49 @@ class RefineNet(nn.Module):
         """Use another scale and shift; inverse or not stays what it was made with."""
         if by.inverse != self.inverse:
             raise NetworkError("a refiner of inverse depth cannot become one of depth, nor the other way round")
-        for name in ("scale", "shift", "unit", "farthest"):
+        for name in NUMBERS:
             getattr(self, name).fill_(getattr(by, name))
+
+    def _apply(self, fn: Any, recurse: bool = True) -> RefineNet:
+        """Casts and moves all but the alignment's number format; MPS has no float64 and gets float32."""
+        before = {name: getattr(self, name) for name in NUMBERS}
+        for name, number in before.items():
+            setattr(self, name, number.float())
+        super()._apply(fn, recurse)
+        for name, number in before.items():
+            moved = getattr(self, name)
+            exact = torch.float32 if moved.device.type == "mps" else torch.float64
+            # to_empty(): what was on the meta device has no value.
+            setattr(self, name, moved.to(exact) if number.is_meta else number.to(moved.device, exact))
+        return self
 
     def settings(self) -> dict[str, object]:
         """What makes the network again, for a weights folder."""
         return {"network": self.name, "predict": self.predict, "alignment": dataclasses.asdict(self.alignment)}
 
     def aligned(self, given: Tensor) -> Tensor:
-        """x of `alignment`, in metres or 1/metres."""
-        return (given.double() * self.scale + self.shift).float()
+        """x of `alignment`, in metres or 1/metres; in float32, of a network in float64 in float64."""
+        return (given.to(self.scale.dtype) * self.scale + self.shift).to(self.exact)
+
+    @property
+    def exact(self) -> torch.dtype:
+        """What is computed in outside the body."""
+        return torch.promote_types(next(self.published.parameters()).dtype, torch.float32)
 
     def metres(self, x: Tensor) -> Tensor:
         """Depth of x, from LEAST_DEPTH to `farthest`."""
-        farthest = self.farthest.float()
+        farthest = self.farthest.to(x.dtype)
         if self.inverse:
             x = 1 / torch.maximum(x, 1 / farthest)
         return torch.minimum(x, farthest).clamp(min=LEAST_DEPTH)
 
     def forward(self, image: Tensor, given: Tensor) -> Tensor:
-        with torch.autocast(image.device.type, enabled=False):
+        with without_autocast(image):
             x = self.aligned(given)
         depth = self.refined(image, x)
         # The value is limited, its gradient is not: a pixel that was once below could never come back.
-        return depth + (depth.clamp(min=LEAST_DEPTH) - depth).detach()
+        limited = depth + (depth.clamp(min=LEAST_DEPTH) - depth).detach()
+        return limited.to(next(self.published.parameters()).dtype)
 
     def refined(self, image: Tensor, x: Tensor) -> Tensor:
         """Metres, of an image and the aligned depth x."""
@@ -95,12 +118,13 @@ class UNetRefiner(RefineNet):
     """residual: aligned depth + unit * body(image, depth); depth: unit * relu(body(image, depth))."""
 
     def refined(self, image: Tensor, x: Tensor) -> Tensor:
-        with torch.autocast(image.device.type, enabled=False):
-            depth, unit = self.metres(x), self.unit.float()
-            both = torch.cat([normalise(image.float(), self.spec.normalisation), depth / unit], dim=1)
+        weights = next(self.published.parameters()).dtype
+        with without_autocast(image):
+            depth, unit = self.metres(x), self.unit.to(x.dtype)
+            both = torch.cat([normalise(image.to(x.dtype), self.spec.normalisation), depth / unit], dim=1).to(weights)
         (map,) = at_any_size(lambda both: [self.published(both)], self.spec, both)
-        with torch.autocast(image.device.type, enabled=False):
-            result = unit * map.float()
+        with without_autocast(image):
+            result = unit * map.to(x.dtype)
             return depth + result if self.predict == "residual" else result
 
 
@@ -108,9 +132,9 @@ class AffineRefiner(RefineNet):
     """scale x + shift, numbers or fields; in the terms of x, before it becomes metres."""
 
     def refined(self, image: Tensor, x: Tensor) -> Tensor:
-        with torch.autocast(image.device.type, enabled=False):
-            unit = self.unit.float()
-            scale, shift = self.published(x.shape[-2:])
+        with without_autocast(image):
+            unit = self.unit.to(x.dtype)
+            scale, shift = (field.to(x.dtype) for field in self.published(x.shape[-2:]))
             return self.metres(scale * x + shift * (1 / unit if self.inverse else unit))
 
 
