@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
 import time
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 from rich.live import Live
@@ -71,14 +75,22 @@ def status(config: StatusConfig) -> int:
         else:
             console.print(make_table(runs))
         return int(config.check and any(unwell(run) for run in runs))
-    table = make_table(runs)
-    try:
-        with Live(table, console=console, auto_refresh=False) as live:
-            while True:
-                time.sleep(config.seconds)
-                live.update(make_table(read_runs(config.log_dir)), refresh=True)
-    except KeyboardInterrupt:
-        return 0
+    signal.signal(signal.SIGTERM, lambda signum, _: sys.exit(cli.SIGNAL_BASE + signum))  # the cursor is shown again
+    with suppress(KeyboardInterrupt):
+        watch(config, console, runs)
+    return 0
+
+
+def watch(config: StatusConfig, console: Console, runs: list[Run]) -> NoReturn:
+    """Show the table until a signal comes; one below the other where the output is no terminal."""
+    with Live(make_table(runs), console=console, auto_refresh=False) if console.is_terminal else nullcontext() as live:
+        while True:
+            if live is None:
+                console.print(make_table(runs), "", sep="\n")
+            time.sleep(config.seconds)
+            runs = read_runs(config.log_dir)
+            if live is not None:
+                live.update(make_table(runs), refresh=True)
 
 
 def show_cost(config: StatusConfig, console: Console) -> None:

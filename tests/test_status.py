@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
+import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import processes
 import pytest
+from conftest import ROOT
 from tiny_kitti import assert_refused, invoke
 
 from litemono import status
@@ -225,6 +232,27 @@ def test_what_is_no_file_or_no_text_for_a_terminal_leaves_the_others_shown(tmp_p
 def test_a_folder_without_runs_is_an_error(tmp_path):
     with pytest.raises(UserError, match="there is no run in this folder"):
         status.read_runs(tmp_path)
+
+
+def test_a_watch_shows_each_table_where_the_output_is_a_pipe_and_the_cursor_after_sigterm(tmp_path):
+    write_run(tmp_path / "a", state="finished")
+    command = [sys.executable, "-m", "litemono.status", "--log_dir", tmp_path, "--watch", "--seconds", "0.05"]
+    piped = processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    assert [piped.stdout.readline().split()[:1] for _ in range(6)] == [["run"], ["a"], []] * 2
+    piped.send_signal(signal.SIGINT)
+    assert processes.finish(piped).returncode == 0
+    terminal, its_end = pty.openpty()
+    shown = processes.start(command, stdout=its_end, stderr=its_end, cwd=ROOT, env={**os.environ, "TERM": "xterm"})
+    seen = b""
+    while b"finished" not in seen and select.select([terminal], [], [], processes.LIMIT)[0]:
+        seen += os.read(terminal, 4096)
+    shown.terminate()
+    assert processes.finish(shown).returncode == 143
+    while select.select([terminal], [], [], 0)[0]:
+        seen += os.read(terminal, 4096)
+    assert seen.count(b"\x1b[?25l") == seen.count(b"\x1b[?25h") == 1
+    os.close(terminal)
+    os.close(its_end)
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,11 +56,11 @@ def run(task: Task, config: TrainingConfig) -> int:
     except StoppedBySignal as stopped:
         return stopped.exit_status
     except BadNode as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        cli.complain(f"error: {error}")
         node_health.report(config.folder, os.environ.get("SLURM_JOB_ID"), node_health.node_name(), str(error))
         return cli.BAD_NODE
     except PeerLost as lost:
-        print(f"error: {lost}", file=sys.stderr, flush=True)
+        cli.complain(f"error: {lost}")
         return cli.CRASHED
 
 

@@ -136,7 +136,8 @@ class RunFolder:
 
     def say(self, message: str) -> None:
         """One line for the terminal and log.txt."""
-        print(message, flush=True)
+        with full_disk_explained("the output of the training"):  # in a job, Slurm's log
+            print(message, flush=True)
         with ignore_transient_errors(), full_disk_explained(self.path / "log.txt"):
             self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
 

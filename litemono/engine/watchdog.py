@@ -211,7 +211,7 @@ def end(pid: int, folder: Path | None, message: str, beats: Beats, shared: Path 
             shared.touch()
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)
-        print(f"watchdog: {message}", file=sys.stderr, flush=True)
+        cli.complain(f"watchdog: {message}")
         os.kill(pid, signal.SIGQUIT)
         time.sleep(DUMP_SECONDS)
         if beats.ended.is_set():  # it ended meanwhile

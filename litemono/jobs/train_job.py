@@ -49,7 +49,7 @@ def run_training(train: Train, config: TrainingConfig) -> int:
     try:
         return train(config)
     except USER_ERRORS as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        cli.complain(f"error: {error}")
         return cli.BAD_INPUT
 
 

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import tyro
 
@@ -22,6 +22,7 @@ from litemono.utils.flags import groups, show_readably
 from litemono.utils.number_flags import check_numbers
 from litemono.utils.openmp import choose_waiting
 from litemono.utils.path_flags import LONGEST_PATH, check_paths
+from networks.errors import DISK_FULL
 
 Config = TypeVar("Config")
 
@@ -94,7 +95,7 @@ def check_lengths(args: Sequence[str]) -> None:
 
 def exit_status(error: BaseException) -> int:
     """Of a process that ends with this error."""
-    if isinstance(error, USER_ERRORS):
+    if isinstance(error, USER_ERRORS) or isinstance(error, OSError) and error.errno in DISK_FULL:
         return BAD_INPUT
     return INTERRUPTED if isinstance(error, KeyboardInterrupt) else CRASHED
 
@@ -121,10 +122,41 @@ def one_sentence(message: str, args: Sequence[str]) -> str:
 
 
 def print_any_name() -> None:
-    """A file's name that is no text in the terminal's encoding is printed with escapes, not an error."""
-    for stream in (sys.stdout, sys.stderr):
+    """A file's name that is no text in the terminal's encoding is printed with escapes, not an error. Where a stream was closed
+    by the shell (`>&-`), what is printed is dropped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def complain(text: str) -> None:
+    """Print on stderr. A log that cannot be written changes no exit status."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def leave(status: int, prog: str) -> NoReturn:
+    """Exit with this status; a result that could not be printed is an error. Python itself would exit with 120, which is no
+    status of ours, because of what stays in the buffer of an output that is full or closed."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            with contextlib.suppress(OSError):  # not a file
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if status == FINISHED and stream is sys.stdout:
+                status = unprinted(error, prog)
+    sys.exit(status)
+
+
+def unprinted(error: OSError, prog: str) -> int:
+    """Say that stdout takes nothing; returns the exit status. A pipe whose reader has seen enough is silent."""
+    if not isinstance(error, BrokenPipeError):
+        complain(f"{prog}: error: the output cannot be written ({error.strerror}); send it to another place")
+    return exit_status(error)
 
 
 def limit_umask() -> None:
@@ -200,16 +232,25 @@ def run(
         choose_waiting()
         status = function(config)
     except USER_ERRORS as error:
-        print(f"{prog}: error: {one_sentence(str(error), sys.argv[1:])}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
-    except BrokenPipeError:
-        sys.exit(CRASHED)
+        complain(f"{prog}: error: {one_sentence(str(error), sys.argv[1:])}")
+        status = BAD_INPUT
     except OSError as error:
-        if error.errno not in UNNAMEABLE:
-            raise
-        print(f"{prog}: error: {str(error.filename)[:100]}: {error.strerror}; give another path", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+        status = of_system(error, prog)
     except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    sys.exit(status if isinstance(status, int) else 0)
+        complain(f"{prog}: interrupted")
+        status = INTERRUPTED
+    except SystemExit as left:
+        status = left.code
+        if status is not None and not isinstance(status, int):
+            raise
+    leave(status if isinstance(status, int) else 0, prog)
+
+
+def of_system(error: OSError, prog: str) -> int:
+    """Say what the system refused, as far as a user can correct it; returns the exit status."""
+    if isinstance(error, BrokenPipeError) or error.errno in DISK_FULL and error.filename is None:
+        return unprinted(error, prog)
+    if error.errno not in UNNAMEABLE:
+        raise error
+    complain(f"{prog}: error: {str(error.filename)[:100]}: {error.strerror}; give another path")
+    return BAD_INPUT

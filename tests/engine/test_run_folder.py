@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import io
@@ -239,6 +240,21 @@ def test_a_full_disk_under_the_log_ends_with_one_sentence_and_the_run_resumes_af
     assert json.loads((folder / "status.json").read_text())["state"] == "failed"
     (folder / "log.txt").unlink()
     assert invoke(main, capsys, *arguments).code == 0
+
+
+def test_a_full_disk_under_slurms_log_is_final_although_not_even_that_can_be_printed(
+    street, tmp_path, capsys, monkeypatch
+):
+    """In a job, stdout and stderr are the same file."""
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        monkeypatch.setattr("sys.stderr", full)
+        assert invoke(main, capsys, *flags(street, tmp_path), "--max_steps", "1").code == 2
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
+    status = json.loads((settings(street, tmp_path).folder / "status.json").read_text())
+    assert (status["state"], status["final"], status["exit"]) == ("failed", True, 2)
 
 
 @pytest.mark.parametrize("reason", [errno.ESTALE, errno.EACCES])

@@ -1,12 +1,16 @@
-"""What every command does with paths that no file system takes, and with devices of other programs."""
+"""What every command does with paths that no file system takes, with devices of other programs, and with an output that is
+full or closed."""
 
 from __future__ import annotations
 
 import importlib
 import os
+import sys
 
+import processes
 import pytest
 from composites import write_small
+from conftest import ROOT
 from tiny_kitti import assert_refused, invoke
 
 from litemono.utils.errors import UserError
@@ -99,3 +103,23 @@ def test_a_name_that_is_no_text_is_printed_with_escapes(rooms, tmp_path, command
     flags = ("pack-composites", "--from", rooms, "--output", output, "--size", "48x32")
     done = command("litemono.prepare", *flags, env={"PYTHONIOENCODING": "utf-8:strict"})
     assert done.returncode == 0 and r"packed\udcff: 16 pictures" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "where", "code"),
+    [
+        ("status --log_dir . --json", ">/dev/full", 2),
+        ("status --log_dir . --watch", ">/dev/full", 2),
+        ("train --help", ">/dev/full", 2),
+        ("status --log_dir . --json", ">&-", 0),
+        ("train --data_path nowhere", ">/dev/full 2>/dev/full", 2),
+    ],
+)
+def test_an_output_that_is_full_or_closed_is_a_sentence_and_never_a_status_of_python(tmp_path, flags, where, code):
+    """What is printed stays in a buffer, and Python would exit with 120 when it cannot be written in the end."""
+    (tmp_path / "status.json").write_text('{"state": "finished"}')
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = ["bash", "-c", f"exec {sys.executable} -m litemono {flags} {where}"]
+    done = processes.run(command, cwd=tmp_path, env={**environment, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == code and "Traceback" not in done.stderr and "ignored" not in done.stderr
+    assert ("No space left on device" in done.stderr) == (code == 2 and "2>" not in where)
