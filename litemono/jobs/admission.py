@@ -7,8 +7,10 @@ reason and what to change.
 from __future__ import annotations
 
 import getpass
+import math
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 
 from litemono.jobs import group_limits, limits, slurm
 from litemono.jobs.cluster import Cluster, Node, Partition
@@ -52,16 +54,17 @@ def check_partition(cluster: Cluster, request: Request) -> Partition:
     """The one partition of the request, or the default one; UserError where the request can never start there."""
     partition = find_partition(cluster, request)
     check_account(cluster, partition, request)
-    if request.minutes > partition.max_minutes:
+    qos, ordered = limits_of(cluster, partition, request)
+    free = partial(cluster.limits.has_flag, qos)  # such a QOS is for jobs beyond the partition's own limits
+    if request.minutes > partition.max_minutes and not free("PartitionTimeLimit"):
         raise UserError(
             f"--time {slurm.clock(request.minutes)}: partition {partition.name} allows {slurm.clock(partition.max_minutes)}; "
             f"use --time {slurm.clock(partition.max_minutes)}: a run that needs longer is requeued and resumes"
         )
-    if request.nodes > min(partition.max_nodes, len(partition.nodes)):
-        most = int(min(partition.max_nodes, len(partition.nodes)))
+    most = int(min(math.inf if free("PartitionMaxNodes") else partition.max_nodes, len(partition.nodes)))
+    if request.nodes > most:
         raise UserError(f"--nodes {request.nodes}: partition {partition.name} allows a job {most} at most")
     check_nodes(cluster, partition, request)
-    qos, ordered = limits_of(cluster, partition, request)
     wanted = limits.JobResources(
         request.minutes,
         request.nodes,
@@ -90,7 +93,8 @@ def check_submission(cluster: Cluster, partition: Partition, request: Request, t
             "make several sweeps of it"
         )
     qos, ordered = limits_of(cluster, partition, request)
-    limits.check_submissions(ordered, account_of(cluster, request), qos, tasks + before)
+    partition_qos = {name: each.own_qos for name, each in cluster.partitions.items()}
+    limits.check_submissions(ordered, account_of(cluster, request), partition_qos, tasks + before)
     group_limits.check_group_submissions(quotas_of(cluster, partition, request, qos), tasks + before)
 
 

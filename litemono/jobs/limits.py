@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import getpass
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from litemono.jobs import slurm
 from litemono.utils.errors import UserError
@@ -19,7 +20,10 @@ from litemono.utils.errors import UserError
 ENFORCES_LIMITS = {"limits", "safe", "all"}
 ENFORCES_QOS = {"qos", "all"}
 ACCOUNT_COLUMNS = "account,partition,qos,defaultqos,maxwall,maxtres,maxtrespernode,maxtresmins,maxjobs,maxsubmit"
-QOS_COLUMNS = "name,flags,maxwall,maxtres,maxtrespernode,maxtresmins,mintres,maxtrespu,maxtrespa,maxjobspu,maxsubmitpu"
+QOS_COLUMNS = (
+    "name,flags,maxwall,maxtres,maxtrespernode,maxtresmins,mintres,maxtrespu,maxtrespa,maxjobspu,"
+    "maxjobspa,maxsubmitpu,maxsubmitpa"
+)
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,12 @@ class UserLimits:
     def qos_in_order(self, qos: str, partition_qos: str | None) -> list[str]:
         """The QOS that limit a job, by precedence."""
         order = [partition_qos or "", qos]
-        if qos in self.qos and "OverPartQOS" in self.qos[qos].values.get("flags", "").split(","):
+        if self.has_flag(qos, "OverPartQOS"):
             order.reverse()
         return [name for name in order if name in self.qos]
+
+    def has_flag(self, qos: str, flag: str) -> bool:
+        return qos in self.qos and flag in self.qos[qos].values.get("flags", "").split(",")
 
     def in_order(self, qos: str, partition_qos: str | None, association: Association | None) -> list[Limits]:
         """The limits of a job, by precedence."""
@@ -171,31 +178,57 @@ def _strictest(ordered: list[Limits], column: str) -> Iterable[tuple[str, float,
                 yield name, amount, limits
 
 
-def check_submissions(ordered: list[Limits], account: str | None, qos: str, new_jobs: int) -> None:
-    """UserError where sbatch would refuse `new_jobs` more jobs beside those that wait or run already."""
-    for column, what in (("maxsubmitpu", "qos"), ("maxsubmit", "account")):
-        found = next((limits for limits in ordered if limits.number(column) is not None), None)
-        if found is None:
-            continue
-        most = found.number(column) or 0
-        mine = sum(
-            1 for job_account, job_qos in _queued() if (job_qos == qos if what == "qos" else job_account == account)
-        )
-        if mine + new_jobs > most:
+def check_submissions(
+    ordered: list[Limits], account: str | None, partition_qos: Mapping[str, str | None], new_jobs: int
+) -> None:
+    """UserError where sbatch would refuse `new_jobs` more jobs beside those that wait or run already, or none would start.
+
+    partition_qos: partition -> its own QOS, which counts every job in it.
+    """
+    for limits, whose in counting(ordered, "maxsubmit"):
+        most = limits.number(f"maxsubmit{whose}") or 0
+        found = sum(_counts(limits, job, account, whose, partition_qos) for job in _queued(account, whose))
+        if found + new_jobs > most:
+            together = f", of all users of account {account} together" if whose == "pa" else ""
             raise UserError(
-                f"{found.name} allows {most} jobs that wait or run at a time; {mine} are in the queue, and this would add "
-                f"{new_jobs}; wait for some to end, scancel them, or make a smaller --sweep"
+                f"{limits.name} allows {most} jobs that wait or run at a time{together}; {found} are in the queue, and this "
+                f"would add {new_jobs}; wait for some to end, scancel them, or make a smaller --sweep"
             )
-    for column in ("maxjobspu", "maxjobs"):
-        if any(limits.number(column) == 0 for limits in ordered):
-            closed = next(limits for limits in ordered if limits.number(column) == 0)
-            raise UserError(f"{closed.name} runs no jobs at present (a limit of 0); choose another --qos or --account")
+    for limits, whose in counting(ordered, "maxjobs"):
+        if limits.number(f"maxjobs{whose}") == 0:
+            raise UserError(f"{limits.name} runs no jobs at present (a limit of 0); choose another --qos or --account")
 
 
-def _queued() -> list[tuple[str, str]]:
-    """Account and QOS of each of the user's jobs, each task of an array by itself."""
-    lines = slurm.call("squeue", "--me", "-h", "-r", "-o", "%a|%q").splitlines()
-    return [(line.split("|")[0], line.split("|")[1]) for line in lines]
+def counting(ordered: list[Limits], kind: str) -> Iterator[tuple[Limits, str]]:
+    """The limits on numbers of jobs that hold, with the end of their column: "pu" of a QOS for the user, "pa" for the account;
+    "" of the association, where no QOS limits either."""
+    found = False
+    for whose in ("pu", "pa", ""):
+        limits = next((limits for limits in ordered if limits.number(kind + whose) is not None), None)
+        if limits is not None and (whose or not found):
+            found = True
+            yield limits, whose
+
+
+class _Job(NamedTuple):
+    account: str
+    qos: str
+    partition: str
+
+
+def _counts(
+    limits: Limits, job: _Job, account: str | None, whose: str, partition_qos: Mapping[str, str | None]
+) -> bool:
+    """Whether a job in the queue is one of those that the limit counts."""
+    if not whose:
+        return job.account == account
+    return limits.values["name"] in (job.qos, partition_qos.get(job.partition.partition(",")[0]))
+
+
+def _queued(account: str | None, whose: str) -> list[_Job]:
+    """The user's jobs, or with "pa" those of the account, each task of an array by itself."""
+    mine = ("-A", account) if whose == "pa" and account else ("--me",)
+    return [_Job(*row) for row in slurm.rows(slurm.call("squeue", *mine, "-h", "-r", "-o", "%a|%q|%P"), 3)]
 
 
 # ---------------------------------------------------------------- reading

@@ -14,7 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from litemono.engine.checkpoint_paths import newest_step
+from litemono.synthetic.composites import CompositeSettings, write_composites
 from litemono.synthetic.writer import write_world
 from litemono.utils.atomic_files import read_json
 
@@ -29,6 +33,10 @@ BATCH, STEPS = 4, 9  # of 12 samples in 3 epochs
 TRAINING = (
     "--png --num_workers 1 --model lite-mono-tiny --height 64 --width 96 --num_epochs 3 --device cpu --seed 3 --log_every 1 "
     "--images_every 3 --model_name run"
+)
+SMALL = (
+    f"--batch_size {BATCH} --num_workers 2 --num_epochs 3 --device cpu --seed 3 --log_every 1 --images_every 3 "
+    "--checkpoint_minutes 0 --model_name run"
 )
 RUN_AIMS = ("checkpoint", "weights", "status", "config", "events", "validation", "import")
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
@@ -100,14 +108,16 @@ def wait_for_all(processes: list[subprocess.Popen]) -> list[int]:
 
 
 def training_lane(name: str, module: str, world: Path, processes: int, more: str) -> Lane:
-    def arguments(folder: Path) -> list[object]:
-        data = ["--data_path", world, "--split", world / "street", "--batch_size", BATCH // processes]
-        return [*data, *TRAINING.split(), *more.split(), "--log_dir", folder]
+    data = ["--data_path", world, "--split", world / "street", "--batch_size", BATCH // processes]
+    return lane_of(name, module, [*data, *TRAINING.split(), *more.split()], processes)
 
+
+def lane_of(name: str, module: str, flags: list[object], processes: int = 1) -> Lane:
+    """A training of STEPS steps with these flags."""
     return Lane(
         name=name,
         module=module,
-        arguments=arguments,
+        arguments=lambda folder: [*flags, "--log_dir", folder],
         aims=RUN_AIMS,
         contents=lambda folder: run_contents(folder / "run"),
         damage=lambda folder, rng: sabotage.damage_run(folder / "run", rng),
@@ -115,6 +125,23 @@ def training_lane(name: str, module: str, world: Path, processes: int, more: str
         status=lambda folder: read_json(folder / "run/status.json"),
         processes=processes,
     )
+
+
+def refine_lane(world: Path, frozen: Path) -> Lane:
+    """frozen: where the depth to refine is written, half of the true one."""
+    for path in sorted(world.glob("2000_01_01/*/proj_depth/groundtruth/image_02/*.png")):
+        target = frozen / path.relative_to(world).parents[3] / "image_02/data" / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as depth:
+            Image.fromarray((np.asarray(depth) // 2).astype(np.uint16)).save(target)
+    data = ["--data_path", world, "--dataset", "street", "--frozen_depth", frozen, "--height", 32, "--width", 64]
+    return lane_of("refine", "litemono.refine", [*data, "--weights_init", "scratch", *SMALL.split()])
+
+
+def segment_lane(composites: Path) -> Lane:
+    write_composites(composites, CompositeSettings(32, 64, backgrounds=4, figures=2, variants=2, seed=3))
+    data = ["--data_path", composites, "--height", 32, "--width", 64]
+    return lane_of("segment", "litemono.segment", [*data, *SMALL.split()])
 
 
 def pack_lane(world: Path) -> Lane:
@@ -155,6 +182,8 @@ def make_lanes(work: Path) -> dict[str, Lane]:
         training_lane("supervised, 2 processes", "litemono.finetune", world, 2, "--checkpoint_minutes 0"),
         training_lane("photometric, 2 processes", "litemono.train", world, 2, photometric),
         pack_lane(world),
+        refine_lane(world, work / "frozen"),
+        segment_lane(work / "composites"),
     ]
     return {lane.name: lane for lane in lanes}
 

@@ -82,14 +82,53 @@ def test_limits_that_the_cluster_does_not_enforce_refuse_nothing(cluster_with):
     assert check_request(relaxed, replace(GOOD, qos="short"))
 
 
-@pytest.mark.parametrize("place, column", [("short", "maxsubmitpu"), ("account", "maxsubmit")])
+@pytest.mark.parametrize(
+    "place, column", [("short", "maxsubmitpu"), ("short", "maxsubmitpa"), ("account", "maxsubmit")]
+)
 def test_jobs_beyond_the_submit_limit_are_refused_before_the_queue(cluster_with, monkeypatch, place, column):
-    monkeypatch.setattr(slurm, "call", lambda *command: "research|short\nresearch|short\nother|normal\n")
+    lines = "research|short|cpu\nresearch|short|cpu\nother|normal|cpu\n"
+    monkeypatch.setattr(slurm, "call", lambda *command: lines)
     cluster, request = cluster_with(**{place: {column: 4}}), replace(GOOD, qos="short")
     partition = check_request(cluster, request)
     check_submission(cluster, partition, request, tasks=2)
-    with pytest.raises(UserError, match="allows 4 jobs that wait or run at a time; 2 are in the queue.*would add 3"):
+    with pytest.raises(UserError, match="allows 4 jobs that wait or run at a time.*; 2 are in the queue.*would add 3"):
         check_submission(cluster, partition, request, tasks=2, before=1)
+
+
+def test_the_qos_of_a_partition_counts_the_jobs_in_it_and_no_others(cluster_with, monkeypatch):
+    """As seen with Slurm 22.05: jobs under the same QOS as ours, in another partition, do not count."""
+    cluster = cluster_with(partition={"maxsubmitpu": 2})
+    here = cluster.partitions["gpu-v100"]
+    lines = {"elsewhere": "research|normal|cpu\n" * 2, "here": "research|normal|gpu-v100\n" * 2}
+    monkeypatch.setattr(slurm, "call", lambda *command: lines["elsewhere"])
+    check_submission(cluster, here, GOOD, tasks=1)
+    monkeypatch.setattr(slurm, "call", lambda *command: lines["here"])
+    with pytest.raises(UserError, match="--qos part allows 2 jobs"):
+        check_submission(cluster, here, GOOD, tasks=1)
+
+
+@pytest.mark.parametrize("column", ["maxjobspu", "maxjobspa"])
+def test_a_qos_that_runs_no_jobs_is_refused_and_one_that_runs_some_comes_before_the_account(cluster_with, column):
+    request = replace(GOOD, qos="short")
+    closed, open_ = cluster_with(short={column: 0}), cluster_with(short={column: 5}, account={"maxjobs": 0})
+    check_submission(open_, open_.partitions["gpu-v100"], request, tasks=1)
+    with pytest.raises(UserError, match="--qos short runs no jobs at present"):
+        check_submission(closed, closed.partitions["gpu-v100"], request, tasks=1)
+
+
+def test_a_qos_for_jobs_beyond_the_partitions_limits_lifts_them(cluster_with):
+    for flag, beyond in (("PartitionTimeLimit", {"minutes": 1e5}), ("PartitionMaxNodes", {"nodes": 1})):
+        request = replace(GOOD, qos="short", **beyond)
+        made = cluster_with(short={"flags": f"DenyOnLimit,{flag}"}), cluster_with(short={"flags": "DenyOnLimit"})
+        lifted, kept = (
+            replace(
+                c, partitions={n: replace(p, max_nodes=0 if "nodes" in beyond else 1) for n, p in c.partitions.items()}
+            )
+            for c in made
+        )
+        assert check_request(lifted, request).name == "gpu-v100"
+        with pytest.raises(UserError, match=r"partition gpu-v100 allows"):
+            check_request(kept, request)
 
 
 def test_a_sweep_larger_than_an_array_may_be_is_refused(cluster_with):
