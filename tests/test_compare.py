@@ -169,6 +169,8 @@ def test_what_cannot_be_compared_is_refused(compare, sweep, tmp_path):
     assert snapshot(tmp_path) == before
     write_run(sweep / "other", [0.1], task="Monodepth")
     assert_refused(compare("--log_dir", sweep, *output), "different tasks", "finetune: lr=1e-3", "train: other")
+    (sweep / "other").rename(tmp_path / "other")
+    assert compare("--log_dir", sweep, *output).code == 0, "with the folder of one sweep"
     for folder in sweep.iterdir():
         shutil.rmtree(folder / "models")
     assert_refused(compare("--log_dir", sweep, *output), "no run has validated yet", "lr=1e-3 (finished)")

@@ -32,17 +32,22 @@ class NamedMaps(NamedTuple):
 
 
 def is_one_array(path: Path) -> bool:
-    """Whether the file is one array of the maps of all images, which has no names. Raises UserError if unreadable."""
+    """Whether the file is one array of the maps of all images, which has no names. The reader says what is damaged."""
     if path.is_dir() or path.suffix.lower() not in (".npy", ".npz"):
         return False
     try:
         content = np.load(path, mmap_mode="r")
+    except Exception as error:  # what numpy raises for a damaged file depends on where the damage is
+        if may_pass(error):
+            raise
+        return path.suffix.lower() == ".npy" or not path.exists()
+    try:
         if isinstance(content, np.ndarray):
             return content.ndim != 2
         with content:
             check_sizes(content.zip)
             return len(content.files) == 1 and content[content.files[0]].ndim > 2
-    except Exception as error:  # the reader of the array says what is wrong
+    except Exception as error:
         if may_pass(error):
             raise
         return True

@@ -50,18 +50,16 @@ class MapFiles(NamedTuple):
 
 def from_file(path: Path, lines: Sequence[SplitLine], split: str, data_path: Path | None, given: bool) -> Truth:
     """The maps of a split in one .npz, by order of its lines. given: `path` is --gt_path, not the default place."""
+    output = f" --output {shlex.quote(str(path))}" if given else ""
+    source = shlex.quote(str(data_path or "KITTI_RAW"))
+    command = f"python -m export_gt --data_path {source} --split {shlex.quote(split)}{output}"
     if not path.is_file():
-        output = f" --output {shlex.quote(str(path))}" if given else ""
-        source = shlex.quote(str(data_path or "KITTI_RAW"))
-        raise UserError(
-            f"{path}: there is no such ground-truth file; make it: "
-            f"python -m export_gt --data_path {source} --split {shlex.quote(split)}{output}"
-        )
+        raise UserError(f"{path}: there is no such ground-truth file; make it: {command}")
     truth = GroundTruth(path)
     if len(truth) != len(lines):
         raise UserError(f"{path}: {len(truth)} depth maps, but split {split} has {len(lines)} test images")
     if truth.lines is not None and truth.lines != list(map(str, lines)):
-        raise UserError(f"{path}: made for other images than those of split {split}; make it again with export_gt")
+        raise UserError(f"{path}: made for other images than those of split {split}; make it again: {command}")
     return Truth(path, Mapped(str, lines), Mapped(key_of_line, lines), None, truth.__getitem__)
 
 

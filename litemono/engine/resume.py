@@ -208,9 +208,9 @@ def restore(training: Resumable, state: dict[str, Any]) -> None:
     except Exception as error:  # what torch raises for other content depends on what it is
         if is_out_of_memory(error):
             raise
+        path = checkpoint_path(checkpoint_folder(folder), state["progress"]["step"])
         raise UserError(
-            f"{folder}/checkpoints: the one of step {state['progress']['step']} does not fit this run ({one_line(error)}); "
-            "delete it to resume from the one before"
+            f"{path}: does not fit this run ({one_line(error)}); delete it to resume from the one before"
         ) from None
     training.progress.restarts += 1
 
@@ -225,10 +225,8 @@ def check_settings_of(training: Resumable, state: dict[str, Any]) -> None:
     try:
         different = differences(json.dumps(state["config"]), training.config)
     except (KeyError, TypeError, ValueError, AttributeError):
-        step = state["progress"]["step"]
-        raise UserError(
-            f"{folder}/checkpoints: the one of step {step} has no settings; delete it to resume from the one before"
-        ) from None
+        path = checkpoint_path(checkpoint_folder(folder), state["progress"]["step"])
+        raise UserError(f"{path}: has no settings; delete it to resume from the one before") from None
     if different:
         if training.run:
             write_json(folder / "config.json", state["config"], indent=2)

@@ -91,7 +91,9 @@ def make_comparison(study: Study, by: str | None, metrics: Sequence[str], test: 
     higher = study.better[by] == "higher"
     chosen = [(run, epoch) for run in study.runs if (epoch := run.best_epoch(by)) is not None]
     if not chosen:
-        raise UserError(f"--by {by}: no run has a finite value of it; choose another of {', '.join(study.metrics)}")
+        others = [name for name in study.better if any(run.best_epoch(name) for run in study.runs)]
+        advice = f"choose another of {', '.join(others)}" if others else "nor of another metric"
+        raise UserError(f"--by {by}: no run has a finite value of it; {advice}")
     chosen.sort(key=lambda pair: (-1 if higher else 1) * pair[1].results[by])
     if test:
         check_test(test, chosen)

@@ -22,7 +22,7 @@ def check_paths(settings: Any) -> None:
         shown = f"--{flag} {str(path)[:60]}..."
         require(longest <= LONGEST_NAME, f"{shown}: no file system takes a name of {longest} bytes; give a shorter one")
         length = len(str(path).encode(errors="replace"))
-        require(length <= LONGEST_PATH, f"{shown}: no file system takes a path of {length} letters; give a shorter one")
+        require(length <= LONGEST_PATH, f"{shown}: no file system takes a path of {length} bytes; give a shorter one")
         require("\0" not in str(path), f"--{flag}: a path has no NUL characters; give another one")
         require(not _is_loop(path), f"--{flag} {path}: is a link that leads back to itself; give another path")
 

@@ -31,9 +31,7 @@ AllowQos=ALL Default=NO MaxNodes=2 MaxTime=1-00:00:00 State=UP
 PartitionName=gpu-a100 AllowAccounts=ALL AllowQos=normal Default=NO MaxNodes=1 MaxTime=UNLIMITED State=UP
 PartitionName=debug AllowAccounts=ALL AllowQos=ALL Default=NO MaxNodes=1 MaxTime=00:30:00 State=DOWN
 """
-CONFIG = (
-    "AccountingStorageEnforce = associations,limits,qos,safe\nPriorityDecayHalfLife = 00:00:00\nMaxArraySize = 1001\n"
-)
+CONFIG = "AccountingStorageEnforce = associations,limits,qos,safe\nPriorityDecayHalfLife = 00:00:00\nMaxArraySize = 4\n"
 QOS = {
     "normal": {},
     "short": {"maxwall": "00:30:00"},

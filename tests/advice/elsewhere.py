@@ -57,6 +57,36 @@ FOLLOWED_BY = {
     "test_a_published_file_of_a_network_of_relative_depth_is_recognised",
     "does not say its input size; give --height and --width": "test_predict.py::"
     "test_a_published_file_of_a_network_of_relative_depth_is_recognised",
+    # one of the printed names
+    "there is no network {} of mask and depth": f"{INTERFACE}::test_a_network_has_one_of_the_printed_names",
+    "there is no ResNet-{} pose encoder": f"{INTERFACE}::test_a_network_has_one_of_the_printed_names",
+    "there is no refiner {}": f"{INTERFACE}::test_a_network_has_one_of_the_printed_names",
+    "there is no depth network {}": f"{INTERFACE}::test_a_network_has_one_of_the_printed_names",
+    "there is no such loss": "losses/test_loss_registry.py::test_another_name_is_refused_with_the_names_there_are",
+    "cannot have it; choose from": "networks/test_relative_weights.py::"
+    "test_attention_that_a_network_cannot_have_is_refused",
+    "'s layout; choose {}": "evaluate/sources/test_midas_predictions.py::"
+    "test_eth3d_has_numbers_under_the_names_of_photos",
+    "use fp16": "engine/test_precision.py::test_each_gpu_gets_what_it_is_built_for",
+    # files and folders
+    "holds something else than weights": f"{INTERFACE}::"
+    "test_weights_are_saved_into_another_folder_than_that_of_other_files",
+    "is in use by {}; wait or stop it": "engine/test_run_folder.py::"
+    "test_a_second_process_is_refused_with_the_name_of_the_first",
+    "export its disparity": "test_export.py::test_relative_networks_are_exported",
+    "; export it again": "test_export.py::test_changed_and_foreign_files_are_refused",
+    "download or export it again": "hub/test_hub.py::test_damaged_folders_are_refused_in_a_sentence",
+    "or give docker://NAME": "jobs/test_container.py::test_what_cannot_work_is_said_before_the_queue",
+    "name the one to submit to": "jobs/test_environment.py::test_several_clusters_are_refused",
+    "has no depth for any of": "data/packing/test_pack_depth.py::test_archives_give_the_same_pack_as_folders",
+    "give the folder of one sweep": "test_compare.py::test_what_cannot_be_compared_is_refused",
+    "give imagecorruptions' folder frost": "evaluate/robustness/test_robustness.py::test_frost_takes_photos",
+    "is no readable image ({}); replace it": "evaluate/robustness/test_robustness.py::test_frost_takes_photos",
+    "--against {}: ": "evaluate/test_paired_difference.py::test_results_that_cannot_be_compared_are_refused",
+    "or copy {} of that repository to {}": "networks/test_imagenet.py::"
+    "test_without_internet_the_file_is_copied_to_where_the_message_says",
+    "{}: cannot be written ({}); choose another folder": "networks/test_imagenet.py::"
+    "test_without_internet_the_file_is_copied_to_where_the_message_says",
     "which onnxruntime or openvino runs": "predicting/test_backends.py::"
     "test_an_exported_file_runs_in_both_runtimes_but_not_in_torch",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -90,7 +91,8 @@ def followed(case: Case, message: str, given: Flags, right: Flags, start: Callab
             done = start(printed_command(text, case.user))
             assert done.code == 0, done
         elif kind == "delete":
-            Path(text).unlink()
+            path = Path(text) if Path(text).exists() else Path(given[subject_of(case)][0], text)
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         elif kind == "mend":  # what the machine lacks; by Place.run
             continue
         else:
@@ -132,6 +134,8 @@ def act(kind: str, text: str, given: Flags, case: Case, right: Flags) -> Flags:
             return {flag: kept for flag, kept in given.items() if flag in ("", *options(text.split()))}
         case "value":  # another value of the subject
             return given | {subject: [PLACEHOLDERS.get(text, text)] if " " not in text else text.split()}
+        case "other":  # value of the subject, described in words
+            return given | {subject: [case.user]}
         case "more":  # of the subject
             return given | {subject: [*given[subject], *text.split()]}
         case "suffix":  # of the file that the subject names

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
@@ -96,6 +99,18 @@ def version(patch: Patch) -> None:
     patch.setattr("litemono.engine.resume.FORMAT", 99)
 
 
+def right_to_read(patch: Patch) -> None:
+    """The folder empty."""
+    scan = os.scandir
+
+    def refused(folder: str) -> Any:
+        if Path(folder).name == "empty":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scan(folder)
+
+    patch.setattr("evaluate.sources.map_files.os.scandir", refused)
+
+
 LACKS: dict[str, Callable[[Patch], None]] = {
     "slurm's commands": slurm_commands,
     "containers": containers,
@@ -108,5 +123,6 @@ LACKS: dict[str, Callable[[Patch], None]] = {
     "right compiler": right_compiler,
     "any batch": any_batch,
     "version": version,
+    "right to read": right_to_read,
     **{name: module(name) for name in ("av", "onnx", "onnxruntime")},
 }

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from advice import cluster_cases, elsewhere, flag_cases, machine_cases, world_cases
+from advice import cluster_cases, elsewhere, file_cases, flag_cases, machine_cases, world_cases
 from advice import world as worlds
 from advice.damages import DAMAGES
 from advice.follow import Case, done_of, first_line, followed, options, run, with_wrong
@@ -23,10 +23,12 @@ from litemono.__main__ import COMMANDS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-CASES = flag_cases.CASES + cluster_cases.CASES + world_cases.CASES + machine_cases.CASES
+CASES = flag_cases.CASES + cluster_cases.CASES + world_cases.CASES + machine_cases.CASES + file_cases.CASES
 RIGHT = {
     name: options(shlex.split(line))
-    for name, line in (flag_cases.RIGHT | cluster_cases.RIGHT | world_cases.RIGHT | machine_cases.RIGHT).items()
+    for name, line in (
+        flag_cases.RIGHT | cluster_cases.RIGHT | world_cases.RIGHT | machine_cases.RIGHT | file_cases.RIGHT
+    ).items()
 }
 ENDS: dict[str, Outcome] = {}
 """How each command ends with right flags."""
@@ -121,7 +123,7 @@ def place(tmp_path, world, capsys, monkeypatch) -> Place:
     return Place(tmp_path, world, capsys, monkeypatch)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.command} {case.wrong} {case.advice}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.command} {case.wrong[:200]} {case.advice}")
 def test_followed_advice_leads_to_where_right_flags_lead(case, place):
     end = place.end(case.command)
     wrong = place.refuse(case)

@@ -22,6 +22,9 @@ from litemono.tasks.monodepth.model import DepthPoseModel
 from litemono.tasks.monodepth.settings import LossConfig
 from litemono.utils.errors import UserError
 from networks.errors import NetworkError
+from networks.mask_depth import create_mask_network
+from networks.refine import create_refiner
+from networks.save_weights import save_folder
 
 
 @pytest.fixture
@@ -63,6 +66,30 @@ def test_a_network_without_a_choice_of_attention():
     with pytest.raises(NetworkError, match="it has no choice; leave it out"):
         networks.create("lite-mono-tiny", height=32, width=64, attention="fused")
     networks.create("lite-mono-tiny", height=32, width=64)
+
+
+@pytest.mark.parametrize(
+    ("create", "name"),
+    [
+        (networks.create, "vgg"),
+        (create_mask_network, "lite-mono"),
+        (create_refiner, "lite-mono"),
+        (lambda name, **_: networks.create_pose(int(name)), "101"),
+    ],
+)
+def test_a_network_has_one_of_the_printed_names(create, name):
+    with pytest.raises(NetworkError, match="; choose from ") as refused:
+        create(name, height=48, width=64)
+    create(str(refused.value).partition("choose from ")[2].split(", ")[0], height=48, width=64)
+
+
+def test_weights_are_saved_into_another_folder_than_that_of_other_files(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.png").touch()
+    depth = networks.create("lite-mono-tiny", height=32, width=64)
+    with pytest.raises(NetworkError, match="holds something else than weights; choose another folder"):
+        save_folder(tmp_path / "photos", depth, None)
+    save_folder(tmp_path / "weights", depth, None)
 
 
 def test_a_refiner_by_its_name_is_no_depth_network():

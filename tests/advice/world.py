@@ -95,6 +95,9 @@ def write_unreadable(world: Path) -> None:
     with wave.open(str(world / "sound.mp4"), "wb") as sound:
         sound.setparams((1, 2, 8000, 0, "NONE", ""))
         sound.writeframes(bytes(2000))
+    (world / "films").mkdir()
+    shutil.copy(world / "sound.mp4", world / "films")
+    (world / "loop").symlink_to("loop")
 
 
 def write_from_made(world: Path) -> None:
@@ -110,6 +113,8 @@ def write_from_made(world: Path) -> None:
     for path in (world / "lost_runs/run/checkpoints").iterdir():
         path.unlink()  # it may be a link
         path.write_bytes(b"nothing")
+    (world / "made_gt").mkdir()
+    shutil.copy(world / "gt.npz", world / "made_gt")
     (world / "other_gt").mkdir()
     with np.load(world / "gt.npz") as truth:
         lines = [f"{line}0" for line in truth["lines"]]
@@ -137,6 +142,9 @@ def write_kitti(world: Path) -> None:
             lines = [f"{tiny_kitti.DRIVE} {frame} l\n" for frame in frames]
             (world / folder / f"{which}_files.txt").write_text("".join(lines))
     shutil.copytree(world / "kitti/split", world / "test_split")
+    (world / "longer_split").mkdir()
+    lines = (world / "test_split/test_files.txt").read_text().splitlines()
+    (world / "longer_split/test_files.txt").write_text("\n".join([*lines, f"{tiny_kitti.DRIVE} 20 l"]))
     (world / "uncalibrated" / tiny_kitti.DAY).mkdir(parents=True)
     drive = Path(tiny_kitti.DRIVE)
     (world / "uncalibrated" / drive).symlink_to(world / "kitti" / drive)
@@ -215,6 +223,23 @@ def write_maps(world: Path) -> None:
     np.save(world / "sintel_depths/alley_1/frame_0001.npy", truth)
     head = b"PIEH" + np.array(truth.shape[::-1], "<i4").tobytes()
     (world / "sintel/depth/alley_1/frame_0001.dpt").write_bytes(head + truth.astype("<f4").tobytes())
+    shutil.copytree(world / "sintel", world / "sintel_whole")
+    (world / "sintel_whole/occlusions/alley_1").mkdir(parents=True)
+    Image.new("L", truth.shape[::-1]).save(world / "sintel_whole/occlusions/alley_1/frame_0001.png")
+    (world / "archive").mkdir()
+    np.savez(world / "archive/depths.npz", **{str(n): np.load(world / f"depths/{n}.npy") for n in range(3)})
+    write_tum(world, truth)
+
+
+def write_tum(world: Path, truth: np.ndarray) -> None:
+    """A sequence of one image, and a prediction of it."""
+    save_png(world / "tum/depth/1.0.png", 5000 * truth / 10)
+    (world / "tum/rgb").mkdir()
+    picture(0, *truth.shape).save(world / "tum/rgb/1.0.png")
+    for kind in ("rgb", "depth"):
+        (world / f"tum/{kind}.txt").write_text(f"1.0 {kind}/1.0.png\n")
+    (world / "tum_depths/rgb").mkdir(parents=True)
+    np.save(world / "tum_depths/rgb/1.0.npy", truth)
 
 
 def write_weights(world: Path) -> None:

@@ -46,6 +46,8 @@ def test_results_that_cannot_be_compared_are_refused(pngs, run, tmp_path):
     shutil.copy(tmp_path / "errors.json", other)
     assert_refused(run(*flags, "--against", other)[0], "--against", "other.json", "cap 50.0, not 80.0")
     run(*flags)
+    shutil.copy(tmp_path / "errors.json", other)
+    assert run(*flags, "--against", other)[0].code == 0, "both by one protocol"
     found = json.loads((tmp_path / "errors.json").read_text())
     cases = [
         ({"per_image": {}}, "evaluate its predictions again"),
@@ -57,4 +59,6 @@ def test_results_that_cannot_be_compared_are_refused(pngs, run, tmp_path):
     for edit, words in cases:
         other.write_text(json.dumps({**found, **edit}))
         assert_refused(run(*flags, "--against", other)[0], "--against", "other.json", words)
+    other.write_text(json.dumps(found))
+    assert run(*flags, "--against", other)[0].code == 0, "evaluated again, of the same images"
     assert_refused(run(*flags, "--against", tmp_path / "nowhere.json")[0], "nowhere.json", "no such file")

@@ -143,8 +143,11 @@ def test_damaged_folders_are_refused_in_a_sentence(export, run_folder, tmp_path,
     hub = tmp_path / "hub"
     assert export("--load_weights", run_folder, "--hub", hub).code == 0
     damage(hub)
-    with pytest.raises(UserError, match=words):
+    with pytest.raises(UserError, match=words) as refused:
         litemono.load(weights=hub)
+    if "export it again" in str(refused.value):
+        assert export("--load_weights", run_folder, "--hub", hub).code == 0
+        assert litemono.load(weights=hub).name == "lite-mono-tiny"
 
 
 def _change(hub, change):

@@ -74,8 +74,9 @@ def test_what_cannot_work_is_said_before_the_queue(programs, run, image, tmp_pat
     with pytest.raises(UserError, match="neither pyxis .* nor apptainer"):
         container.launch(image, [run], 1)
     programs("singularity")
-    with pytest.raises(UserError, match="--container missing.sif: there is no image that can be read"):
+    with pytest.raises(UserError, match="--container missing.sif: there is no image .*, or give docker://NAME"):
         container.launch("missing.sif", [run], 1)
+    assert "docker://NAME" in container.launch("docker://NAME", [run], 1).python
     programs("srun", "--container-image")
     with pytest.raises(UserError, match="there is no image"):
         container.launch("/missing.sqsh", [run], 1)

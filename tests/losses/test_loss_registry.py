@@ -33,8 +33,12 @@ def test_a_relative_loss_ignores_scale_and_shift_and_a_metric_one_does_not(name)
 
 
 def test_another_name_is_refused_with_the_names_there_are():
-    with pytest.raises(UserError, match="--loss l2: there is no such loss; choose one of silog, .*ssi-trimmed"):
+    with pytest.raises(
+        UserError, match="--loss l2: there is no such loss; choose one of silog, .*ssi-trimmed"
+    ) as refused:
         loss_function("l2")
+    for name in str(refused.value).partition("choose one of ")[2].split(", "):
+        assert callable(loss_function(name))
 
 
 def test_names_are_read_without_torch():

@@ -261,3 +261,19 @@ def test_a_failed_fetch_says_why_and_leaves_nothing(tmp_path, hub):
     offline = fresh_process(FETCH.replace("LAYERS", "(18,)"), tmp_path, HF_HUB_OFFLINE="1")
     assert "run this where there is internet" in offline and "weights/resnet18.tv_in1k.safetensors" in offline
     assert not (tmp_path / "weights").exists()
+
+
+def test_without_internet_the_file_is_copied_to_where_the_message_says(tmp_path, monkeypatch):
+    def fetch(*_: object, **__: object) -> str:
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fetch)
+    (tmp_path / "file").touch()
+    with pytest.raises(NetworkError, match="file: cannot be written .*; choose another folder"):
+        weights.fetch_pose_imagenet(18, tmp_path / "file")
+    with pytest.raises(NetworkError, match=r"or copy model\.safetensors of that repository to ") as refused:
+        weights.fetch_pose_imagenet(18, tmp_path / "weights")
+    target = Path(str(refused.value).rpartition(" to ")[2])
+    target.parent.mkdir()
+    save_file(resnet_state(), target)
+    assert weights.fetch_pose_imagenet(18, tmp_path / "weights") == target

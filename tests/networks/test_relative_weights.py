@@ -160,5 +160,6 @@ def test_a_folder_without_weights_is_named(tmp_path):
 def test_attention_that_a_network_cannot_have_is_refused():
     with pytest.raises(NetworkError, match="--attention halo: dpt-tiny cannot have it; choose from softmax, performer"):
         create(attention="halo")
+    create(attention="performer")
     with pytest.raises(NetworkError, match="--attention performer: midas-small cannot have it; it has no choice"):
         create("midas-small", "performer")

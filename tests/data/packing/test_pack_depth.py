@@ -87,11 +87,15 @@ def test_archives_give_the_same_pack_as_folders(world, packed, tmp_path, capfd):
     assert done.returncode == 0, done.stderr
     for path in (path for path in packed.rglob("*.bin")):
         assert path.read_bytes() == (tmp_path / "of_zips" / path.relative_to(packed)).read_bytes()
-    (zips / "data_depth_annotated.zip").unlink()
+    (zips / "data_depth_annotated.zip").rename(tmp_path / "depth.zip")
     assert_fails(
-        pack(capfd, zips, tmp_path / "without", world), "has no depth for any of 6 frames", "data_depth_annotated.zip"
+        pack(capfd, zips, tmp_path / "without", world),
+        "has no depth for any of 6 frames",
+        "put data_depth_annotated.zip",
     )
     assert not (tmp_path / "without").exists(), "refused before anything is written"
+    (tmp_path / "depth.zip").rename(zips / "data_depth_annotated.zip")
+    assert "depth of 5 of 6" in pack(capfd, zips, tmp_path / "without", world).stdout
 
 
 def test_verify_counts_depth_and_finds_a_changed_byte(world, packed, capfd):

@@ -105,6 +105,8 @@ def test_frost_takes_photos(run, tmp_path):
     assert json.loads(path.read_text())["frost"] == "photos"
     (photos / "frost2.jpg").write_bytes(b"no image")
     assert_refused(run("--corruptions", "frost", "--frost_photos", photos), "frost2.jpg", "replace it")
+    Image.fromarray(np.full((40, 80, 3), 90, np.uint8)).save(photos / "frost2.jpg")
+    assert run("--corruptions", "frost", "--severities", "1", "--frost_photos", photos, "--output", path).code == 0
 
 
 @pytest.mark.parametrize(
