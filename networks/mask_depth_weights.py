@@ -31,12 +31,12 @@ def load(folder: Path) -> MaskDepthNet:
 def stored_name(folder: Path) -> str:
     """Of the network in a weights folder. Raises NetworkError where there is none of mask and depth."""
     stored = weights.stored_settings(folder)
-    name = stored.get("network")
+    name = str(stored.get("network"))
     if not weights.are_of_masks(stored) or name not in MASK_NETWORKS:
         raise NetworkError(
             f"{folder} has no weights of a network of mask and depth (litemono segment); give a folder such as RUN/models/last"
         )
-    return str(name)
+    return name
 
 
 def load_into(folder: Path, net: MaskDepthNet) -> None:

@@ -16,7 +16,7 @@ SETTINGS = str(ONE_FILE.settings)
 def is_refiner(folder: Path) -> bool:
     """Whether a folder says that it has the weights of a refiner."""
     stored = weights.stored_settings(folder)
-    return stored.get("network") in REFINERS and not weights.are_of_masks(stored)
+    return str(stored.get("network")) in REFINERS and not weights.are_of_masks(stored)
 
 
 def load_refiner(folder: Path) -> RefineNet:

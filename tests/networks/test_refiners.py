@@ -10,7 +10,7 @@ import torch
 from goldens import assert_l2_close, assert_within
 from parity_recipes import block_image, network_weight
 
-from networks import NetworkError, registry, weights
+from networks import NetworkError, mask_depth_weights, registry, weights
 from networks.alignment import Alignment
 from networks.imagenet import load_unet_imagenet
 from networks.refine import LEAST_DEPTH, create_refiner
@@ -130,6 +130,15 @@ def test_damaged_settings_are_refused(tmp_path, change):
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
     with pytest.raises(NetworkError, match="damaged"):
         load_refiner(tmp_path / "last")
+
+
+@pytest.mark.parametrize("name", [["affine"], {"affine": 1}, None])
+def test_a_name_that_is_no_text_is_no_refiner(tmp_path, name):
+    weights.save_folder(tmp_path / "last", create_refiner("affine", height=32, width=64), None)
+    for more in ({}, {"output": "mask-and-depth"}):
+        (tmp_path / "last/network.json").write_text(json.dumps({"network": name, **more}))
+        with pytest.raises(NetworkError, match="no weights of a"):
+            (mask_depth_weights.load if more else load_refiner)(tmp_path / "last")
 
 
 def test_the_wider_first_convolution_keeps_imagenet_and_its_features(tmp_path):

@@ -82,7 +82,7 @@ def parse_floats(content: bytes, suffix: str, where: object) -> np.ndarray:
     """The same of a file's bytes. where: the file, for messages."""
     try:
         values = np.load(io.BytesIO(content), allow_pickle=False) if suffix == ".npy" else _parse_pfm(content)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # what numpy raises for a damaged file depends on where the damage is
         raise UserError(f"{where}: not a complete {suffix} file ({reason(error)}); write it again") from None
     if not isinstance(values, np.ndarray) or values.squeeze().ndim != 2 or values.dtype.kind not in "fiu":
         raise UserError(f"{where}: holds no depth map, one number for each pixel; write an array (height, width)")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from litemono.data.stores.arrays import parse_floats
 from litemono.data.stores.folder import open_originals, open_store
 from litemono.synthetic import sensors, writer
 from litemono.utils.errors import UserError
@@ -54,3 +55,22 @@ def test_a_missing_or_damaged_depth_picture_names_file_and_archive(street_world,
 def test_kinds_that_a_data_set_lacks_are_refused(store):
     with pytest.raises(UserError, match="--dataset kitti: has no mask pictures; it has depth"):
         store.read_array("mask", writer.drive_name(0), 1, "l")
+
+
+def npy(header: bytes) -> bytes:
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"PK\x03\x04 an archive that is none",
+        npy(b"{'descr': '<f4', 'fortran_order': False, 'shape': (4, 6\n"),
+        npy(b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000, 1000000000), }\n"),
+        npy(b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n"),
+    ],
+    ids=["zip", "torn header", "petabytes", "objects"],
+)
+def test_an_array_file_that_is_none_is_refused_in_a_sentence(content):
+    with pytest.raises(UserError, match=r"depth\.npy: not a complete \.npy file"):
+        parse_floats(content, ".npy", "depth.npy")
