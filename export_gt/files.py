@@ -18,7 +18,7 @@ import numpy as np
 
 from litemono.data.splits import SplitLine
 from litemono.utils.archives import check_sizes
-from litemono.utils.atomic_files import may_pass, replacing
+from litemono.utils.atomic_files import check_is_file, may_pass, replacing
 from litemono.utils.errors import UserError
 
 COMPRESSION_LEVEL = 4  # sparse maps shrink 20-fold; higher levels gain a few per cent and take twice as long
@@ -75,6 +75,7 @@ class GroundTruth:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            check_is_file(path)
             with zipfile.ZipFile(path) as archive:
                 check_sizes(archive)
                 names = set(archive.namelist())

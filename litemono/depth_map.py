@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from litemono.data.stores.images import FACTOR_NOTE
 from litemono.utils.atomic_files import replacing
 from litemono.utils.colormap import magma
 from litemono.utils.errors import UserError, require
@@ -87,7 +88,7 @@ class DepthMap:
         require(path.suffix.lower() == ".png", f"{path}: 16-bit depth is saved as .png")
         numbers = np.clip(np.rint(self.depth * factor), 1, LARGEST).astype(np.uint16)
         note = PngInfo()
-        note.add_text("depth_factor", f"{factor:g}")
+        note.add_text(FACTOR_NOTE, f"{factor:g}")
         with replacing(path) as file:
             Image.fromarray(numbers).save(file, format="PNG", pnginfo=note, compress_level=PNG_LEVEL)
         return path

@@ -250,3 +250,21 @@ def test_packed_depth_and_masks_train_the_same_bits_and_a_second_packing_adds_no
         assert done.code == 0, done.err
         runs.append(validation((tmp_path / "folder" if name == "folder" else tmp_path / "pack_run") / "run"))
     assert runs[0] == runs[1] and runs[0]["objects/mae"] > 0
+    pack_with_notes(world, pack, tmp_path / "noted", capsys)
+    refused = invoke(main, capsys, *data, "--max_steps", 2, "--model", "affine", "--model_name", "noted")
+    assert_refused(refused, "frozen depth of frame", "says that its factor is 200; give --frozen_factor 200")
+
+
+def pack_with_notes(world, pack, folder, capsys):
+    """The pack's frozen depth anew, from files that state a factor, as `predict --depth_png` writes them."""
+    note = PngInfo()
+    note.add_text("depth_factor", "200")
+    for path in (world / "frozen").rglob("*.png"):
+        noted = folder / path.relative_to(world / "frozen")
+        noted.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as image:
+            image.save(noted, pnginfo=note)
+    for path in pack.rglob("*.frozen.bin"):
+        path.unlink()
+    done = invoke(prepare_main, capsys, "maps", "--data_path", pack, "--frozen_depth", folder)
+    assert done.code == 0, done.err

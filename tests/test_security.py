@@ -72,8 +72,8 @@ def write_array(path: Path) -> None:
         ("pred.npz", write_objects, lambda path: prediction_files.open_named(path, "depth", 1).read(0)),
         ("pred.npy", write_array, lambda path: predictions.from_file(path, 1, "street", "disparity")),
         ("pred.npy", write_pickle, lambda path: predictions.from_file(path, 1, "street", "disparity")),
-        ("map.npy", write_array, lambda path: read_map(path, 1)),
-        ("map.npz", write_objects, lambda path: read_map(path, 1)),
+        ("map.npy", write_array, lambda path: read_map(path, 1, "png_factor")),
+        ("map.npz", write_objects, lambda path: read_map(path, 1, "png_factor")),
     ],
 )
 def test_no_pickle_is_executed(tmp_path, monkeypatch, name, write, read):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from litemono.utils.atomic_files import may_pass, replacing
+from litemono.utils.atomic_files import may_pass, read_text, replacing
 from litemono.utils.errors import UserError, reason, require
 
 SNIPPET = 5  # frames of the published ATE
@@ -20,7 +20,7 @@ SNIPPET = 5  # frames of the published ATE
 def read_poses(path: Path, flag: str) -> np.ndarray:
     """(N, 4, 4) float64 of a KITTI file: 12 numbers a line, the upper three rows of T_world_cam. UserError for others."""
     try:
-        lines = path.read_text().splitlines()
+        lines = read_text(path).splitlines()
         require(
             any(map(str.strip, lines)), f"{flag} {path}: is empty; a trajectory in KITTI's format has 12 numbers a line"
         )

@@ -9,25 +9,27 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from litemono.data.stores.images import check_pixels
+from litemono.data.stores.images import check_factor, check_pixels
 from litemono.utils.archives import check_sizes
-from litemono.utils.atomic_files import may_pass
+from litemono.utils.atomic_files import check_is_file, may_pass
 from litemono.utils.errors import UserError, reason
 
 from .sequences import Names
 
 EXTENSIONS = (".png", ".npy", ".npz", ".pfm", ".tif", ".tiff", ".dpt")
+MOST_BYTES = 2**29  # of a file: 67 million pixels of 64 bits
 SINTEL_TAG = 202021.25
 ETH3D_FOLDER, ETH3D_SIZE = "ground_truth_depth", (4032, 6048)  # the size of its photos
 SIXTEEN_BITS = (np.uint16, np.int32)  # Pillow's types for PNGs of 16 bits; older versions read them as integers of 32
 
 
-def read_map(path: Path, factor: float) -> np.ndarray:
+def read_map(path: Path, factor: float, flag: str) -> np.ndarray:
     """(H, W) float32. Whole numbers (16-bit .png and .tif) are divided by `factor`; floating point is as in the file.
 
-    Raises UserError for files that are damaged, have 8 bits, or hold no single map.
+    Raises UserError for files that are damaged, have 8 bits, hold no single map, or say another factor than --FLAG.
     """
     try:
+        check_is_file(path, MOST_BYTES)
         values = READERS[path.suffix.lower()](path)
         if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
             values = values[0] if values.shape[0] == 1 else values[:, :, 0]
@@ -41,6 +43,7 @@ def read_map(path: Path, factor: float) -> np.ndarray:
         if may_pass(error):
             raise
         raise UserError(f"{path}: not a readable depth map ({reason(error)}); write or download it again") from None
+    check_factor(path, factor, flag)
     if values.dtype.kind == "f":
         return values.astype(np.float32)
     return values.astype(np.float32) / np.float32(factor)

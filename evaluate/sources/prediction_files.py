@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from litemono.utils.archives import check_sizes
-from litemono.utils.atomic_files import may_pass
+from litemono.utils.atomic_files import check_is_file, may_pass
 from litemono.utils.errors import UserError, reason
 
 from ..keys import Key
@@ -36,6 +36,7 @@ def is_one_array(path: Path) -> bool:
     if path.is_dir() or path.suffix.lower() not in (".npy", ".npz"):
         return False
     try:
+        check_is_file(path)
         content = np.load(path, mmap_mode="r")
     except Exception as error:  # what numpy raises for a damaged file depends on where the damage is
         if may_pass(error):
@@ -67,7 +68,7 @@ def open_named(path: Path, kind: PredictionKind | None, factor: float) -> NamedM
     kind = _kind(kind, path, suffixes)
 
     def read(index: int) -> np.ndarray:
-        return read_map(root / names[index], factor)
+        return read_map(root / names[index], factor, "png_factor")
 
     return NamedMaps(path, names, Mapped(key_of, names), kind, read)
 
@@ -80,6 +81,7 @@ def _kind(kind: PredictionKind | None, path: Path, suffixes: set[str]) -> Predic
 
 def _archive(path: Path, kind: PredictionKind | None) -> NamedMaps:
     try:
+        check_is_file(path)
         arrays = np.load(path, allow_pickle=False)
         check_sizes(arrays.zip)
     except Exception as error:  # what numpy raises for a damaged file depends on where the damage is

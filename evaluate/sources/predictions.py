@@ -16,7 +16,7 @@ from litemono.data.missing_frames import find_missing
 from litemono.data.splits import SPLITS, SplitLine
 from litemono.data.stores.base import FrameStore, SizedStore
 from litemono.utils.archives import check_sizes
-from litemono.utils.atomic_files import may_pass, replacing
+from litemono.utils.atomic_files import check_is_file, may_pass, replacing
 from litemono.utils.errors import UserError, reason
 from litemono.utils.parallel import ordered_map
 
@@ -97,6 +97,7 @@ def from_file(path: Path, count: int, split_name: str, kind: PredictionKind) -> 
     697 for the 652 of eigen_benchmark. UserError says what else is in the file.
     """
     try:
+        check_is_file(path)
         maps = one_channel(only_array(np.load(path, mmap_mode="r")))
         if maps.ndim != 3 or not maps.size or maps.dtype.kind != "f" or maps.itemsize > 8:
             raise ValueError(f"shape {maps.shape}, type {maps.dtype}")

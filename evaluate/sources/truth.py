@@ -22,6 +22,7 @@ from PIL import Image
 from export_gt import GroundTruth
 from litemono.data.splits import SplitLine
 from litemono.data.stores.images import check_pixels
+from litemono.utils.atomic_files import may_pass, read_text
 from litemono.utils.errors import UserError, reason
 
 from ..keys import Key
@@ -93,7 +94,7 @@ def from_folder(
 
 
 def _read(root: Path, path: Path, units: float, occluded: Occluded) -> np.ndarray:
-    depth = read_map(path, units)
+    depth = read_map(path, units, "gt_factor")
     depth = np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
     measured = depth[depth > 0]
     if path.suffix != ".dpt" and len(measured) and np.median(measured) > FARTHEST:  # Sintel's skies are that far
@@ -185,5 +186,10 @@ def _times(path: Path) -> dict[float, str]:
 
 
 def _fields(path: Path) -> list[list[str]]:
-    text = path.read_text(errors="replace")
+    try:
+        text = read_text(path, errors="replace")
+    except OSError as error:
+        if may_pass(error):
+            raise
+        raise UserError(f"{path}: cannot be read ({error.strerror}); download the sequence again") from None
     return [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]

@@ -16,6 +16,7 @@ from litemono.data.splits import SplitLine
 from litemono.data.stores.arrays import other_size, picture_of
 from litemono.data.stores.base import FrameStore
 from litemono.data.stores.headers import PNG, BadFile, image_size
+from litemono.data.stores.images import check_stated
 from litemono.data.stores.picture_pack import PicturePack
 from litemono.utils.errors import UserError
 
@@ -145,6 +146,8 @@ def look_into(store: FrameStore, lines: Sequence[SplitLine], unit: DepthUnit, so
     """Read some maps, spread over the list; UserError for numbers that are no depth, and where nothing was measured."""
     places = np.unique(np.linspace(0, len(lines) - 1, LOOKED_INTO).round().astype(int))
     chosen = [lines[place] for place in places]
+    for line in chosen if unit.depth_is == "metres" else ():
+        check_stated(store.stated_factor(*line), unit.factor, "depth_factor", store.array_place("depth", *line))
     empty = [line for line in chosen if not read_depth(store, line, unit).any()]
     if len(empty) == len(chosen):
         raise UserError(

@@ -16,10 +16,11 @@ import numpy as np
 
 from litemono.data.datasets.base import Size
 from litemono.data.splits import SplitLine
-from litemono.data.stores.arrays import other_size, read_floats
+from litemono.data.stores.arrays import check_16_bits, other_size, read_floats
 from litemono.data.stores.base import FrameStore
+from litemono.data.stores.drive_maps import PictureReader
 from litemono.data.stores.headers import BadFile, image_size
-from litemono.data.stores.images import read_numbers
+from litemono.data.stores.images import read_numbers, stated_factor
 from litemono.data.stores.packed import PackedStore
 from litemono.utils.errors import UserError
 
@@ -74,12 +75,23 @@ class MirroredMaps:
             self._listings[directory] = frozenset(os.listdir(directory) if directory.is_dir() else ())
         return self._listings[directory]
 
+    def factor(self, line: SplitLine) -> str | None:
+        """The number for one metre, where the map says it: see images.check_factor."""
+        path = self.path(line)
+        if path is not None:
+            return stated_factor(path)
+        reader = self._reader(line)
+        return None if reader is None else reader.pictures.factor
+
+    def _reader(self, line: SplitLine) -> PictureReader | None:
+        assert isinstance(self.store, PackedStore)
+        return self.store.packed_pictures(self.kind.name, line.folder, line.side)
+
     def has(self, line: SplitLine) -> bool:
         path = self.path(line)
         if path is not None:
             return os.path.lexists(path)
-        assert isinstance(self.store, PackedStore)
-        reader = self.store.packed_pictures(self.kind.name, line.folder, line.side)
+        reader = self._reader(line)
         return reader is not None and reader.has(line.frame)
 
     def read(self, line: SplitLine) -> np.ndarray:
@@ -117,8 +129,8 @@ def has_packed(store: FrameStore, kind: Kind) -> bool:
 def read_map(path: Path, kind: Kind, of_image: Size) -> np.ndarray:
     """(h, w) numbers of a file: those of a PNG, or float32. What has the network's size is brought to the image's."""
     if path.suffix != ".npy":
-        return read_grey(path, kind.what)
-    values = read_floats(path)
+        return read_grey(path, kind)
+    values = read_floats(path, whole_numbers=False)
     if path.name.endswith(NETWORK_SIZE):
         return cv2.resize(values, of_image[::-1], interpolation=cv2.INTER_LINEAR)
     return values
@@ -141,11 +153,12 @@ def png_size(path: Path) -> Size:
         raise UserError(f"{path}: {error}; write it again") from None
 
 
-def read_grey(path: Path, what: str) -> np.ndarray:
+def read_grey(path: Path, kind: Kind) -> np.ndarray:
     """(h, w) numbers of a picture with one channel."""
-    values = read_numbers(path, "write it again")
+    values = read_numbers(path, "write it again", labels=kind is MASK)
     if values.ndim != 2:
-        raise UserError(f"{path}: has several channels; {what} is one number for each pixel")
+        raise UserError(f"{path}: has several channels; {kind.what} is one number for each pixel")
+    check_16_bits(values, path)
     return values
 
 

@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from litemono.data.batch import Key
@@ -28,6 +27,7 @@ from litemono.data.mirrored import (
 from litemono.data.refine_settings import RefineDataConfig
 from litemono.data.splits import SplitLine
 from litemono.data.stores.arrays import check_size, other_size
+from litemono.data.stores.images import check_stated
 from litemono.utils.errors import UserError
 
 
@@ -92,6 +92,7 @@ class RefineSamples:
 
     def frozen(self, line: SplitLine) -> np.ndarray:
         """(h, w) float32 frozen depth at the image's size; UserError for numbers that are no depth."""
+        self.check_factor(line)
         return as_depth(self.given.read(line), self.data.frozen_factor, self.given.place(line))
 
     def objects_of(self, line: SplitLine) -> np.ndarray:
@@ -115,7 +116,6 @@ class RefineSamples:
             raise UserError(
                 f"{self.given.place(line)}: all pixels are {frozen.min():g}; a constant depth has nothing to refine"
             )
-        self.check_factor(line)
         if self.masks is not None:
             self.check_size(self.objects_of(line), self.masks, line)
 
@@ -126,13 +126,7 @@ class RefineSamples:
 
     def check_factor(self, line: SplitLine) -> None:
         """UserError where a PNG of `predict --depth_png` says another factor than --frozen_factor."""
-        path = self.given.path(line)
-        if path is None or path.suffix != ".png":
-            return
-        with Image.open(path) as image:
-            stated = image.info.get("depth_factor")
-        if stated is not None and stated != f"{self.data.frozen_factor:g}":
-            raise UserError(f"{path}: says that its factor is {stated}; give --frozen_factor {stated}")
+        check_stated(self.given.factor(line), self.data.frozen_factor, "frozen_factor", self.given.place(line))
 
 
 def open_refine_data(data: RefineDataConfig, which: Literal["train", "val"], size: Size, seed: int) -> RefineSamples:

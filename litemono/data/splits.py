@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from litemono.utils.atomic_files import may_pass
+from litemono.utils.atomic_files import may_pass, read_text
 from litemono.utils.errors import UserError, reason
 
 SPLITS = Path(__file__).resolve().parents[2] / "splits"
@@ -87,7 +87,7 @@ def read_split(path: Path | str, of_image: OfImage = lambda image: None) -> list
     data set has it. Blank lines and any kind of line end are fine. UserError names the line that is none.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = read_text(Path(path), encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         if may_pass(error):
             raise

@@ -15,6 +15,7 @@ from litemono.data.datasets.base import Size
 from litemono.data.fit import fit
 from litemono.data.mirrored import FROZEN, as_depth, read_map
 from litemono.data.stores.arrays import check_size
+from litemono.data.stores.images import check_factor
 from litemono.depth_map import DepthMap, Kind
 from litemono.engine.precision import apply_precision
 from litemono.predicting.frames import Frame, Source
@@ -52,6 +53,7 @@ class RefinedDepth:
         path = next((place for place in places if place.exists()), None)
         if path is None:
             raise UserError(f"{frame.name}: no {FROZEN.what}; none of {', '.join(map(str, places))} is there")
+        check_factor(path, self.factor, "frozen_factor")
         values = as_depth(read_map(path, FROZEN, size), self.factor, path)
         check_size(values, size, path, FROZEN.what)
         return values

@@ -29,7 +29,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 LEFTOVER = re.compile(r"\..+\.\d+\.tmp")  # .NAME.PID.tmp
-LARGEST_JSON = 32 * 2**20  # bytes; an index of half a million frames
+LARGEST_TEXT = 32 * 2**20  # bytes; an index of half a million frames
 ENOTSUPP = 524  # the kernel's own, which NFS lets through and Python has no name for
 WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, ENOTSUPP}
 
@@ -46,19 +46,32 @@ def listing(folder: Path, pattern: str) -> list[Path]:
     return [folder / name for name in sorted(names) if fnmatch.fnmatchcase(name, pattern)]
 
 
-def _read_text(path: Path) -> str:
-    """OSError also for what is no file (a pipe would block, a device would not end), and for one beyond LARGEST_JSON bytes."""
-    with open(path, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_JSON:
-            raise OSError(errno.EINVAL, "no file of this kind", str(path))
-        return file.read()
+class Unusable(OSError):
+    """What cannot be read as a file of its kind."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+def check_is_file(path: Path | str, most: int | None = None) -> None:
+    """OSError for what is no file (opening a pipe would block, a device would not end), and for one of more than `most` bytes."""
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise Unusable(errno.EINVAL, "not a file", str(path))
+    if most is not None and found.st_size > most:
+        raise Unusable(errno.EFBIG, f"{found.st_size / 1e9:.1f} GB, too large for its kind", str(path))
+
+
+def read_text(path: Path, encoding: str | None = None, errors: str | None = None) -> str:
+    """A text file's content. OSError as check_is_file."""
+    check_is_file(path, LARGEST_TEXT)
+    return path.read_text(encoding, errors)
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """A file's object; {} where there is none that can be read."""
     try:
-        content = json.loads(_read_text(path))
+        content = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -68,7 +81,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a file with one on each line; lines that are none are left out, and [] where there is no file."""
     found = []
     with suppress(OSError, UnicodeDecodeError):
-        for line in _read_text(path).splitlines():
+        for line in read_text(path).splitlines():
             with suppress(ValueError, RecursionError):
                 found.append(json.loads(line))
     return [content for content in found if isinstance(content, dict)]

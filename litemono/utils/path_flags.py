@@ -12,6 +12,7 @@ from litemono.utils.errors import require
 
 Value = TypeVar("Value")
 
+MOST_FOLDERS = 255  # one inside the other; Python makes a few hundred
 LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes; of Linux, and of the file systems of clusters
 
 
@@ -23,6 +24,11 @@ def check_paths(settings: Any) -> None:
         require(longest <= LONGEST_NAME, f"{shown}: no file system takes a name of {longest} bytes; give a shorter one")
         length = len(str(path).encode(errors="replace"))
         require(length <= LONGEST_PATH, f"{shown}: no file system takes a path of {length} bytes; give a shorter one")
+        deep = len(path.parts) - 1
+        require(
+            deep <= MOST_FOLDERS,
+            f"{shown}: has {deep} folders one inside the other; give a path of at most {MOST_FOLDERS}",
+        )
         require("\0" not in str(path), f"--{flag}: a path has no NUL characters; give another one")
         require(not _is_loop(path), f"--{flag} {path}: is a link that leads back to itself; give another path")
 

@@ -87,6 +87,8 @@ FOLLOWED_BY = {
     "test_without_internet_the_file_is_copied_to_where_the_message_says",
     "{}: cannot be written ({}); choose another folder": "networks/test_imagenet.py::"
     "test_without_internet_the_file_is_copied_to_where_the_message_says",
+    "write all with one factor": "data/packing/test_pack_pictures.py::"
+    "test_the_factor_that_depth_states_is_compared_after_packing_too",
     "which onnxruntime or openvino runs": "predicting/test_backends.py::"
     "test_an_exported_file_runs_in_both_runtimes_but_not_in_torch",
 }

@@ -43,6 +43,13 @@ def test_numbers_come_from_any_of_the_names_that_predict_and_others_write(maps):
     assert (as_depth(maps.read(LINE), 256.0, "") == 2).all()
 
 
+def test_whole_numbers_are_no_metres(maps):
+    """evaluate divides them by its factor; a depth of 2 m would be one of 512 m here."""
+    np.save(maps.folder / "images/pic_3.npy", np.full((40, 64), 512, np.uint16))
+    with pytest.raises(UserError, match=r"pic_3\.npy: holds whole numbers \(uint16\), and metres are floating-point"):
+        maps.read(LINE)
+
+
 def test_numbers_that_are_not_finite_are_counted():
     values = np.ones((2, 3), np.float32)
     values[0] = np.nan

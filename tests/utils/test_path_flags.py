@@ -56,7 +56,7 @@ def test_the_commands_have_path_flags():
     assert len(CASES) > 40
 
 
-@pytest.mark.parametrize("path", [LONG, "n" * 256, "/".join(["folder"] * 800)], ids=["5000", "256", "deep"])
+@pytest.mark.parametrize("path", [LONG, "n" * 256, "/".join(["folder"] * 800)], ids=["5000", "256", "long"])
 @pytest.mark.parametrize(("settings", "flag"), CASES)
 def test_a_path_that_no_file_system_takes_is_refused(settings, flag, path):
     required = [word for name, _, needed in fields(settings) if needed and name != flag for word in (f"--{name}", ".")]
@@ -65,6 +65,14 @@ def test_a_path_that_no_file_system_takes_is_refused(settings, flag, path):
         UserError, match=rf"^--{flag} {path[:30]}.*no file system takes a (name|path) of .*give a shorter one$"
     ):
         check_paths(config)
+
+
+def test_a_path_of_thousands_of_folders_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    main = importlib.import_module("litemono.prepare").main
+    done = invoke(main, capsys, "motorcycle", "--output", "a/" * 2000)
+    assert_refused(done, "--output a/a", "has 1999 folders one inside the other")
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("place", [LONG, "file", "file/below"])

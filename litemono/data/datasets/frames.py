@@ -17,7 +17,7 @@ from pathlib import Path
 
 from litemono.data.datasets.base import Camera, Dataset, Layout
 from litemono.data.splits import MOST_DIGITS, SplitLine
-from litemono.utils.atomic_files import may_pass
+from litemono.utils.atomic_files import may_pass, read_text
 from litemono.utils.errors import UserError
 
 CAMERA_FILE = "intrinsics.txt"
@@ -107,7 +107,7 @@ def split_videos(videos: Mapping[str, Sequence[str]], which: str, frame_ids: Seq
 def read_camera(path: Path) -> Camera:
     """(fx, fy, cx, cy) in pixels from a text of four numbers, with spaces or commas between them."""
     try:
-        fx, fy, cx, cy = map(float, path.read_text(encoding="utf-8-sig").replace(",", " ").split())
+        fx, fy, cx, cy = map(float, read_text(path, encoding="utf-8-sig").replace(",", " ").split())
     except (OSError, ValueError) as error:
         if may_pass(error):
             raise

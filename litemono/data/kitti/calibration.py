@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from litemono.data.kitti.paths import CAMERA, calibration_dir, sequence_name
-from litemono.utils.atomic_files import may_pass
+from litemono.utils.atomic_files import may_pass, read_text
 from litemono.utils.errors import UserError
 
 # One K for all of KITTI, as published: fx/W, fy/H, cx/W, cy/H.
@@ -20,7 +20,7 @@ Pinhole = tuple[float, float, float, float]  # fx, fy, cx, cy in pixels
 def read_calibration(path: Path | str) -> dict[str, np.ndarray]:
     """KITTI's "key: numbers" text as float64 vectors; entries that are not numbers (dates) are left out."""
     try:
-        text = Path(path).read_text(encoding="utf-8", errors="replace")
+        text = read_text(Path(path), encoding="utf-8", errors="replace")
     except OSError as error:
         if may_pass(error):
             raise

@@ -11,9 +11,10 @@ from litemono.data.kitti.calibration import scanner_to_image
 from litemono.data.kitti.paths import CAMERA, PackedScan, calibration_dir, scan_path
 from litemono.data.splits import SplitLine
 from litemono.utils.archives import DAMAGED
-from litemono.utils.atomic_files import may_pass
+from litemono.utils.atomic_files import check_is_file, may_pass
 from litemono.utils.errors import UserError
 
+MOST_BYTES = 2**28  # KITTI's scans have 2 MB
 POINT_BYTES = 16  # x, y, z, reflectance as float32
 # Height and width that training-time ground truth is brought to, whatever the drive's image size.
 TRAINING_DEPTH_SIZE = (375, 1242)
@@ -22,7 +23,10 @@ TRAINING_DEPTH_SIZE = (375, 1242)
 def load_scan(path: Path | PackedScan | str) -> np.ndarray:
     """(N, 4) float32: x forward, y left, z up in metres of the scanner's frame, and reflectance."""
     try:
-        raw = (Path(path) if isinstance(path, str) else path).read_bytes()
+        file = Path(path) if isinstance(path, str) else path
+        if isinstance(file, Path):
+            check_is_file(file, MOST_BYTES)
+        raw = file.read_bytes()
     except DAMAGED as error:
         if may_pass(error):
             raise

@@ -73,7 +73,7 @@ def _append(
 
     def contents() -> Iterator[bytes]:
         for frame, member in sorted(members.items(), key=lambda item: (item[1].order, item[0])):
-            values = read_map(member, kind, dataset.pictures[kind], camera.native_size)
+            values = read_map(member, kind, dataset.pictures[kind], camera.native_size).values
             if index.fit == "kb_crop":
                 values = fit("kb_crop", camera.native_size, (0, 0)).depth(values)
             pictures.frames.append(frame)

@@ -42,8 +42,6 @@ def write_motorcycle(config: MotorcycleConfig) -> None:
     depth = np.where(np.isfinite(disparity), FOCAL * BASELINE / (disparity + PRINCIPAL_DIFFERENCE), 0).astype(
         np.float32
     )
-    for folder in ("images", "depth"):
-        (config.output / folder).mkdir(parents=True, exist_ok=True)
     with replacing(config.output / "images/motorcycle.png") as file:
         Image.fromarray(left).save(file, format="png")
     with replacing(config.output / "depth/motorcycle.npy") as file:

@@ -19,12 +19,12 @@ import numpy as np
 
 from litemono.data.datasets.base import Size
 from litemono.data.datasets.pictures import PictureDataset, PictureKey
-from litemono.data.packing.map_files import read_map
+from litemono.data.packing.map_files import StoredMap, read_map
 from litemono.data.packing.sources import FolderSource, Member, Source, ZipSource
 from litemono.data.splits import split_file
 from litemono.data.stores import picture_index
 from litemono.data.stores.folder import resized
-from litemono.data.stores.images import decode_image
+from litemono.data.stores.images import check_same_factor, decode_image
 from litemono.data.stores.picture_index import Folder, Maps, PictureIndex, images_file, maps_file
 from litemono.utils.atomic_files import remove_leftovers, replacing
 from litemono.utils.errors import UserError
@@ -191,7 +191,7 @@ class Loaded(NamedTuple):
     size: Size
     """Of the original."""
     pixels: bytes
-    maps: dict[str, np.ndarray]
+    maps: dict[str, StoredMap]
 
 
 def _pack_folder(
@@ -216,8 +216,11 @@ def _pack_folder(
             entry.stems.append(loaded.stem)
             entry.sizes.append(loaded.size)
             entry.crc32.append(zlib.crc32(loaded.pixels))
-            for kind, values in loaded.maps.items():
+            for kind, (values, factor) in loaded.maps.items():
                 content, maps = values.tobytes(), entry.maps[kind]
+                if maps.frames:
+                    check_same_factor(factor, maps.factor, loaded.stem)
+                maps.factor = factor
                 of_kind[kind].write(content)
                 maps.frames.append(loaded.frame)
                 maps.types.append(values.dtype.str.lstrip("|"))

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from litemono.data.datasets import registry
 from litemono.data.fit import fit
-from litemono.data.mirrored import FROZEN, MASK, Kind, MirroredMaps, check_binary
+from litemono.data.mirrored import FROZEN, MASK, Kind, MirroredMaps, as_depth, check_binary
 from litemono.data.packing.appending import append
 from litemono.data.packing.output_folder import locked
 from litemono.data.packing.split import has_bytes
@@ -19,6 +19,7 @@ from litemono.data.splits import SplitLine
 from litemono.data.stores import packed_index
 from litemono.data.stores.arrays import check_size
 from litemono.data.stores.drive_maps import TYPES, Pictures, pictures_file
+from litemono.data.stores.images import check_same_factor
 from litemono.data.stores.packed import PackedStore
 from litemono.data.stores.packed_index import PackIndex
 from litemono.utils.errors import UserError, require
@@ -66,6 +67,7 @@ def pack_kind(root: Path, kind: Kind, folder: Path) -> int:
     maps = MirroredMaps(kind, store, folder)
     cameras = [(name, side, camera) for name, drive in index.drives.items() for side, camera in drive.cameras.items()]
     lines = [SplitLine(name, frame, side) for name, side, camera in cameras for frame in camera.frames]
+    require(lines, f"--data_path {root}: the pack has no frames that maps could belong to")
     maps.check(lines, f"--{kind.flag} {folder}")
     with progress_bar(len(lines), f"{kind.what}s", console=Console()) as tick:
         for name, side, camera in cameras:
@@ -110,7 +112,10 @@ def add_maps(
         for line in lines:
             values = fitted(maps, line, how)
             if pictures is None:
-                pictures = Pictures(8 * values.dtype.itemsize, (values.shape[0], values.shape[1]))
+                pictures = Pictures(
+                    8 * values.dtype.itemsize, (values.shape[0], values.shape[1]), factor=maps.factor(line)
+                )
+            check_same_factor(maps.factor(line), pictures.factor, maps.place(line))
             if values.dtype != TYPES[pictures.bits] or values.shape != pictures.size:
                 here = f"{8 * values.dtype.itemsize} bits and {values.shape[1]}x{values.shape[0]} pixels"
                 others = f"{pictures.bits} bits and {pictures.size[1]}x{pictures.size[0]}"
@@ -134,5 +139,6 @@ def fitted(maps: MirroredMaps, line: SplitLine, how: str) -> np.ndarray:
     if maps.kind is MASK:
         values = check_binary(values, maps.place(line)).astype(TYPES[8])
     else:
-        values = values.astype(TYPES[32] if values.dtype.kind == "f" else TYPES[16])
+        as_depth(values, 1.0, maps.place(line))  # refuses what is not finite
+        values = values.astype(TYPES[32 if values.dtype.kind == "f" else 8 if values.itemsize == 1 else 16])
     return np.ascontiguousarray(fit("kb_crop", native, (0, 0)).depth(values) if how == "kb_crop" else values)

@@ -41,6 +41,9 @@ class FrameStore(Protocol):
     def array_place(self, kind: str, folder: str, frame: int, side: str) -> str:
         """Where it is, for messages."""
 
+    def stated_factor(self, folder: str, frame: int, side: str) -> str | None:
+        """Number for one metre of the frame's depth, where the file says it: see images.check_factor."""
+
     def stem(self, folder: str, frame: int, side: str) -> str:
         """Place of the frame's image below the root, without its suffix, with / between its parts."""
 

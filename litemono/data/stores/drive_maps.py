@@ -31,6 +31,8 @@ class Pictures:
     frames: list[int] = field(default_factory=list)
     crc32: list[int] = field(default_factory=list)
     absent: list[int] = field(default_factory=list)  # frames that no source has a picture of
+    factor: str | None = None
+    """Number for one metre, where the files of `litemono predict` say it."""
 
     @property
     def picture_bytes(self) -> int:

@@ -16,7 +16,7 @@ from litemono.data.stores import packed, packed_index
 from litemono.data.stores.arrays import picture_of, read_picture
 from litemono.data.stores.base import FrameStore, SizedStore
 from litemono.data.stores.headers import BadFile, image_size
-from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, to_rgb, unreadable
+from litemono.data.stores.images import NOT_AN_IMAGE, check_pixels, stated_factor, to_rgb, unreadable
 from litemono.data.stores.picture_index import is_picture_pack
 from litemono.data.stores.picture_pack import PicturePack
 from litemono.utils.atomic_files import may_pass
@@ -119,6 +119,9 @@ class FolderStore:
     def array_place(self, kind: str, folder: str, frame: int, side: str) -> str:
         return str(self.array_path(kind, folder, frame, side))
 
+    def stated_factor(self, folder: str, frame: int, side: str) -> str | None:
+        return stated_factor(self.array_path("depth", folder, frame, side))
+
     def read_fitted(self, folder: str, frame: int, side: str, window: Fit, planes: np.ndarray) -> None:
         with self.image(folder, frame, side) as image:
             planes[:] = window.image(image).transpose(2, 0, 1)
@@ -154,7 +157,7 @@ class ResizedStore:
         self.look, self.neighbour = store.look, store.neighbour
         self.native_size, self.read_array = store.native_size, store.read_array
         self.has_array, self.array_path, self.array_place = store.has_array, store.array_path, store.array_place
-        self.read_fitted, self.stem = store.read_fitted, store.stem
+        self.read_fitted, self.stem, self.stated_factor = store.read_fitted, store.stem, store.stated_factor
 
     def read(self, folder: str, frame: int, side: str) -> np.ndarray:
         with self.store.image(folder, frame, side) as image:

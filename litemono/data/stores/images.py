@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from litemono.utils.atomic_files import may_pass
+from litemono.utils.atomic_files import check_is_file, may_pass
 from litemono.utils.errors import UserError, reason
 
 # What Pillow raises for a file that is no image, or only half of one.
@@ -49,6 +49,57 @@ def check_pixels(image: Image.Image) -> None:
         raise Image.DecompressionBombError(f"{image.width}x{image.height}, more than {most / 1e6:.0f} million")
 
 
+FACTOR_NOTE = "depth_factor"
+"""Text in a PNG of `litemono predict --depth_png`: the number that stands for one metre."""
+
+
+def check_factor(path: Path, factor: float, flag: str) -> None:
+    """UserError where a depth PNG says another factor than `factor`, the value of --FLAG; other files say none."""
+    check_stated(stated_factor(path), factor, flag, path)
+
+
+def stated_factor(path: Path) -> str | None:
+    """The note, of a PNG that has it and can be opened."""
+    if path.suffix.lower() != ".png":
+        return None
+    try:
+        check_is_file(path)
+        with Image.open(path) as image:
+            return image.info.get(FACTOR_NOTE)
+    except NOT_AN_IMAGE as error:  # what reads the pixels says what is wrong
+        if may_pass(error):
+            raise
+        return None
+
+
+def factor_in(content: bytes) -> str | None:
+    """The note in a file's bytes."""
+    with Image.open(io.BytesIO(content)) as image:
+        return image.info.get(FACTOR_NOTE)
+
+
+def check_same_factor(stated: str | None, others: str | None, where: object) -> None:
+    """UserError where a map's note differs from that of the others that are packed into one file."""
+    if stated != others:
+        raise UserError(
+            f"{where}: its note says the factor {stated}, that of others beside it says {others}; write all with one factor"
+        )
+
+
+def check_stated(stated: object, factor: float, flag: str, where: object) -> None:
+    """The same of a note that was read."""
+    try:
+        other = stated is not None and float(str(stated)) != float(f"{factor:g}")
+    except ValueError:
+        return  # of another program
+    if other:
+        raise UserError(f"{where}: says that its factor is {stated}; give --{flag} {stated}")
+
+
+class ColourTable(ValueError):
+    """Pixels are places in a table of colours, and no numbers."""
+
+
 class UnknownRange(ValueError):
     """Which number is white?"""
 
@@ -56,6 +107,7 @@ class UnknownRange(ValueError):
 def read_image(path: Path, remedy: str) -> Image.Image:
     """A file as 8-bit RGB, upright by its EXIF note. UserError, which ends with `remedy`, for a file that is no image."""
     try:
+        check_is_file(path)
         with Image.open(path) as file:
             check_pixels(file)
             return to_rgb(file)
@@ -73,26 +125,36 @@ def decode_image(content: bytes, where: object, remedy: str, turned_by_exif: boo
         raise unreadable(where, error, remedy) from None
 
 
-def read_numbers(path: Path, remedy: str) -> np.ndarray:
-    """Pixels as stored, (h, w) or (h, w, channels). UserError, which ends with `remedy`, for a file that is no image."""
+def read_numbers(path: Path, remedy: str, labels: bool = False) -> np.ndarray:
+    """Pixels as stored, (h, w) or (h, w, channels). labels: places in a table of colours are what is asked for, as in masks.
+
+    UserError, which ends with `remedy`, for a file that is no image.
+    """
     try:
+        check_is_file(path)
         with Image.open(path) as image:
-            check_pixels(image)
-            return np.asarray(image)
+            return _numbers(image, labels)
     except NOT_AN_IMAGE as error:
         if may_pass(error):
             raise
-        raise UserError(f"{path}: not a complete image ({reason(error)}); {remedy}") from None
+        raise unreadable(path, error, remedy) from None
 
 
-def decode_numbers(content: bytes, where: object, remedy: str) -> np.ndarray:
+def decode_numbers(content: bytes, where: object, remedy: str, labels: bool = False) -> np.ndarray:
     """The same of a file's bytes; `where` names it in messages."""
     try:
         with Image.open(io.BytesIO(content)) as image:
-            check_pixels(image)
-            return np.asarray(image)
+            return _numbers(image, labels)
     except NOT_AN_IMAGE as error:
         raise unreadable(where, error, remedy) from None
+
+
+def _numbers(image: Image.Image, labels: bool) -> np.ndarray:
+    check_pixels(image)
+    values = np.asarray(image)
+    if image.mode == "P" and not labels and (values[..., None] != np.asarray(image.convert("RGB"))).any():
+        raise ColourTable
+    return values
 
 
 def to_rgb(image: Image.Image, turned_by_exif: bool = True) -> Image.Image:
@@ -141,6 +203,10 @@ def unreadable(where: object, error: BaseException, remedy: str) -> UserError:
     """What to tell the user when `where` raised one of NOT_AN_IMAGE."""
     if isinstance(error, Image.DecompressionBombError):
         return UserError(f"{where}: too many pixels for an image of a camera ({reason(error)}); {remedy}")
+    if isinstance(error, ColourTable):
+        return UserError(
+            f"{where}: its pixels are places in a table of colours, not numbers; write it as a grey picture"
+        )
     if isinstance(error, UnknownRange):
         return UserError(f"{where}: {error}; scale them to the full range, or save it with 8 bits a channel")
     return UserError(f"{where}: not a complete image ({reason(error)}); {remedy}")

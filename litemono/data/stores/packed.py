@@ -30,6 +30,7 @@ from litemono.data.fit import Fit
 from litemono.data.stores import packed_jpeg
 from litemono.data.stores.arrays import picture_of, read_picture
 from litemono.data.stores.drive_maps import PictureReader, pictures_file
+from litemono.data.stores.images import stated_factor
 from litemono.data.stores.packed_index import Camera, frames_file, read_index
 from litemono.data.stores.shared_file import SharedFile
 from litemono.data.stores.staging import Part, Staging
@@ -164,6 +165,10 @@ class PackedStore:
         return str(
             self.array_path(kind, folder, frame, side) if reader is None else f"{reader.file.path}, frame {frame}"
         )
+
+    def stated_factor(self, folder: str, frame: int, side: str) -> str | None:
+        path = self.array_path("depth", folder, frame, side)
+        return None if path is None else stated_factor(path)
 
     def stem(self, folder: str, frame: int, side: str) -> str:
         return "/".join(self.dataset.frame_place(folder, frame, side))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from litemono.data.datasets.base import PackableDataset
 from litemono.data.stores import index_file
@@ -90,6 +90,8 @@ def read_index(root: Path | str) -> PackIndex:
         index = PackIndex(drives=drives, **content)
         if not (isinstance(index.dataset, str) and are_counts([index.height, index.width], least=1)):
             raise ValueError("its size or data set is not one")
+        if index.fit not in get_args(PackedFit):
+            raise ValueError("its fit is not one")
         if not (index.jpeg is None or type(index.jpeg) is int and 1 <= index.jpeg <= 100):
             raise ValueError("its JPEG quality is not one")
         for drive in index.drives.values():

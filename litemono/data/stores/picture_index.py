@@ -23,6 +23,8 @@ class Maps:
     frames: list[int] = field(default_factory=list)
     types: list[str] = field(default_factory=list)
     crc32: list[int] = field(default_factory=list)
+    factor: str | None = None
+    """Number for one metre, where the files of `litemono predict` say it."""
 
 
 @dataclass

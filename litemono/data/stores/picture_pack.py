@@ -101,6 +101,9 @@ class PicturePack:
     def array_place(self, kind: str, folder: str, frame: int, side: str) -> str:
         return f"{maps_file(self.root, folder, kind)}, frame {frame}"
 
+    def stated_factor(self, folder: str, frame: int, side: str) -> str | None:
+        return self.index.folders[folder].maps["depth"].factor
+
     def stem(self, folder: str, frame: int, side: str) -> str:
         return self.index.folders[folder].stems[self._rows[folder, frame]]
 

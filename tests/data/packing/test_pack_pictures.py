@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from depth_data import save_png, write_nyu, write_pairs, write_redweb
 from packing_helpers import assert_fails, run_prepare
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from litemono.data.datasets import registry
 from litemono.data.depth_data import open_depth_data
@@ -110,6 +113,29 @@ def test_the_mask_decides_where_depth_counts(tmp_path, capfd):
     assert_fails(pack(capfd, "pairs", data, tmp_path / "pack"), "masks/pic_0.png: 20x20 pixels", "its image has 64x40")
     with pytest.raises(UserError, match=r"masks/pic_0.png: 20x20 pixels, its depth has 64x40"):
         list(batches("pairs", data, fit="native"))
+
+
+def state_factor(paths: Sequence[Path], factor: int) -> None:
+    """As `predict --depth_png` does."""
+    note = PngInfo()
+    note.add_text("depth_factor", str(factor))
+    for path in paths:
+        with Image.open(path) as image:
+            image.load()
+        image.save(path, pnginfo=note)
+
+
+def test_the_factor_that_depth_states_is_compared_after_packing_too(tmp_path, capfd):
+    depth = sorted((write_pairs(tmp_path / "data") / "depth").iterdir())
+    state_factor(depth[:2], 500)
+    done = pack(capfd, "pairs", tmp_path / "data", tmp_path / "pack")
+    assert_fails(done, "its note says the factor None, that of others beside it says 500; write all with one factor")
+    state_factor(depth, 1000)
+    assert pack(capfd, "pairs", tmp_path / "data", tmp_path / "pack").returncode == 0
+    for root in ("data", "pack"):
+        with pytest.raises(UserError, match="says that its factor is 1000; give --depth_factor 1000"):
+            list(batches("pairs", tmp_path / root))
+        assert list(batches("pairs", tmp_path / root, depth_factor=(1000.0,)))
 
 
 def test_a_killed_run_continues_with_the_folders_that_are_missing(tmp_path, capfd, monkeypatch):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from litemono.data.stores.arrays import parse_floats
+from litemono.data.datasets import registry
+from litemono.data.stores.arrays import check_png, parse_floats, read_floats
 from litemono.data.stores.folder import open_originals, open_store
+from litemono.data.stores.images import check_factor, read_image, read_numbers
 from litemono.synthetic import sensors, writer
 from litemono.utils.errors import UserError
 
@@ -74,3 +79,64 @@ def npy(header: bytes) -> bytes:
 def test_an_array_file_that_is_none_is_refused_in_a_sentence(content):
     with pytest.raises(UserError, match=r"depth\.npy: not a complete \.npy file"):
         parse_floats(content, ".npy", "depth.npy")
+
+
+@pytest.mark.parametrize(
+    "read", [read_floats, lambda path: read_numbers(path, "mend"), lambda path: read_image(path, "")]
+)
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(read, tmp_path):
+    os.mkfifo(tmp_path / "a.npy")
+    with pytest.raises(UserError, match=r"a\.npy: not a complete .* \(not a file\)"):
+        read(tmp_path / "a.npy")
+
+
+def test_a_file_as_large_as_all_memory_is_refused(tmp_path):
+    (tmp_path / "a.npy").touch()
+    os.truncate(tmp_path / "a.npy", 200 * 2**30)
+    with pytest.raises(UserError, match="214.7 GB, too large for its kind"):
+        read_floats(tmp_path / "a.npy")
+
+
+def coloured(values: np.ndarray, colours: list[int]) -> Image.Image:
+    image = Image.fromarray(values.astype(np.uint8)).convert("P")
+    image.putpalette(colours)
+    return image
+
+
+def test_places_in_a_table_of_colours_are_no_depth_but_are_labels(tmp_path):
+    numbers = np.arange(12).reshape(3, 4)
+    coloured(numbers, [255 - place // 3 for place in range(768)]).save(tmp_path / "a.png")
+    with pytest.raises(
+        UserError, match=r"a\.png: its pixels are places in a table of colours, not numbers; write it as"
+    ):
+        read_numbers(tmp_path / "a.png", "")
+    assert np.array_equal(read_numbers(tmp_path / "a.png", "", labels=True), numbers)
+    coloured(numbers, [place // 3 for place in range(768)]).save(tmp_path / "grey.png")
+    assert np.array_equal(read_numbers(tmp_path / "grey.png", ""), numbers)
+
+
+def test_numbers_of_more_than_16_bits_are_refused_and_not_cut(tmp_path):
+    """A TIFF whatever its name; 65536 was read as 0."""
+    Image.fromarray(np.array([[1, 65536]], np.int32)).save(tmp_path / "a.tif")
+    (tmp_path / "a.tif").rename(tmp_path / "a.png")
+    picture = registry.get("pairs").pictures["depth"]
+    with pytest.raises(UserError, match=r"a\.png: has numbers from 1 to 65536, and 16 bits end at 65535"):
+        check_png(read_numbers(tmp_path / "a.png", ""), tmp_path / "a.png", "depth", picture)
+
+
+def test_a_mask_may_be_a_picture_of_1_bit(tmp_path):
+    mask = np.array([[True, False], [False, True]])
+    Image.fromarray(mask).save(tmp_path / "a.png")
+    values = check_png(read_numbers(tmp_path / "a.png", ""), "a.png", "mask", registry.get("pairs").pictures["mask"])
+    assert values.dtype == np.uint8 and np.array_equal(values > 0, mask)
+
+
+def test_the_factor_that_a_depth_picture_states_is_compared(tmp_path):
+    for number, note in enumerate(("1000", "1e3", "of my own", "256")):
+        text = PngInfo()
+        text.add_text("depth_factor", note)
+        Image.new("I;16", (2, 2)).save(tmp_path / f"{number}.png", pnginfo=text)
+    for number in range(3):
+        check_factor(tmp_path / f"{number}.png", 1000.0, "png_factor")
+    with pytest.raises(UserError, match=r"3\.png: says that its factor is 256; give --png_factor 256$"):
+        check_factor(tmp_path / "3.png", 1000.0, "png_factor")

@@ -101,6 +101,8 @@ def test_nor_for_data_that_is_not_there(tmp_path, monkeypatch, what):
     def stale(*_, **__):
         raise OSError(errno.ESTALE, "Stale file handle")
 
+    for name in ("train_files.txt", "calib_cam_to_cam.txt", "0000000000.bin"):
+        (tmp_path / name).touch()
     for place in ("os.listdir", "pathlib.Path.read_text", "pathlib.Path.read_bytes"):
         monkeypatch.setattr(place, stale)
     ask = {

@@ -217,7 +217,7 @@ def test_an_image_that_asks_for_gigabytes_is_refused_before_it_is_decoded(tmp_pa
         open_store("frames", tmp_path, False, 32, 64).read("clip", 1, "l")
     Image.fromarray(np.full((40, 40), 512, np.uint16)).save(path)
     with pytest.raises(UserError, match="not a readable depth map"):
-        read_map(path, 256.0)
+        read_map(path, 256.0, "png_factor")
 
 
 def test_a_large_picture_is_coloured_in_bands_with_the_same_colours(monkeypatch):

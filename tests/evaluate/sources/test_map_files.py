@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from evaluate.sources.map_files import find_maps, read_map
 from evaluate.sources.sequences import Names
@@ -32,7 +35,7 @@ def write(path, values=MAP):
 
 @pytest.mark.parametrize("suffix", [".png", ".npy", ".npz", ".pfm", ".tif", ".dpt"])
 def test_every_format_gives_the_same_map(tmp_path, suffix):
-    values = read_map(write(tmp_path / f"a{suffix}"), 256)
+    values = read_map(write(tmp_path / f"a{suffix}"), 256, "png_factor")
     assert values.dtype == np.float32 and np.array_equal(values, MAP)
 
 
@@ -42,19 +45,36 @@ def test_a_file_cut_short_is_refused_by_its_name(tmp_path, suffix):
     data = path.read_bytes()
     path.write_bytes(data[: len(data) - 36])  # 36 bytes: of the smallest, the .png, some of its pixels too
     with pytest.raises(UserError, match=f"a{suffix}: not a readable depth map"):
-        read_map(path, 256)
+        read_map(path, 256, "png_factor")
 
 
 def test_a_map_of_one_channel_may_have_three_dimensions(tmp_path):
-    assert np.array_equal(read_map(write(tmp_path / "a.npy", MAP[None]), 1), MAP)
-    assert np.array_equal(read_map(write(tmp_path / "a.npy", MAP[..., None]), 1), MAP)
+    assert np.array_equal(read_map(write(tmp_path / "a.npy", MAP[None]), 1, "png_factor"), MAP)
+    assert np.array_equal(read_map(write(tmp_path / "a.npy", MAP[..., None]), 1, "png_factor"), MAP)
 
 
 def test_pictures_of_8_bits_are_refused(tmp_path):
     for mode in ("L", "RGB", "P"):
         Image.new(mode, (4, 3)).save(tmp_path / "a.png")
         with pytest.raises(UserError, match=r"a\.png: a picture of 8 bits is no depth map; write 16 bits"):
-            read_map(tmp_path / "a.png", 256)
+            read_map(tmp_path / "a.png", 256, "png_factor")
+
+
+def test_a_picture_that_states_another_factor_is_refused(tmp_path):
+    """As `predict --depth_png --depth_factor 1000` writes it; its depth came out four times as far."""
+    note = PngInfo()
+    note.add_text("depth_factor", "1000")
+    Image.fromarray((MAP * 1000).astype(np.uint16)).save(tmp_path / "a.png", pnginfo=note)
+    assert np.allclose(read_map(tmp_path / "a.png", 1000, "png_factor"), MAP, atol=1e-3)
+    with pytest.raises(UserError, match=r"a\.png: says that its factor is 1000; give --gt_factor 1000"):
+        read_map(tmp_path / "a.png", 256, "gt_factor")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".npy", ".npz", ".pfm", ".tif", ".dpt"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"a{suffix}")
+    with pytest.raises(UserError, match=rf"a{suffix}: not a readable depth map \(not a file\)"):
+        read_map(tmp_path / f"a{suffix}", 256, "png_factor")
 
 
 def test_colour_and_depth_are_paired_by_time_the_nearest_first():
