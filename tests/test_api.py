@@ -127,6 +127,7 @@ def test_a_result_is_saved_as_picture_or_numbers(network, photo, tmp_path):
     with pytest.raises(UserError, match="save it as .png"):
         wide.save(tmp_path / "wide.jpg")
     assert snapshot(tmp_path) == before
+    assert pixels(wide.save(tmp_path / "wide.png")).shape[:2] == (1, 65501)
 
 
 def test_predicting_writes_nothing(tiny, photo, tmp_path, monkeypatch):
@@ -173,8 +174,9 @@ def test_the_output_of_the_registry_names_what_is_predicted(photo, tmp_path):
     weights.save_folder(tmp_path / "dpt", net, None)
     relative = litemono.load(weights=tmp_path / "dpt").predict(photo)
     assert (relative.kind, relative.depth_range) == ("relative", None) and relative.disparity.min() >= 0
-    with pytest.raises(UserError, match="fit scale and shift"):
+    with pytest.raises(UserError, match="use its disparity, or fit scale and shift"):
         _ = relative.depth
+    assert relative.disparity.shape == (50, 90)
     assert relative.picture.size == (90, 50)
 
 
@@ -210,6 +212,14 @@ def test_a_network_of_metres_gives_metres(tiny, photo):
 def test_what_is_no_image_is_refused_in_a_sentence(network, image, words):
     with pytest.raises(UserError, match=words):
         network.predict(image)
+
+
+def test_pixels_of_other_types_are_given_as_the_message_says(network):
+    numbers = np.arange(32 * 64 * 3, dtype=np.int64).reshape(32, 64, 3) % 256
+    with pytest.raises(UserError, match=r"pixels of type int64: give uint8, or floating-point numbers in \[0, 1\]"):
+        network.predict(numbers)
+    given = network.predict(numbers.astype(np.uint8)).disparity
+    np.testing.assert_array_equal(network.predict(numbers / 255).disparity, given)
 
 
 @pytest.mark.parametrize(

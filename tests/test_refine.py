@@ -253,6 +253,7 @@ def test_packed_depth_and_masks_train_the_same_bits_and_a_second_packing_adds_no
     pack_with_notes(world, pack, tmp_path / "noted", capsys)
     refused = invoke(main, capsys, *data, "--max_steps", 2, "--model", "affine", "--model_name", "noted")
     assert_refused(refused, "frozen depth of frame", "says that its factor is 200; give --frozen_factor 200")
+    pack_of_two_kinds(pack, tmp_path / "noted", capsys)
 
 
 def pack_with_notes(world, pack, folder, capsys):
@@ -268,3 +269,22 @@ def pack_with_notes(world, pack, folder, capsys):
         path.unlink()
     done = invoke(prepare_main, capsys, "maps", "--data_path", pack, "--frozen_depth", folder)
     assert done.code == 0, done.err
+
+
+def pack_of_two_kinds(pack, folder, capsys):
+    """Metres in place of one PNG are refused, and taken where all are metres."""
+    for path in pack.rglob("*.frozen.bin"):
+        path.unlink()
+    maps = sorted(folder.rglob("*.png"))
+    to_metres(maps[::2])
+    refused = invoke(prepare_main, capsys, "maps", "--data_path", pack, "--frozen_depth", folder)
+    assert_refused(refused, "others of this camera have", "; give all of one kind")
+    to_metres(maps[1::2])
+    done = invoke(prepare_main, capsys, "maps", "--data_path", pack, "--frozen_depth", folder)
+    assert done.code == 0, done.err
+
+
+def to_metres(maps):
+    for path in maps:
+        np.save(path.with_suffix(".npy"), np.asarray(Image.open(path)).astype(np.float32) / 200)
+        path.unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,7 @@ DAMAGES: dict[str, Damage] = {
     "byte of ground truth": changed_byte("made_gt/gt.npz"),
     "small occlusions": lambda own: Image.new("L", (9, 9)).save(own / "sintel_whole/occlusions/alley_1/frame_0001.png"),
     "pairs of nothing": written("tum/associate.txt", "rgb/1.0.png\n"),
+    "list of 60 MB": lambda own: os.truncate(own / "tum/rgb.txt", 60_000_000),
     "list of times": written("tum/rgb.txt", "first rgb/1.0.png\n"),
 }
 """Name -> what makes it, in the folder own/ with copies of what the flags name there."""

@@ -87,6 +87,36 @@ FOLLOWED_BY = {
     "test_without_internet_the_file_is_copied_to_where_the_message_says",
     "{}: cannot be written ({}); choose another folder": "networks/test_imagenet.py::"
     "test_without_internet_the_file_is_copied_to_where_the_message_says",
+    # data
+    "places in a table of colours": "data/stores/test_arrays.py::"
+    "test_places_in_a_table_of_colours_are_no_depth_but_are_labels",
+    "divide them by their factor": "data/test_mirrored.py::test_whole_numbers_are_no_metres",
+    "pixels of type {}: give": "test_api.py::test_pixels_of_other_types_are_given_as_the_message_says",
+    "use its disparity, or fit": "test_api.py::test_the_output_of_the_registry_names_what_is_predicted",
+    "save it as .png": "test_api.py::test_a_result_is_saved_as_picture_or_numbers",
+    "there is no such data set": "data/datasets/test_dataset_registry.py::"
+    "test_a_name_that_is_not_there_is_refused_with_those_that_are",
+    "by hand, then pack it": "data/packing/test_pack_pictures.py::test_zips_give_the_same_pack",
+    "not videos; train on their depth": f"{PRINTED}::test_pictures_are_trained_by_the_printed_command",
+    "; run the same command again later": f"{DOWNLOAD}::"
+    "test_an_unreachable_server_is_told_and_the_same_command_works_later",
+    "marked as UTF-8 and is not; extract": "data/packing/test_sources.py::"
+    "test_a_zip_whose_names_claim_to_be_utf_8_is_named_and_its_folder_is_read",
+    "does not lie below this address": "data/packing/test_pack_depth.py::"
+    "test_depth_that_lies_elsewhere_than_the_drives_is_packed_from_a_folder",
+    "others of this camera have": "test_refine.py::"
+    "test_packed_depth_and_masks_train_the_same_bits_and_a_second_packing_adds_nothing",
+    "no {} picture {}; extract {} there": "data/stores/test_arrays.py::"
+    "test_a_missing_or_damaged_depth_picture_names_file_and_archive",
+    "-bit {} picture (it has": "data/stores/test_arrays.py::"
+    "test_a_missing_or_damaged_depth_picture_names_file_and_archive",
+    "{} is damaged ({}); delete this file": "data/stores/test_packed_jpeg.py::"
+    "test_damaged_frames_are_named_and_packed_again_when_their_file_is_deleted",
+    "; pack it into the same folder": "data/packing/test_pack_pictures.py::"
+    "test_a_split_chooses_and_names_what_is_not_there",
+    "in it belongs to another user": "data/stores/test_staging.py::"
+    "test_a_link_that_another_user_may_have_made_is_not_used_and_another_folder_is",
+    "cannot be made ({}); choose another folder": "test_demo.py::test_the_story_runs_from_rendering_to_pictures",
     "write all with one factor": "data/packing/test_pack_pictures.py::"
     "test_the_factor_that_depth_states_is_compared_after_packing_too",
     "which onnxruntime or openvino runs": "predicting/test_backends.py::"

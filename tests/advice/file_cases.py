@@ -100,6 +100,9 @@ CASES = [
     Case("submit", f"--sweep lr=1e-4,1e-5 {LONG}", r"(?P<other>give at most \d+)", "lr=1e-4,1e-5"),
     Case("status", f"--log_dir {'x' * 300}", r"(?P<right>--log_dir) x+.* a name of 300 bytes; give a shorter one"),
     Case("status", f"--log_dir {MANY_BYTES}", r"(?P<right>--log_dir) .* a path of \d+ bytes; give a shorter one"),
+    Case(
+        "status", f"--log_dir {'a/' * 300}", r"(?P<right>--log_dir) .* has \d+ folders .*; give a path of at most \d+"
+    ),
     Case("status", "--log_dir a\0b", r"(?P<right>--log_dir): a path has no NUL characters; give another one"),
     Case("status", "--log_dir w/loop", r"(?P<right>--log_dir) .*leads back to itself; give another path"),
     Case("submit", "--sweep lr=1e-4,1e-4", r"(?P<another>--sweep) .* give each once", "lr=1e-4,1e-5"),
@@ -147,5 +150,6 @@ CASES = [
         damage="pairs of nothing",
     ),
     Case("evaluate tum", "", r"must be 'TIME FILE'; (?P<mend>download the sequence again)", damage="list of times"),
+    Case("evaluate tum", "", r"cannot be read .*; (?P<mend>download the sequence again)", damage="list of 60 MB"),
     Case("evaluate network", "~--data_path", r"(?P<right>--data_path) .*; give the one with the test images"),
 ]

@@ -41,6 +41,15 @@ def space(patch: Patch) -> None:
     patch.setattr("litemono.data.stores.staging.shutil.disk_usage", lambda path: SimpleNamespace(free=0))
 
 
+def space_for_composites(patch: Patch) -> None:
+    patch.setattr("litemono.data.packing.composites.shutil.disk_usage", lambda path: SimpleNamespace(free=0))
+
+
+def preadv(patch: Patch) -> None:
+    """As on Windows."""
+    patch.delattr("os.preadv")
+
+
 def locks(patch: Patch) -> None:
     from litemono.data.stores import staging
 
@@ -115,6 +124,8 @@ LACKS: dict[str, Callable[[Patch], None]] = {
     "slurm's commands": slurm_commands,
     "containers": containers,
     "space": space,
+    "space for composites": space_for_composites,
+    "preadv": preadv,
     "locks": locks,
     "memory": memory,
     "ImageNet weights": imagenet,

@@ -21,6 +21,13 @@ SUBJECT = re.compile(r"^--[\w{}]+(?:(?: \S+?)?(?: --[\w{}]+(?: \S+?)?)*:)?")
 LEAVE_OUT = re.compile(
     r"leave (?:it|them|one|the flag|its part) out|leave one of the two out|give (?:one|either) of the"
 )
+VERBS = (
+    "give|choose|write|remove|extract|replace|restore|rename|put|use|lower|make|delete|download|name|copy|fetch|pack|wait|stop|"
+    "check|ask|run|set|add|evaluate|save|close|convert|look|try|exclude|log in|install|build|start|train|complete|get|export|"
+    "predict|record|scancel|submit"
+)
+TO_DO = re.compile(rf"(?:[;:,(.] |\bor |\band |^)(?:{VERBS})\b")
+"""Advice in words alone."""
 
 
 class Message(NamedTuple):
@@ -36,9 +43,9 @@ class Message(NamedTuple):
 
     @property
     def advises(self) -> list[str]:
-        """What it says to give, run, install or leave out. The flag that it begins with is what is wrong."""
+        """What it says to give, run, install, leave out or do. The flag that it begins with is what is wrong."""
         said = SUBJECT.sub("", self.text)
-        return [found[0] for one in (FLAG, COMMAND, INSTALL, LEAVE_OUT) for found in one.finditer(said)]
+        return [found[0] for one in (FLAG, COMMAND, INSTALL, LEAVE_OUT, TO_DO) for found in one.finditer(said)]
 
     @property
     def choices(self) -> list[str]:

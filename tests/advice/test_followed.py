@@ -10,7 +10,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from advice import cluster_cases, elsewhere, file_cases, flag_cases, machine_cases, world_cases
+from advice import (
+    cluster_cases,
+    data_cases,
+    data_damages,
+    elsewhere,
+    file_cases,
+    flag_cases,
+    machine_cases,
+    world_cases,
+)
 from advice import world as worlds
 from advice.damages import DAMAGES
 from advice.follow import Case, done_of, first_line, followed, options, run, with_wrong
@@ -23,13 +32,9 @@ from litemono.__main__ import COMMANDS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-CASES = flag_cases.CASES + cluster_cases.CASES + world_cases.CASES + machine_cases.CASES + file_cases.CASES
-RIGHT = {
-    name: options(shlex.split(line))
-    for name, line in (
-        flag_cases.RIGHT | cluster_cases.RIGHT | world_cases.RIGHT | machine_cases.RIGHT | file_cases.RIGHT
-    ).items()
-}
+MODULES = (flag_cases, cluster_cases, world_cases, machine_cases, file_cases, data_cases)
+CASES = [case for module in MODULES for case in module.CASES]
+RIGHT = {name: options(shlex.split(line)) for module in MODULES for name, line in module.RIGHT.items()}
 ENDS: dict[str, Outcome] = {}
 """How each command ends with right flags."""
 REFUSED: dict[Case, str] = {}
@@ -102,7 +107,7 @@ class Place:
         wrong = with_wrong(RIGHT[case.command], case.wrong)
         self.enter(name, f"{needs(RIGHT[case.command], wrong)} {case.user}")
         if case.damage:
-            DAMAGES[case.damage](Path("own"))
+            (DAMAGES | data_damages.DAMAGES)[case.damage](Path("own"))
         refused = self.run(case.command, wrong, case.lack)
         assert refused.code == 2, refused
         REFUSED[case] = " ".join(refused.err.split())

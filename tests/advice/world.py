@@ -182,6 +182,7 @@ def write_videos(world: Path) -> None:
 def write_pairs_of_others(world: Path) -> None:
     """Pictures with depth and what another network gave them; a list with one that is not there; NYU with one scene and two."""
     write_pairs(world / "pairs", height=48, width=64)
+    write_pairs(world / "pairs_npy", height=48, width=64, suffix=".npy")
     write_pairs(world / "pairs_small", count=4, height=40, width=64)
     write_redweb(world / "redweb")
     write_nyu(world / "nyu")

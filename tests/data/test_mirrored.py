@@ -48,6 +48,8 @@ def test_whole_numbers_are_no_metres(maps):
     np.save(maps.folder / "images/pic_3.npy", np.full((40, 64), 512, np.uint16))
     with pytest.raises(UserError, match=r"pic_3\.npy: holds whole numbers \(uint16\), and metres are floating-point"):
         maps.read(LINE)
+    np.save(maps.folder / "images/pic_3.npy", np.full((40, 64), 512, np.uint16) / 256)
+    assert (maps.read(LINE) == 2).all()
 
 
 def test_numbers_that_are_not_finite_are_counted():

@@ -115,13 +115,13 @@ def add_maps(
                 pictures = Pictures(
                     8 * values.dtype.itemsize, (values.shape[0], values.shape[1]), factor=maps.factor(line)
                 )
-            check_same_factor(maps.factor(line), pictures.factor, maps.place(line))
             if values.dtype != TYPES[pictures.bits] or values.shape != pictures.size:
                 here = f"{8 * values.dtype.itemsize} bits and {values.shape[1]}x{values.shape[0]} pixels"
                 others = f"{pictures.bits} bits and {pictures.size[1]}x{pictures.size[0]}"
                 raise UserError(
                     f"{maps.place(line)}: {here}, others of this camera have {others}; give all of one kind"
                 )
+            check_same_factor(maps.factor(line), pictures.factor, maps.place(line))
             pictures.frames.append(line.frame)
             yield values.tobytes()
             tick()

@@ -81,8 +81,10 @@ def test_masks_come_as_the_numbers_in_their_files(mine):
 def test_a_name_that_is_not_there_is_refused_with_those_that_are():
     with pytest.raises(
         UserError, match="--dataset sun: there is no such data set; choose from kitti, kitti_odom, frames"
-    ):
+    ) as refused:
         registry.get("sun")
+    for name in str(refused.value).rpartition("choose from ")[2].split(", "):
+        assert registry.get(name).name == name
     with pytest.raises(UserError, match="--dataset frames: cannot be packed; those that can: kitti, kitti_odom"):
         registry.packable("frames")
 

@@ -198,8 +198,13 @@ def test_a_wrong_address_is_told_and_the_right_one_works(mirror, server, downloa
     assert_complete(mirror, tmp_path / "zips")
 
 
-def test_an_unreachable_server_is_told(download):
+def test_an_unreachable_server_is_told_and_the_same_command_works_later(mirror, server, download, tmp_path):
     assert_fails(download("http://127.0.0.1:9"), "cannot be read", "same command again")
+    server[1].busy = 1000
+    assert_fails(download(server[0]), "cannot be read (HTTP 503", "run the same command again later")
+    server[1].busy = 0
+    assert download(server[0]).returncode == 0
+    assert_complete(mirror, tmp_path / "zips")
 
 
 def test_a_split_of_ones_own_drives_has_no_archives(capfd, tmp_path):

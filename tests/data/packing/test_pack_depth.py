@@ -66,6 +66,13 @@ def test_a_pack_gives_the_numbers_of_the_folder(world, packed, which):
     assert all(a.equal(b) for a, b in zip(folder, pack, strict=True)), "image, depth and depth at its original size"
 
 
+def test_depth_that_lies_elsewhere_than_the_drives_is_packed_from_a_folder(world, tmp_path, capfd):
+    refused = pack(capfd, "http://127.0.0.1:9/", tmp_path / "pack", world)
+    assert_fails(refused, "does not lie below this address; fetch it and the drives into a folder, and give that")
+    assert not (tmp_path / "pack").exists()
+    assert pack(capfd, world, tmp_path / "pack", world).returncode == 0
+
+
 def test_archives_give_the_same_pack_as_folders(world, packed, tmp_path, capfd):
     """KITTI's archives: one for each drive, one for a day's calibration, one with the depth of all."""
     zips = tmp_path / "zips"

@@ -19,7 +19,7 @@ from litemono.data.datasets import registry
 from litemono.data.depth_data import open_depth_data
 from litemono.data.depth_settings import DepthDataConfig, check_depth_data
 from litemono.data.packing import picture_pack
-from litemono.data.stores.folder import open_originals
+from litemono.data.stores.folder import open_originals, open_store
 from litemono.diagnosis.data import check_unsplit
 from litemono.utils.errors import UserError
 
@@ -216,3 +216,8 @@ def test_a_split_chooses_and_names_what_is_not_there(tmp_path, capfd):
     assert pack(capfd, "nyu", data, tmp_path / "other", "--split", split, "--skip_missing").returncode == 0
     done = verify(capfd, "nyu", tmp_path / "other", "--split", split)
     assert done.returncode == 1 and "frame 7 l is not packed" in done.stdout
+    store = open_store("nyu", tmp_path / "other", False, *SIZE)
+    with pytest.raises(UserError, match="frame 1 l is not packed in .*; pack it into the same folder"):
+        store.read("kitchen_0028b", 1, "l")
+    assert pack(capfd, "nyu", data, tmp_path / "other").returncode == 0
+    assert open_store("nyu", tmp_path / "other", False, *SIZE).read("kitchen_0028b", 1, "l").shape == (*SIZE, 3)

@@ -38,6 +38,10 @@ def test_a_zip_whose_names_claim_to_be_utf_8_is_named_and_its_folder_is_read(tmp
     path.write_bytes(path.read_bytes().replace("ä".encode(), name))
     with pytest.raises(UserError, match=r"a\.zip: a name in this zip is marked as UTF-8 and is not; extract it"):
         ZipSource(path, "")
+    folder = tmp_path / "extracted" / DRIVE / "image_02/data"
+    folder.mkdir(parents=True)
+    (folder / "0000000005.png").write_bytes(b"frame")
+    assert find_frame(KITTI_RAW, [FolderSource(tmp_path / "extracted")], DRIVE, "l", 5).read() == b"frame"
 
 
 @pytest.mark.parametrize("stranger", [b"stra\xdfe.png", b"\xbd\xd6\xb5\xc0.png"], ids=["latin-1", "gbk"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -55,6 +56,9 @@ def test_a_missing_or_damaged_depth_picture_names_file_and_archive(street_world,
     for frame, message in ((0, "not a complete image"), (1, "not a 16-bit depth picture")):
         with pytest.raises(UserError, match=f"000000000{frame}\\.png: {message}.*data_depth_annotated.zip"):
             damaged.read_array("depth", writer.drive_name(0), frame, "l")
+        original = street_world.folder / (drive / f"000000000{frame}.png").relative_to(tmp_path)
+        shutil.copy(original, drive)
+        assert damaged.read_array("depth", writer.drive_name(0), frame, "l").dtype == np.uint16
 
 
 def test_kinds_that_a_data_set_lacks_are_refused(store):
@@ -113,6 +117,8 @@ def test_places_in_a_table_of_colours_are_no_depth_but_are_labels(tmp_path):
     assert np.array_equal(read_numbers(tmp_path / "a.png", "", labels=True), numbers)
     coloured(numbers, [place // 3 for place in range(768)]).save(tmp_path / "grey.png")
     assert np.array_equal(read_numbers(tmp_path / "grey.png", ""), numbers)
+    Image.fromarray(numbers.astype(np.uint8)).save(tmp_path / "a.png")
+    assert np.array_equal(read_numbers(tmp_path / "a.png", ""), numbers)
 
 
 def test_numbers_of_more_than_16_bits_are_refused_and_not_cut(tmp_path):

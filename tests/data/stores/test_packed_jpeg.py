@@ -110,10 +110,14 @@ def test_verify_and_doctor_look_at_the_stored_bytes(jpeg, sources, capfd):
     ],
     ids=["truncated", "no JPEG"],
 )
-def test_damaged_frames_are_named(jpeg, damage, said):
+def test_damaged_frames_are_named_and_packed_again_when_their_file_is_deleted(jpeg, pack, damage, said):
+    whole = frames_of(jpeg)
     (jpeg / FRAME_FILE).write_bytes(damage((jpeg / FRAME_FILE).read_bytes()))
     with pytest.raises(UserError, match=said):
         frames_of(jpeg)
+    (jpeg / FRAME_FILE).unlink()
+    assert pack(jpeg, "--jpeg", 95).returncode == 0
+    np.testing.assert_array_equal(frames_of(jpeg), whole)
 
 
 @pytest.mark.parametrize("change", [{"jpeg": None}, {"jpeg": 0}, {"jpeg": "95"}])

@@ -186,6 +186,15 @@ def test_a_folder_of_no_use_ends_the_command_before_there_is_a_run_folder(
     assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "runs").exists()
 
 
+def test_a_link_that_another_user_may_have_made_is_not_used_and_another_folder_is(local, tmp_path):
+    """In a place that all may write."""
+    (tmp_path / "theirs").mkdir()
+    (local / f"litemono-{os.getuid()}").symlink_to(tmp_path / "theirs")
+    with pytest.raises(UserError, match="in it belongs to another user; give another folder"):
+        staging.private_folder(local)
+    assert staging.private_folder(tmp_path).is_dir() and not any((tmp_path / "theirs").iterdir())
+
+
 def test_a_damaged_share_or_a_full_disk_leaves_training_on_the_share(pack, local, staged, tmp_path, capfd, monkeypatch):
     damaged = shutil.copytree(pack, tmp_path / "damaged")
     file = next(damaged.rglob("*.bin"))
