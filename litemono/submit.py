@@ -61,6 +61,7 @@ def submit(config: Submission, command: TrainingCommand = tasks.COMMANDS["train"
 
     Example: python -m litemono.submit --partition gpu --data_path kitti_data --model_name mytrain --setup "module load cuda"
     """
+    environment.leave_torchrun()
     settings = environment.with_defaults(config.slurm)
     check_settings(settings)
     require(

@@ -2,7 +2,9 @@
 
 A shell inside an interactive job (salloc, srun --pty) or inside another batch script has SLURM_* of that job. sbatch hands
 them on, and srun in the new job reads them as its own flags: four tasks instead of one, two kinds of memory limits, the
-number of another array's task. SBATCH_* stand for sbatch's flags and come before the lines of the batch script.
+number of another array's task. Before sbatch all of them can go; in a job that the user's own sbatch started,
+slurm/environment.sh tells them from those of the job. SBATCH_* stand for sbatch's flags and come before the lines of the
+batch script.
 """
 
 from __future__ import annotations
@@ -49,13 +51,27 @@ def check_one_cluster() -> None:
             raise UserError(f"{name}={value} names several clusters; name the one to submit to: export {name}=CLUSTER")
 
 
+TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_")
+"""Beginnings of the variables by which a training takes itself for one of several processes."""
+
+
+def leave_torchrun() -> None:
+    """Forget the processes of a torchrun around this one: opening the data would wait for them, and jobs would inherit them.
+
+    MASTER_ADDR alone stays: it is the user's choice for jobs of several processes.
+    """
+    if "RANK" in os.environ or "WORLD_SIZE" in os.environ:
+        for name in [name for name in os.environ if name.startswith(TORCHRUN)]:
+            del os.environ[name]
+
+
 @contextlib.contextmanager
 def clean_for_sbatch() -> Iterator[None]:
     """The environment without what other jobs left in it, for as long as the context is open."""
     ours = {
         name
         for name in os.environ
-        if name.startswith(("SLURM_", "SLURMD_", "SBATCH_")) and name not in CLIENT | BESIDE_THE_FLAGS
+        if name.startswith(("SLURM_", "SLURMD_", "SBATCH_", "SRUN_")) and name not in CLIENT | BESIDE_THE_FLAGS
     }
     kept = {name: os.environ.pop(name) for name in ours}
     try:

@@ -9,7 +9,13 @@ import pytest
 
 from litemono.jobs import slurm
 from litemono.jobs.batch_script import SlurmConfig
-from litemono.jobs.environment import check_one_cluster, check_with_sbatch, clean_for_sbatch, with_defaults
+from litemono.jobs.environment import (
+    check_one_cluster,
+    check_with_sbatch,
+    clean_for_sbatch,
+    leave_torchrun,
+    with_defaults,
+)
 from litemono.utils.errors import UserError
 
 
@@ -23,6 +29,19 @@ def test_a_new_job_does_not_inherit_the_variables_of_the_job_it_is_submitted_fro
         left = {name for name in os.environ if name.startswith(("SLURM", "SBATCH"))}
     assert left == {"SLURM_CONF", "SLURM_CLUSTERS", "SBATCH_RESERVATION"}
     assert dict(os.environ) == before
+
+
+def test_processes_of_a_torchrun_are_forgotten_and_an_address_alone_is_kept(monkeypatch):
+    names = ("MASTER_ADDR", "RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MASTER_ADDR", "node1")
+    leave_torchrun()
+    assert os.environ["MASTER_ADDR"] == "node1"
+    for name in names:
+        monkeypatch.setenv(name, "1")
+    leave_torchrun()
+    assert not set(names) & os.environ.keys()
 
 
 def test_sbatchs_defaults_fill_flags_that_are_not_given(monkeypatch):

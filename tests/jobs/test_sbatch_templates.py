@@ -96,9 +96,11 @@ def test_evaluations_of_paper_tables_are_submitted_with_and_without_png(tmp_path
         assert evaluation.endswith("--split eigen --png" if flags else "--split eigen")
 
 
-# Job 12 is task 3 of array 11.
+# Job 12 is task 3 of array 11; sbatch was asked for no threads per core.
 SCONTROL = """#!/bin/bash
-[ "$2" = hostnames ] && echo node1 || echo "JobId=12 ArrayJobId=11 ArrayTaskId=3"
+[ "$2" = hostnames ] && echo node1 && exit
+[ "$4" != 12 ] || array="ArrayJobId=11 ArrayTaskId=3 "
+echo "JobId=$4 ${array}JobName=mine ReqB:S:C:T=0:0:*:* Features=(null)"
 """
 
 
@@ -300,6 +302,16 @@ def test_srun_sees_neither_limits_of_another_job_nor_an_empty_environment(in_job
     arguments, seen = in_job("train_v100", **leaked)
     assert {"--nodes=1", "--ntasks=1"} <= set(arguments)
     assert "SLURM_MEM_PER_CPU" not in seen and "SLURM_GPUS" not in seen and seen["SLURM_EXPORT_ENV"] == "ALL"
+
+
+@pytest.mark.parametrize("script", ["train_v100", "evaluate", "export_gt"])
+def test_srun_does_not_take_the_flags_of_a_job_around_it(in_job, script):
+    """Each of these was seen to stop or change a step of Slurm 22.05; a training with RANK waits for other processes."""
+    flags = "TIMELIMIT DISTRIBUTION THREADS_PER_CORE MPI_TYPE STDOUTMODE STDINMODE GRES CPUS_PER_GPU GPUS_PER_NODE CONSTRAINT"
+    flags += " HET_SIZE MEM_BIND CPU_FREQ_REQ CORE_SPEC NO_KILL PROFILE TASK_PROLOG STEP_GRES DELAY_BOOT ACCTG_FREQ RESV_PORTS"
+    leaked = {f"SLURM_{name}": "1" for name in flags.split()} | {"RANK": "2", "WORLD_SIZE": "4", "MASTER_ADDR": "n1"}
+    _, seen = in_job(script, **leaked)
+    assert not leaked.keys() & seen.keys()
 
 
 def test_processes_meet_below_the_ephemeral_ports_and_elsewhere_after_a_restart(in_job):

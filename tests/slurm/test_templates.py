@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,52 @@ def test_train_v100_goes_on_after_its_time_limit_preemption_by_sigterm_and_kill(
     slurm.call("scancel", job)
     assert slurm.wait_end(job) == "CANCELLED"
     assert log.read_text().count("start number 1,") == 1, "the log was begun anew"
+
+
+# What an interactive job hands on: of its own flags and steps, of a shell with srun's defaults, of a torchrun.
+INTERACTIVE = (
+    "salloc -Q -p gpu -t 5 -n 2 --gres=gpu:v100:1 --mem-per-cpu=2000 --distribution=cyclic --hint=nomultithread"
+)
+ITS_STEP = "srun -n 1 --overlap --cpu-bind=none --mem-bind=none --mpi=none"
+ITS_SHELL = "TIMELIMIT=1 CONSTRAINT=none STDOUTMODE=/nowhere/o MPI_TYPE=none HET_SIZE=2 GPUS_PER_TASK=4 CORE_SPEC=4 WORKING_DIR=/"
+ITS_ARRAY = {
+    "SLURM_ARRAY_JOB_ID": "1",
+    "SLURM_ARRAY_TASK_ID": "7",
+    "SLURM_RESTART_COUNT": "5",
+    "SRUN_EXPORT_ENV": "NONE",
+}
+ITS_TORCHRUN = {
+    "RANK": "1",
+    "WORLD_SIZE": "4",
+    "LOCAL_RANK": "1",
+    "MASTER_PORT": "9",
+    "TORCHELASTIC_USE_AGENT_STORE": "True",
+}
+
+
+def test_jobs_submitted_from_inside_another_job_train_as_from_a_login_node(slurm, training, checkout, tmp_path):
+    shell = {f"SLURM_{name}": value for name, value in (word.split("=") for word in ITS_SHELL.split())}
+
+    def submit(*command: object, torchrun: bool = True) -> str:
+        leaked = shell | ITS_ARRAY | (ITS_TORCHRUN if torchrun else {})
+        variables = [f"{name}={value}" for name, value in leaked.items()]
+        return slurm.call(*INTERACTIVE.split(), *ITS_STEP.split(), "env", *variables, *command, cwd=checkout).stdout
+
+    jobs = {
+        "one": submit("sbatch", "--parsable", *SMALL, "-J", "one", "slurm/train_v100.sh", *training(None, 1)).strip(),
+        # The processes meet at the test's MASTER_ADDR, which would be forgotten with a torchrun's.
+        "two": submit(
+            "sbatch", "--parsable", *SMALL, "-J", "two", "--nodes=1", "--ntasks-per-node=2", "--gpus-per-node=2",
+            "slurm/train_v100_multi.sh", *training(None, 1), torchrun=False,
+        ).strip(),
+    }  # fmt: skip
+    text = submit(sys.executable, "-m", "litemono.submit", *training("three", 1), "--partition", "gpu", "--mem", "4G")
+    jobs["three"] = re.search(r"^job (\d+)", text, re.MULTILINE)[1]
+    for name, job in jobs.items():
+        assert slurm.wait_end(job, checkout / f"logs/{job}.out") == "COMPLETED", name
+        assert read_status(tmp_path / "runs" / name)["state"] == "finished"
+    one = jobs["one"]
+    assert f"job {one} (one), start number 1, on gpu00" in log_text(checkout, "one", one)
 
 
 def test_finetune_resumes_after_a_kill_and_trains_to_the_end(slurm, finetuning, checkout, tmp_path):
