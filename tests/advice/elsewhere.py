@@ -88,6 +88,10 @@ FOLLOWED_BY = {
     "{}: cannot be written ({}); choose another folder": "networks/test_imagenet.py::"
     "test_without_internet_the_file_is_copied_to_where_the_message_says",
     # data
+    "16 bits end at 65535; scale them": "data/stores/test_arrays.py::"
+    "test_numbers_of_more_than_16_bits_are_refused_and_not_cut",
+    "archives are not here yet": f"{DOWNLOAD}::test_an_unreachable_server_is_told_and_the_same_command_works_later",
+    "which predict did not write; take it away": "predicting/test_video.py::test_other_settings_begin_anew",
     "places in a table of colours": "data/stores/test_arrays.py::"
     "test_places_in_a_table_of_colours_are_no_depth_but_are_labels",
     "divide them by their factor": "data/test_mirrored.py::test_whole_numbers_are_no_metres",

@@ -24,9 +24,9 @@ LEAVE_OUT = re.compile(
 VERBS = (
     "give|choose|write|remove|extract|replace|restore|rename|put|use|lower|make|delete|download|name|copy|fetch|pack|wait|stop|"
     "check|ask|run|set|add|evaluate|save|close|convert|look|try|exclude|log in|install|build|start|train|complete|get|export|"
-    "predict|record|scancel|submit"
+    "predict|record|scancel|submit|take|scale them|quote"
 )
-TO_DO = re.compile(rf"(?:[;:,(.] |\bor |\band |^)(?:{VERBS})\b")
+TO_DO = re.compile(rf"(?:[;:,(.] |\bor |\band |^)(?:{VERBS})\b", re.MULTILINE | re.IGNORECASE)
 """Advice in words alone."""
 
 
@@ -44,7 +44,7 @@ class Message(NamedTuple):
     @property
     def advises(self) -> list[str]:
         """What it says to give, run, install, leave out or do. The flag that it begins with is what is wrong."""
-        said = SUBJECT.sub("", self.text)
+        said = SUBJECT.sub("", self.text).strip()
         return [found[0] for one in (FLAG, COMMAND, INSTALL, LEAVE_OUT, TO_DO) for found in one.finditer(said)]
 
     @property

@@ -177,6 +177,8 @@ def test_other_settings_begin_anew(run, film, tmp_path, monkeypatch):
     partial.mkdir()
     (partial / "thesis.tex").write_text("all of it")
     assert_refused(run("--input", film, "--output", tmp_path), "drive_disp.partial: holds thesis.tex", "take it away")
+    (partial / "thesis.tex").unlink()
+    assert run("--input", film, "--output", tmp_path).code == 0
 
 
 def test_memory_does_not_grow_with_the_film(run, tmp_path, monkeypatch):

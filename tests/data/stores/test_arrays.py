@@ -126,8 +126,10 @@ def test_numbers_of_more_than_16_bits_are_refused_and_not_cut(tmp_path):
     Image.fromarray(np.array([[1, 65536]], np.int32)).save(tmp_path / "a.tif")
     (tmp_path / "a.tif").rename(tmp_path / "a.png")
     picture = registry.get("pairs").pictures["depth"]
-    with pytest.raises(UserError, match=r"a\.png: has numbers from 1 to 65536, and 16 bits end at 65535"):
+    with pytest.raises(UserError, match=r"a\.png: has numbers from 1 to 65536, and 16 bits end at 65535; scale them"):
         check_png(read_numbers(tmp_path / "a.png", ""), tmp_path / "a.png", "depth", picture)
+    scaled = np.array([[1, 65536]], np.int32) // 2
+    assert np.array_equal(check_png(scaled, tmp_path / "a.png", "depth", picture), scaled)
 
 
 def test_a_mask_may_be_a_picture_of_1_bit(tmp_path):
