@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -86,14 +87,21 @@ def test_a_tracker_that_hangs_neither_blocks_nor_fills_the_memory(monkeypatch):
     hang.set()
 
 
-@pytest.mark.usefixtures("one_thread")
-def test_a_run_keeps_its_id_when_it_resumes_and_finishes_though_the_tracker_fails(
-    street, tmp_path, monkeypatch, capsys
-):
+@pytest.fixture
+def stub(tmp_path, monkeypatch) -> Iterator[None]:
+    """A package wandb; other tests do without it."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site/wandb.py").write_text(STUB)
     monkeypatch.syspath_prepend(tmp_path / "site")
-    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    sys.modules.pop("wandb", None)
+    yield
+    sys.modules.pop("wandb", None)
+
+
+@pytest.mark.usefixtures("one_thread", "stub")
+def test_a_run_keeps_its_id_when_it_resumes_and_finishes_though_the_tracker_fails(
+    street, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.delenv("WANDB_MODE", raising=False)
     config = settings(street, tmp_path, "run", run={"tracker": "wandb"})
@@ -112,7 +120,6 @@ def test_a_run_keeps_its_id_when_it_resumes_and_finishes_though_the_tracker_fail
     assert train(config) == 0
     assert "--tracker wandb failed (RuntimeError: the server is gone)" in capsys.readouterr().out
     assert final_state(config.folder)["progress"]["step"] == 2 * EPOCH_STEPS
-    monkeypatch.delitem(sys.modules, "wandb", raising=False)
 
 
 @pytest.mark.parametrize("folder", [True, False])

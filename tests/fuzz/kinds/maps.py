@@ -39,7 +39,7 @@ def use_map(folder: Path) -> Use:
         for suffix in EXTENSIONS:
             path = folder / f"map{suffix}"
             path.write_bytes(data)
-            reads = [lambda path=path: read_map(path, 256.0)]
+            reads = [lambda path=path: read_map(path, 256.0, "png_factor")]
             if suffix in (".npy", ".pfm"):
                 reads.append(lambda suffix=suffix, path=path: parse_floats(data, suffix, path))
             for read in reads:
