@@ -75,5 +75,5 @@ def create(name: str, *, height: int, width: int, drop_path: float = 0.0, attent
         return spec.load_constructor()(spec, height, width, drop_path)
     if attention not in spec.attentions:
         choice = f"choose from {', '.join(spec.attentions)}" if spec.attentions else "it has no choice; leave it out"
-        raise NetworkError(f"--attention {attention}: {name} cannot have it; {choice}")
+        raise NetworkError(f"--attention {str(attention)[:100]}: {name} cannot have it; {choice}")
     return spec.load_constructor()(spec, height, width, drop_path, attention=attention)

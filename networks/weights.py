@@ -131,9 +131,9 @@ def stored_metric_head(folder: Path) -> MetricHead | None:
     try:
         found = MetricHead(float(head["scale"]), float(head["shift"]))  # type: ignore[index]
     except (TypeError, KeyError, ValueError):
-        raise NetworkError(f"{file}: metric_head is {head!r}, not a scale and a shift") from None
+        raise NetworkError(f"{file}: metric_head is {repr(head)[:80]}, not a scale and a shift") from None
     if not (math.isfinite(found.scale) and math.isfinite(found.shift) and found.scale > 0):
-        raise NetworkError(f"{file}: metric_head is {head!r}; scale must be positive, both finite")
+        raise NetworkError(f"{file}: metric_head is {repr(head)[:80]}; scale must be positive, both finite")
     return found
 
 
@@ -161,7 +161,7 @@ def read_settings(file: Path) -> dict[str, object]:
 
 def _pixels(file: Path, size: object) -> int | None:
     if not (size is None or isinstance(size, int)):
-        raise NetworkError(f"{file}: the stored input size is {size!r}, not a number of pixels")
+        raise NetworkError(f"{file}: the stored input size is {repr(size)[:80]}, not a number of pixels")
     return size
 
 

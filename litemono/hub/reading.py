@@ -38,7 +38,7 @@ def load_network(folder: Path, name: str | None, height: int | None, width: int 
         size = height or int(stored["height"]), width or int(stored["width"])
         metric_head = None if head is None else MetricHead(float(head["scale"]), float(head["shift"]))
         registry.get(network)
-    except (TypeError, KeyError, ValueError, NetworkError) as error:
+    except (TypeError, KeyError, ValueError, OverflowError, NetworkError) as error:
         raise UserError(f"{folder / CONFIG} is damaged ({reason(error)}); download or export it again") from None
     require(name in (None, network), f"{folder}: these are {network} weights: --model {network}")
     depth = create(network, height=size[0], width=size[1], attention=attention)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -137,6 +138,14 @@ def test_folders_of_others_are_left_alone(export, run_folder, tmp_path):
         (lambda hub: _change(hub, lambda config: config["network"].pop("height")), "config.json is damaged"),
         (lambda hub: _change(hub, lambda config: config["network"].update(network="vgg")), "config.json is damaged"),
         (lambda hub: _rename_tensor(hub / "model.safetensors"), "does not fit lite-mono-tiny: tensors missing"),
+        (
+            lambda hub: _change(hub, lambda config: config["network"].update(height=math.inf)),
+            "config.json is damaged .*cannot convert float infinity",
+        ),
+        (
+            lambda hub: _change(hub, lambda config: config["network"].update(attention="a" * 5000)),
+            "^--attention a{100}: lite-mono-tiny cannot have it",
+        ),
     ],
 )
 def test_damaged_folders_are_refused_in_a_sentence(export, run_folder, tmp_path, damage, words):

@@ -156,3 +156,12 @@ def test_the_wider_first_convolution_keeps_imagenet_and_its_features(tmp_path):
     with pytest.raises(NetworkError, match="not an ImageNet ResNet-18"):
         torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "other.pth")
         load_unet_imagenet(net, tmp_path / "other.pth")
+
+
+def test_a_long_value_in_settings_is_not_repeated(tmp_path):
+    weights.save_folder(tmp_path / "last", create_refiner("affine", height=32, width=64), None)
+    file = tmp_path / "last" / "network.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"height": "a" * 5000}))
+    with pytest.raises(NetworkError, match="the stored input size is 'a{79}, not a number") as refused:
+        load_refiner(tmp_path / "last")
+    assert len(str(refused.value)) < 500
