@@ -92,7 +92,12 @@ class RefineNet(nn.Module):
     @property
     def exact(self) -> torch.dtype:
         """What is computed in outside the body."""
-        return torch.promote_types(next(self.published.parameters()).dtype, torch.float32)
+        return torch.promote_types(self.number_format, torch.float32)
+
+    @property
+    def number_format(self) -> torch.dtype:
+        """Of the weights."""
+        return next(self.published.parameters()).dtype
 
     def metres(self, x: Tensor) -> Tensor:
         """Depth of x, from LEAST_DEPTH to `farthest`."""
@@ -107,7 +112,7 @@ class RefineNet(nn.Module):
         depth = self.refined(image, x)
         # The value is limited, its gradient is not: a pixel that was once below could never come back.
         limited = depth + (depth.clamp(min=LEAST_DEPTH) - depth).detach()
-        return limited.to(next(self.published.parameters()).dtype)
+        return limited.to(self.number_format)
 
     def refined(self, image: Tensor, x: Tensor) -> Tensor:
         """Metres, of an image and the aligned depth x."""
@@ -118,10 +123,10 @@ class UNetRefiner(RefineNet):
     """residual: aligned depth + unit * body(image, depth); depth: unit * relu(body(image, depth))."""
 
     def refined(self, image: Tensor, x: Tensor) -> Tensor:
-        weights = next(self.published.parameters()).dtype
         with without_autocast(image):
             depth, unit = self.metres(x), self.unit.to(x.dtype)
-            both = torch.cat([normalise(image.to(x.dtype), self.spec.normalisation), depth / unit], dim=1).to(weights)
+            both = torch.cat([normalise(image.to(x.dtype), self.spec.normalisation), depth / unit], dim=1)
+            both = both.to(self.number_format)
         (map,) = at_any_size(lambda both: [self.published(both)], self.spec, both)
         with without_autocast(image):
             result = unit * map.to(x.dtype)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from litemono.data.stores.arrays import MOST_BYTES
 from litemono.data.stores.images import check_factor, check_pixels
 from litemono.utils.archives import check_sizes
 from litemono.utils.atomic_files import check_is_file, may_pass
@@ -17,7 +18,6 @@ from litemono.utils.errors import UserError, reason
 from .sequences import Names
 
 EXTENSIONS = (".png", ".npy", ".npz", ".pfm", ".tif", ".tiff", ".dpt")
-MOST_BYTES = 2**29  # of a file: 67 million pixels of 64 bits
 SINTEL_TAG = 202021.25
 ETH3D_FOLDER, ETH3D_SIZE = "ground_truth_depth", (4032, 6048)  # the size of its photos
 SIXTEEN_BITS = (np.uint16, np.int32)  # Pillow's types for PNGs of 16 bits; older versions read them as integers of 32
